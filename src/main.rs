@@ -1,0 +1,2 @@
+//! Vectide.
+fn main() {}
