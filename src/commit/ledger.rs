@@ -1,0 +1,209 @@
+//! The offset ledger of one partition: which records have settled, and how far the group may commit.
+
+use std::collections::VecDeque;
+
+use crate::record::{Ack, Offset};
+
+/// What one settled entry still costs in memory while it waits behind an unsettled one, in bytes.
+const SETTLED_ENTRY: u64 = 32;
+
+/// Kafka delivered an offset that is not above the last one: the topic was truncated or made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("offset {offset} after {last}: the partition was rewound")]
+pub struct Rewound {
+    /// The offset delivered.
+    pub offset: Offset,
+    /// The highest offset received before.
+    pub last: Offset,
+}
+
+/// Knows every received offset of one partition, in order.
+///
+/// The *frontier* is the lowest offset that has not settled, or the one behind the last received
+/// when all have: everything below it is reflected in the index or in the dead-letter topic, so it
+/// is what the group may commit. Offsets need not be contiguous; see [`Offset`].
+///
+/// Each record is received with a charge in bytes, refunded when it settles. A settled entry that
+/// waits behind an unsettled one keeps a small charge, so that the ledger itself stays within the
+/// memory budget however long one record takes.
+#[derive(Debug, Default)]
+pub struct OffsetLedger {
+    entries: VecDeque<Entry>,
+    /// The sequence number of the first entry.
+    first: u64,
+    /// The highest offset received.
+    last: Option<Offset>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    offset: Offset,
+    /// The charge to refund when it settles; `None` once it has.
+    unsettled: Option<u64>,
+}
+
+impl OffsetLedger {
+    /// Notes a received record, charged `charge` bytes.
+    pub fn receive(&mut self, offset: Offset, charge: u64) -> Result<Ack, Rewound> {
+        if let Some(last) = self.last
+            && offset <= last
+        {
+            return Err(Rewound { offset, last });
+        }
+        self.last = Some(offset);
+        let sequence = self.first + self.entries.len() as u64;
+        self.entries.push_back(Entry {
+            offset,
+            unsettled: Some(charge.max(SETTLED_ENTRY)),
+        });
+        Ok(Ack::new(sequence))
+    }
+
+    /// Settles one record and returns the bytes refunded.
+    ///
+    /// An acknowledgement from before [`restart`](Self::restart) refunds nothing: its charge went
+    /// back then.
+    pub fn settle(&mut self, ack: Ack) -> u64 {
+        let Some(entry) = ack
+            .sequence()
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| self.entries.get_mut(index))
+        else {
+            return 0;
+        };
+        let Some(charge) = entry.unsettled.take() else {
+            return 0;
+        };
+        let mut refund = charge - SETTLED_ENTRY;
+        while self.entries.front().is_some_and(|entry| entry.unsettled.is_none()) {
+            self.entries.pop_front();
+            self.first += 1;
+            refund += SETTLED_ENTRY;
+        }
+        refund
+    }
+
+    /// The lowest offset that has not settled, or the one behind the last received; `None` before
+    /// the first record.
+    pub fn frontier(&self) -> Option<Offset> {
+        match self.entries.front() {
+            Some(entry) => Some(entry.offset),
+            None => self.last.map(Offset::next),
+        }
+    }
+
+    /// How many received records have not settled, or wait behind one that hasn't.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether every received record has settled.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Forgets everything, as after a rewind, and returns the bytes refunded. Acknowledgements
+    /// given out before are void.
+    pub fn restart(&mut self) -> u64 {
+        self.first += self.entries.len() as u64;
+        self.last = None;
+        self.entries
+            .drain(..)
+            .map(|entry| entry.unsettled.unwrap_or(SETTLED_ENTRY))
+            .sum()
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_empty_ledger_has_no_frontier() {
+        assert_eq!(OffsetLedger::default().frontier(), None);
+    }
+
+    #[test]
+    fn the_frontier_is_the_lowest_unsettled_offset() {
+        let mut ledger = OffsetLedger::default();
+        let first = ledger.receive(Offset(10), 100).unwrap();
+        let second = ledger.receive(Offset(12), 100).unwrap();
+        ledger.settle(second);
+        assert_eq!(ledger.frontier(), Some(Offset(10)));
+        ledger.settle(first);
+        assert_eq!(ledger.frontier(), Some(Offset(13)));
+    }
+
+    #[test]
+    fn a_gap_left_by_compaction_does_not_hold_the_frontier() {
+        let mut ledger = OffsetLedger::default();
+        let ack = ledger.receive(Offset(0), 100).unwrap();
+        ledger.settle(ack);
+        let _later = ledger.receive(Offset(1_000), 100).unwrap();
+        assert_eq!(ledger.frontier(), Some(Offset(1_000)));
+    }
+
+    #[test]
+    fn an_offset_that_goes_back_is_told() {
+        let mut ledger = OffsetLedger::default();
+        let _ack = ledger.receive(Offset(5), 100).unwrap();
+        let rewound = ledger.receive(Offset(5), 100).unwrap_err();
+        assert_eq!(
+            rewound.to_string(),
+            "offset 5 after 5: the partition was rewound"
+        );
+    }
+
+    #[test]
+    fn an_acknowledgement_from_before_a_restart_settles_nothing() {
+        let mut ledger = OffsetLedger::default();
+        let old = ledger.receive(Offset(5), 100).unwrap();
+        assert_eq!(ledger.restart(), 100);
+        let _new = ledger.receive(Offset(0), 100).unwrap();
+        assert_eq!(ledger.settle(old), 0);
+        assert_eq!(ledger.frontier(), Some(Offset(0)));
+    }
+
+    proptest! {
+        /// Against a model that keeps every offset in a map: whatever the order of receiving and
+        /// settling, the frontier is the model's, and every byte charged is refunded.
+        #[test]
+        fn the_ledger_agrees_with_a_map_of_all_offsets(
+            steps in prop::collection::vec((any::<bool>(), 1_i64..5, 40_u64..2_000, any::<prop::sample::Index>()), 1..300)
+        ) {
+            let mut ledger = OffsetLedger::default();
+            let mut model: BTreeMap<i64, bool> = BTreeMap::new();
+            let mut open: Vec<(i64, Ack)> = Vec::new();
+            let (mut charged, mut refunded, mut next) = (0, 0, 0);
+            for (receive, gap, charge, pick) in steps {
+                if receive || open.is_empty() {
+                    next += gap;
+                    open.push((next, ledger.receive(Offset(next), charge).unwrap()));
+                    model.insert(next, false);
+                    charged += charge;
+                } else {
+                    let (offset, ack) = open.swap_remove(pick.index(open.len()));
+                    refunded += ledger.settle(ack);
+                    model.insert(offset, true);
+                }
+                let lowest = model.iter().find(|(_, settled)| !**settled).map(|(offset, _)| *offset);
+                prop_assert_eq!(ledger.frontier(), Some(Offset(lowest.unwrap_or(next + 1))));
+            }
+            for (_, ack) in open {
+                refunded += ledger.settle(ack);
+            }
+            prop_assert_eq!(refunded, charged);
+            prop_assert!(ledger.is_empty());
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Commit.
+
+mod ledger;
+
+pub use ledger::{OffsetLedger, Rewound};

@@ -1,0 +1,210 @@
+//! Document: a [`Row`] comes in, what the index should hold for it goes out.
+//!
+//! A [`Document`] is the text to embed, the payload a searcher sees, and a hash of each, by which
+//! the index is compared with the table.
+
+mod payload;
+mod point;
+mod template;
+
+use std::sync::Arc;
+
+use crate::{
+    config::DocumentConfig,
+    error::Failure,
+    record::{Document, Payload, Row, RowKey, TextHash, Value},
+};
+
+pub use point::PointIds;
+pub use template::{Template, TemplateError};
+
+use payload::PayloadMapping;
+
+/// Makes documents of rows. Each partition has one of its own: it remembers the layout of the rows
+/// it has met.
+#[derive(Debug, Clone)]
+pub struct DocumentBuilder {
+    template: Arc<Template>,
+    payload: PayloadMapping,
+    store_source_columns: bool,
+}
+
+impl DocumentBuilder {
+    /// A builder by configuration.
+    pub fn new(config: &DocumentConfig) -> Result<Self, TemplateError> {
+        Ok(Self {
+            template: Arc::new(Template::new(config)?),
+            payload: PayloadMapping::new(&config.payload, &config.ignore),
+            store_source_columns: config.store_source_columns,
+        })
+    }
+
+    /// The document of a row.
+    ///
+    /// Fails, as a fault of the record, when a column that the template needs is missing (which is
+    /// not the same as null) or when the text comes out empty.
+    pub fn build(&mut self, key: &RowKey, row: &Row) -> Result<Document, Failure> {
+        let text = self.template.render(row)?;
+        if text.is_empty() {
+            return Err(Failure::record(
+                "empty_text",
+                format!("the template makes no text of row {key}: all its columns are null or empty"),
+            ));
+        }
+        let text_hash = TextHash::of_text(&text);
+        let (payload, payload_hash) = self.payload.apply(row);
+        let source_columns = if self.store_source_columns {
+            self.source_columns(row)
+        } else {
+            Payload::default()
+        };
+        Ok(Document { text, text_hash, payload, payload_hash, source_columns })
+    }
+
+    fn source_columns(&self, row: &Row) -> Payload {
+        row.columns()
+            .iter()
+            .filter(|(name, _)| self.template.uses(name) && !self.payload.keeps(name))
+            .cloned()
+            .collect::<Vec<(Arc<str>, Value)>>()
+            .into()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn row(columns: &[(&str, Value)]) -> Row {
+        Row::new(
+            columns
+                .iter()
+                .map(|(name, value)| (Arc::from(*name), value.clone()))
+                .collect(),
+        )
+    }
+
+    fn text(value: &str) -> Value {
+        Value::String(value.into())
+    }
+
+    fn tent() -> Row {
+        row(&[
+            ("id", Value::Int(1)),
+            ("title", text("Tent")),
+            ("category", text("camping")),
+            ("price", Value::Decimal("39.90".into())),
+            ("description", Value::Null),
+            ("stock", Value::Int(3)),
+            ("updated_at", Value::Int(1_700_000_000)),
+        ])
+    }
+
+    fn with(row: &Row, column: &str, value: &Value) -> Row {
+        Row::new(
+            row.columns()
+                .iter()
+                .map(|(name, old)| {
+                    let new = if **name == *column { value } else { old };
+                    (name.clone(), new.clone())
+                })
+                .collect(),
+        )
+    }
+
+    fn build(config: &DocumentConfig, row: &Row) -> Result<Document, Failure> {
+        let key = RowKey::from_canonical("[1]");
+        DocumentBuilder::new(config).unwrap().build(&key, row)
+    }
+
+    #[test]
+    fn the_default_text_labels_what_is_there_and_leaves_out_what_is_null() {
+        let document = build(&DocumentConfig::default(), &tent()).unwrap();
+        assert_eq!(&*document.text, "Product: Tent\nCategory: camping");
+    }
+
+    #[test]
+    fn the_price_enters_the_text_only_when_asked_for() {
+        let mut config = DocumentConfig::default();
+        config.columns.price = Some("price".into());
+        let document = build(&config, &tent()).unwrap();
+        assert_eq!(&*document.text, "Product: Tent\nCategory: camping\nPrice: 39.90");
+    }
+
+    #[test]
+    fn a_change_of_stock_changes_the_payload_and_not_the_text() {
+        let config = DocumentConfig::default();
+        let before = build(&config, &tent()).unwrap();
+        let after = build(&config, &with(&tent(), "stock", &Value::Int(0))).unwrap();
+        assert_eq!(before.text_hash, after.text_hash);
+        assert_ne!(before.payload_hash, after.payload_hash);
+    }
+
+    #[test]
+    fn an_ignored_column_alone_changes_nothing_but_is_kept() {
+        let config = DocumentConfig {
+            ignore: vec!["updated_at".into()],
+            ..DocumentConfig::default()
+        };
+        let before = build(&config, &tent()).unwrap();
+        let after = build(&config, &with(&tent(), "updated_at", &Value::Int(9))).unwrap();
+        assert_eq!(before.payload_hash, after.payload_hash);
+        assert_eq!(after.payload.get("updated_at"), Some(&Value::Int(9)));
+    }
+
+    #[test]
+    fn a_missing_column_is_told_from_a_null_one() {
+        let failure = build(&DocumentConfig::default(), &row(&[("title", text("Tent"))])).unwrap_err();
+        assert_eq!(failure.reason, "missing_column");
+        assert!(failure.message.contains("category"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_row_that_makes_no_text_is_refused() {
+        let mut bare = tent();
+        for column in ["title", "category"] {
+            bare = with(&bare, column, &Value::Null);
+        }
+        let failure = build(&DocumentConfig::default(), &bare).unwrap_err();
+        assert_eq!(failure.reason, "empty_text");
+    }
+
+    #[test]
+    fn a_template_may_name_any_column() {
+        let config = DocumentConfig {
+            template: Some("{{ title }} ({{ stock }} left) {{ product|upper }}".into()),
+            ..DocumentConfig::default()
+        };
+        let document = build(&config, &tent()).unwrap();
+        assert_eq!(&*document.text, "Tent (3 left) TENT");
+    }
+
+    #[test]
+    fn columns_of_the_text_that_the_payload_leaves_out_are_kept_apart() {
+        let mut config = DocumentConfig::default();
+        config.payload.exclude = vec!["category".into()];
+        let document = build(&config, &tent()).unwrap();
+        assert_eq!(document.payload.get("category"), None);
+        assert_eq!(document.source_columns.get("category"), Some(&text("camping")));
+        assert_eq!(document.source_columns.get("title"), None);
+    }
+
+    #[test]
+    fn the_payload_can_be_narrowed_and_renamed() {
+        let mut config = DocumentConfig::default();
+        config.payload.include = vec!["title".into(), "price".into()];
+        config.payload.rename = [("price".to_owned(), "price_eur".to_owned())].into();
+        let document = build(&config, &tent()).unwrap();
+        let names: Vec<&str> = document.payload.fields().iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["price_eur", "title"]);
+    }
+
+    #[test]
+    fn equal_text_of_different_types_hashes_differently() {
+        let config = DocumentConfig::default();
+        let number = build(&config, &with(&tent(), "stock", &Value::Int(3))).unwrap();
+        let string = build(&config, &with(&tent(), "stock", &text("3"))).unwrap();
+        assert_ne!(number.payload_hash, string.payload_hash);
+    }
+}

@@ -1,0 +1,125 @@
+//! The payload: which columns a point carries, under which names, and their hash.
+
+use std::{collections::BTreeMap, collections::HashSet, sync::Arc};
+
+use crate::{
+    config::PayloadConfig,
+    record::{Payload, PayloadHash, RESERVED_FIELD, Row, Value},
+};
+
+/// Turns rows into payloads by configuration.
+#[derive(Debug, Clone)]
+pub(super) struct PayloadMapping {
+    include: HashSet<String>,
+    exclude: HashSet<String>,
+    rename: BTreeMap<String, String>,
+    ignore: HashSet<String>,
+    layout: Layout,
+}
+
+/// Where each payload field comes from, for rows of the columns met last.
+#[derive(Debug, Clone, Default)]
+struct Layout {
+    columns: Vec<Arc<str>>,
+    /// Sorted by name, so that the order of a table's columns doesn't change the hash.
+    fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone)]
+struct Field {
+    name: Arc<str>,
+    column: usize,
+    hashed: bool,
+}
+
+impl PayloadMapping {
+    pub(super) fn new(config: &PayloadConfig, ignore: &[String]) -> Self {
+        Self {
+            include: config.include.iter().cloned().collect(),
+            exclude: config.exclude.iter().cloned().collect(),
+            rename: config.rename.clone(),
+            ignore: ignore.iter().cloned().collect(),
+            layout: Layout::default(),
+        }
+    }
+
+    /// Whether a column is in the payload.
+    pub(super) fn keeps(&self, column: &str) -> bool {
+        (self.include.is_empty() || self.include.contains(column))
+            && !self.exclude.contains(column)
+            && column != RESERVED_FIELD
+    }
+
+    pub(super) fn apply(&mut self, row: &Row) -> (Payload, PayloadHash) {
+        if !self.layout.fits(row) {
+            self.layout = self.lay_out(row);
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut fields = Vec::with_capacity(self.layout.fields.len());
+        for field in &self.layout.fields {
+            let Some((_, value)) = row.columns().get(field.column) else {
+                continue;
+            };
+            if field.hashed {
+                hash_bytes(&mut hasher, b'n', field.name.as_bytes());
+                hash_value(&mut hasher, value);
+            }
+            fields.push((field.name.clone(), value.clone()));
+        }
+        (fields.into(), PayloadHash::of(&hasher))
+    }
+
+    fn lay_out(&self, row: &Row) -> Layout {
+        let mut fields: Vec<Field> = row
+            .columns()
+            .iter()
+            .enumerate()
+            .filter(|(_, (column, _))| self.keeps(column))
+            .map(|(index, (column, _))| Field {
+                name: match self.rename.get(&**column) {
+                    Some(name) => name.as_str().into(),
+                    None => column.clone(),
+                },
+                column: index,
+                hashed: !self.ignore.contains(&**column),
+            })
+            .collect();
+        fields.sort_by(|a, b| a.name.cmp(&b.name));
+        Layout {
+            columns: row.columns().iter().map(|(name, _)| name.clone()).collect(),
+            fields,
+        }
+    }
+}
+
+impl Layout {
+    /// Names are shared between the rows of a partition, so comparing addresses nearly always
+    /// decides; equal names at other addresses are only laid out anew.
+    fn fits(&self, row: &Row) -> bool {
+        self.columns.len() == row.columns().len()
+            && self
+                .columns
+                .iter()
+                .zip(row.columns())
+                .all(|(known, (name, _))| Arc::ptr_eq(known, name))
+    }
+}
+
+fn hash_value(hasher: &mut blake3::Hasher, value: &Value) {
+    match value {
+        Value::Null => hash_bytes(hasher, b'0', &[]),
+        Value::Bool(value) => hash_bytes(hasher, b'b', &[u8::from(*value)]),
+        Value::Int(value) => hash_bytes(hasher, b'i', &value.to_le_bytes()),
+        Value::Float(value) => hash_bytes(hasher, b'f', &value.to_bits().to_le_bytes()),
+        Value::Decimal(digits) => hash_bytes(hasher, b'd', digits.as_bytes()),
+        Value::String(text) => hash_bytes(hasher, b's', text.as_bytes()),
+        Value::Json(json) => hash_bytes(hasher, b'j', json.to_string().as_bytes()),
+    }
+}
+
+/// Tag, length, bytes: so that no two different payloads feed the hasher the same bytes.
+fn hash_bytes(hasher: &mut blake3::Hasher, tag: u8, bytes: &[u8]) {
+    hasher.update(&[tag]);
+    hasher.update(&(bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}

@@ -1,0 +1,68 @@
+//! What a stage does about a failure: decided where the failure arises, obeyed everywhere else.
+//!
+//! | disposition | examples | what happens |
+//! |---|---|---|
+//! | transient | I/O, time-out, HTTP 408 and 5xx, gRPC `Unavailable` | retried for ever, with backoff; an outage is never dead-lettered |
+//! | throttled | HTTP 429, gRPC `ResourceExhausted` | the shared limiter moves; no attempt is counted |
+//! | record | undecodable bytes, an input the provider refuses alone | this record is dead-lettered and settled; its siblings go on |
+//! | blocked | wrong key, no quota, vector of another length, missing rights | the lane stops and says what to do; it resumes when mended |
+
+use std::time::Duration;
+
+/// What is to be done about a [`Failure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// An outage: try again, for ever, with backoff.
+    Transient,
+    /// The other side asks for patience: wait, then go on.
+    Throttled {
+        /// How long the other side asked for, if it said so.
+        after: Option<Duration>,
+    },
+    /// The fault lies in one record: dead-letter it, let its siblings go on.
+    Record,
+    /// Only a person can mend this: stop the lane, say so, lose nothing.
+    Blocked,
+}
+
+/// A failure, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What is to be done.
+    pub disposition: Disposition,
+    /// A bounded label for metrics and headers, in snake case: `http_429`, `unauthorized`.
+    pub reason: &'static str,
+    /// For people: what happened and, when blocked, what to do.
+    pub message: String,
+}
+
+impl Failure {
+    /// An outage; see [`Disposition::Transient`].
+    pub fn transient(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Disposition::Transient, reason, message)
+    }
+
+    /// A fault of one record; see [`Disposition::Record`].
+    pub fn record(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Disposition::Record, reason, message)
+    }
+
+    /// A fault only a person can mend; see [`Disposition::Blocked`].
+    pub fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Disposition::Blocked, reason, message)
+    }
+
+    /// A failure of any disposition.
+    pub fn new(
+        disposition: Disposition,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            disposition,
+            reason,
+            message: message.into(),
+        }
+    }
+}

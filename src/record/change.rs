@@ -1,0 +1,36 @@
+//! What one record says about one row.
+
+use super::{Offset, Row, RowKey};
+
+/// The news a record brings: the state of one row as of one position.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowChange {
+    /// Which row.
+    pub key: RowKey,
+    /// What the row is now.
+    pub state: RowState,
+    /// As of when.
+    pub position: Position,
+}
+
+/// A row as the table holds it after a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowState {
+    /// The row exists, with these columns.
+    Present(Row),
+    /// The row was deleted.
+    Gone,
+}
+
+/// Where a change stands: in Kafka, and in the database that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The record's offset. Per key, the offset is the only total order there is.
+    pub offset: Offset,
+    /// Kafka's timestamp, in milliseconds since 1970; 0 when the record has none.
+    pub timestamp_ms: i64,
+    /// When the database committed the change, in milliseconds since 1970. A clock, not an order.
+    pub commit_ms: Option<i64>,
+    /// PostgreSQL's log sequence number, where the source has one.
+    pub lsn: Option<u64>,
+}

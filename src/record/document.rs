@@ -1,0 +1,21 @@
+//! What the index should hold for one row.
+
+use std::sync::Arc;
+
+use super::{Payload, PayloadHash, TextHash};
+
+/// What the index should hold for one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// The text to embed, as the template renders it. Never empty.
+    pub text: Arc<str>,
+    /// The text's hash.
+    pub text_hash: TextHash,
+    /// The payload's fields, sorted by name.
+    pub payload: Payload,
+    /// The hash of the payload's fields, the ignored ones left out.
+    pub payload_hash: PayloadHash,
+    /// The columns that the text was made of and the payload doesn't hold: kept in the point, so
+    /// that a changed model or an unchanged TOAST column needs no look at the database.
+    pub source_columns: Payload,
+}

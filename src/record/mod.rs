@@ -1,0 +1,29 @@
+//! The types that flow from stage to stage, one file each.
+//!
+//! [`RawRecord`] is what Kafka delivered; [`RowChange`] is what it says about one row;
+//! [`Document`] is what the index should hold for that row.
+//! An [`Ack`] travels beside each of them and is settled exactly once.
+
+mod ack;
+mod change;
+mod document;
+mod hash;
+mod key;
+mod offset;
+mod payload;
+mod point;
+mod raw;
+mod ticket;
+mod value;
+
+pub use ack::{Ack, Settled};
+pub use change::{Position, RowChange, RowState};
+pub use document::Document;
+pub use hash::{Fingerprint, ParseHashError, PayloadHash, TextHash};
+pub use key::RowKey;
+pub use offset::{Offset, TopicPartition};
+pub use payload::{Payload, RESERVED_FIELD};
+pub use point::{PointId, Stored, Write};
+pub use raw::{Header, RawRecord};
+pub use ticket::Ticket;
+pub use value::{Row, Value};

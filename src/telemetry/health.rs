@@ -1,0 +1,151 @@
+//! What each lane can do right now: what `/readyz` answers and operators look at first.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tracing::{error, info, warn};
+
+/// The parts of the pipeline that can fail on their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Reading from Kafka and committing to it.
+    Kafka,
+    /// Buying embeddings.
+    Embed,
+    /// Reading from and writing to Qdrant.
+    Index,
+    /// Writing dead letters.
+    DeadLetter,
+}
+
+impl Lane {
+    /// All lanes, in the order of the flow.
+    pub const ALL: [Self; 4] = [Self::Kafka, Self::Embed, Self::Index, Self::DeadLetter];
+
+    /// The metric label and the name in `/readyz`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Kafka => "kafka",
+            Self::Embed => "embed",
+            Self::Index => "index",
+            Self::DeadLetter => "dead_letter",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// What a lane can do right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneState {
+    /// It works.
+    Ready,
+    /// An outage: it tries again by itself.
+    Waiting(String),
+    /// It needs a person; the text says what to do. It resumes by itself once that is done.
+    Blocked(String),
+}
+
+impl LaneState {
+    /// `ready`, `waiting` or `blocked`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Waiting(_) => "waiting",
+            Self::Blocked(_) => "blocked",
+        }
+    }
+
+    /// Why it isn't ready, if it isn't.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Ready => None,
+            Self::Waiting(reason) | Self::Blocked(reason) => Some(reason),
+        }
+    }
+}
+
+/// The state of every lane, shared by those who set it and those who ask.
+#[derive(Debug, Clone)]
+pub struct Health {
+    states: Arc<Mutex<[LaneState; Lane::ALL.len()]>>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        let starting = || LaneState::Waiting("starting".to_owned());
+        Self {
+            states: Arc::new(Mutex::new([starting(), LaneState::Ready, starting(), LaneState::Ready])),
+        }
+    }
+}
+
+impl Health {
+    /// Sets a lane's state and logs it, once for each change.
+    pub fn set(&self, lane: Lane, state: LaneState) {
+        let mut states = self.lock();
+        let Some(slot) = states.get_mut(lane as usize) else {
+            return;
+        };
+        if *slot == state {
+            return;
+        }
+        match &state {
+            LaneState::Ready => info!(lane = lane.label(), "lane ready"),
+            LaneState::Waiting(reason) => {
+                warn!(lane = lane.label(), "lane waiting: {reason}");
+            }
+            LaneState::Blocked(reason) => {
+                error!(lane = lane.label(), "lane blocked: {reason}");
+            }
+        }
+        *slot = state;
+    }
+
+    /// A lane's state.
+    pub fn get(&self, lane: Lane) -> LaneState {
+        self.lock().get(lane as usize).cloned().unwrap_or(LaneState::Ready)
+    }
+
+    /// Every lane with its state, in the order of the flow.
+    pub fn lanes(&self) -> Vec<(Lane, LaneState)> {
+        Lane::ALL.into_iter().map(|lane| (lane, self.get(lane))).collect()
+    }
+
+    /// Whether every lane is ready.
+    pub fn ready(&self) -> bool {
+        self.lock().iter().all(|state| *state == LaneState::Ready)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [LaneState; Lane::ALL.len()]> {
+        // A panic elsewhere leaves the states whole: each is replaced in one assignment.
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_blocked_lane_makes_the_whole_not_ready() {
+        let health = Health::default();
+        health.set(Lane::Kafka, LaneState::Ready);
+        health.set(Lane::Index, LaneState::Ready);
+        assert!(health.ready());
+        health.set(Lane::Embed, LaneState::Blocked("renew the key".into()));
+        assert!(!health.ready());
+        assert_eq!(health.get(Lane::Embed).reason(), Some("renew the key"));
+    }
+
+    #[test]
+    fn a_start_is_not_ready_before_kafka_and_the_index_are() {
+        assert!(!Health::default().ready());
+    }
+}

@@ -1,0 +1,5 @@
+//! Telemetry: what operators see.
+
+mod health;
+
+pub use health::{Health, Lane, LaneState};
