@@ -1,0 +1,103 @@
+//! `[index]`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{human_duration, secret::SecretRef};
+
+/// The Qdrant collection that is kept equal to the table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct IndexConfig {
+    /// Qdrant's gRPC address; or `embedded` for an in-process one in memory, or
+    /// `embedded:<folder>` for one that keeps its data in a folder.
+    pub url: String,
+    /// The key that Qdrant wants, if it wants one.
+    pub api_key: Option<SecretRef>,
+    /// The collection's name.
+    pub collection: String,
+    /// The name of the vector in a point.
+    pub vector: String,
+    /// How vectors are compared. A collection with another distance is refused.
+    pub distance: Distance,
+    /// Whether to create the collection, and the payload indexes, when absent.
+    pub create_collection: bool,
+    /// Payload fields to index for filters: field to kind.
+    pub payload_indexes: BTreeMap<String, PayloadIndexKind>,
+    /// How long one call may take.
+    #[serde(with = "human_duration")]
+    #[schemars(with = "human_duration::Text")]
+    pub timeout: Duration,
+    /// How many points go into one call at most.
+    pub batch_points: usize,
+    /// How many calls may be under way at once.
+    pub concurrency: usize,
+    /// How many points are remembered by their hashes, over all partitions, so that no read of
+    /// the index is needed to know what it holds. About 100 bytes each.
+    pub cache_keys: usize,
+    /// The first pause before a failed call is made again; it doubles from there.
+    #[serde(with = "human_duration")]
+    #[schemars(with = "human_duration::Text")]
+    pub retry_initial: Duration,
+    /// The longest pause between two attempts.
+    #[serde(with = "human_duration")]
+    #[schemars(with = "human_duration::Text")]
+    pub retry_max: Duration,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        Self {
+            url: "http://localhost:6334".into(),
+            api_key: None,
+            collection: "products".into(),
+            vector: "text".into(),
+            distance: Distance::default(),
+            create_collection: true,
+            payload_indexes: BTreeMap::new(),
+            timeout: Duration::from_secs(30),
+            batch_points: 256,
+            concurrency: 4,
+            cache_keys: 1_000_000,
+            retry_initial: Duration::from_millis(100),
+            retry_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// How two vectors are compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Distance {
+    /// The angle between them.
+    #[default]
+    Cosine,
+    /// The dot product.
+    Dot,
+    /// The straight line between them.
+    Euclid,
+    /// The sum of the differences of their components.
+    Manhattan,
+}
+
+/// What a payload field is indexed as, by Qdrant's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadIndexKind {
+    /// Text that is matched whole.
+    Keyword,
+    /// Whole numbers, for equality and ranges.
+    Integer,
+    /// Numbers, for ranges.
+    Float,
+    /// `true` and `false`.
+    Bool,
+    /// RFC 3339 timestamps, for ranges.
+    Datetime,
+    /// UUIDs.
+    Uuid,
+    /// Text that is matched by its words.
+    Text,
+}

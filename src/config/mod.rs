@@ -1,0 +1,66 @@
+//! The configuration: one file a section, defaults in one place each.
+//!
+//! Every field documents itself to the operator: its doc comment is what the JSON Schema and
+//! `docs/configuration.md` say about the key.
+
+mod absent;
+mod admin;
+mod byte_size;
+mod commit;
+mod dead_letter;
+mod document;
+mod embed;
+mod human_duration;
+mod index;
+mod kafka;
+mod log;
+mod pipeline;
+mod secret;
+mod window;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    admin::AdminConfig,
+    byte_size::ByteSize,
+    commit::CommitConfig,
+    dead_letter::DeadLetterConfig,
+    document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
+    embed::{EmbedConfig, EncodingFormat},
+    index::{Distance, IndexConfig, PayloadIndexKind},
+    kafka::{KafkaConfig, SaslMechanism, SecurityConfig, SecurityProtocol},
+    log::{LogConfig, LogFormat},
+    pipeline::PipelineConfig,
+    secret::{Secret, SecretError, SecretRef},
+    window::WindowConfig,
+};
+
+/// The value of `kafka.brokers`, `embed.url` and `index.url` that asks for the in-process stand-in.
+pub const EMBEDDED: &str = "embedded";
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where change events come from.
+    pub kafka: KafkaConfig,
+    /// How long changes of one key are collected before they are acted on.
+    pub window: WindowConfig,
+    /// How a row becomes the text that is embedded, the payload and the point's id.
+    pub document: DocumentConfig,
+    /// The embedding endpoint: any server that speaks OpenAI's `POST /embeddings`.
+    pub embed: EmbedConfig,
+    /// The Qdrant collection that is kept equal to the table.
+    pub index: IndexConfig,
+    /// When offsets are committed to Kafka.
+    pub commit: CommitConfig,
+    /// Where records go that can't be processed.
+    pub dead_letter: DeadLetterConfig,
+    /// Bounds of the whole pipeline: memory, and time to drain.
+    pub pipeline: PipelineConfig,
+    /// The HTTP endpoint for probes, metrics and status.
+    pub admin: AdminConfig,
+    /// What is logged, and how it looks.
+    pub log: LogConfig,
+}

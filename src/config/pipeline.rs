@@ -1,0 +1,39 @@
+//! `[pipeline]`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{byte_size::ByteSize, human_duration};
+
+/// Bounds of the whole pipeline: memory, and time to drain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// Bytes of records that may be in flight, from the poll until they settle. Over it,
+    /// partitions are paused.
+    pub budget: ByteSize,
+    /// Records that may be in flight, whatever their size.
+    pub max_records: usize,
+    /// How long a partition that is taken away may finish what it has begun; the rest is read
+    /// again by its next owner.
+    #[serde(with = "human_duration")]
+    #[schemars(with = "human_duration::Text")]
+    pub drain_timeout: Duration,
+    /// How long a shutdown may take to drain, before it commits what is settled and leaves.
+    #[serde(with = "human_duration")]
+    #[schemars(with = "human_duration::Text")]
+    pub shutdown_timeout: Duration,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        Self {
+            budget: ByteSize::mib(256),
+            max_records: 500_000,
+            drain_timeout: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(8),
+        }
+    }
+}

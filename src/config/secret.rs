@@ -1,0 +1,176 @@
+//! Secrets by reference: the configuration says where one is, never what it is.
+
+use std::{fmt, fs, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, Visitor},
+};
+
+/// Where a secret is found: `{ env = "NAME" }` or `{ file = "/path" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// The name of an environment variable.
+    Env(String),
+    /// A file that holds nothing but the secret; line ends after it are dropped.
+    File(PathBuf),
+}
+
+/// A secret's text. It has no `Display`, and its `Debug` prints `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// A reference that leads to no secret.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The environment has no such variable.
+    #[error("the environment variable {0} is not set")]
+    Unset(String),
+    /// The variable is there and isn't text.
+    #[error("the environment variable {0} is not valid UTF-8")]
+    NotText(String),
+    /// The file can't be read, or isn't text.
+    #[error("cannot read the file {path}")]
+    File {
+        /// The file that was named.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The variable or file exists and holds nothing.
+    #[error("{0} is empty")]
+    Empty(String),
+}
+
+impl SecretRef {
+    /// Reads the secret. A file is read with blocking I/O: call this at start, not on a task.
+    pub fn resolve(&self) -> Result<Secret, SecretError> {
+        let (text, origin) = match self {
+            Self::Env(name) => {
+                let text = std::env::var(name).map_err(|error| match error {
+                    std::env::VarError::NotPresent => SecretError::Unset(name.clone()),
+                    std::env::VarError::NotUnicode(_) => SecretError::NotText(name.clone()),
+                })?;
+                (text, format!("the environment variable {name}"))
+            }
+            Self::File(path) => {
+                let mut text = fs::read_to_string(path).map_err(|source| SecretError::File {
+                    path: path.clone(),
+                    source,
+                })?;
+                text.truncate(text.trim_end_matches(['\r', '\n']).len());
+                (text, format!("the file {}", path.display()))
+            }
+        };
+        if text.is_empty() {
+            return Err(SecretError::Empty(origin));
+        }
+        Ok(Secret(text))
+    }
+}
+
+impl Secret {
+    /// A secret that the program itself made, such as the key of a stand-in.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself. Hand it to the client that needs it, and nowhere else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RefVisitor;
+
+        /// Says what is wrong without repeating it: it may be the secret itself.
+        const HOW: &str = "a secret is given by reference, { env = \"NAME\" } or { file = \"/path\" }, never as text";
+
+        impl<'de> Visitor<'de> for RefVisitor {
+            type Value = SecretRef;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ env = \"NAME\" } or { file = \"/path\" }")
+            }
+
+            fn visit_str<E: Error>(self, _: &str) -> Result<SecretRef, E> {
+                Err(E::custom(HOW))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<SecretRef, E> {
+                Err(E::custom(HOW))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretRef, A::Error> {
+                let one = || A::Error::custom(HOW);
+                let key: String = map.next_key()?.ok_or_else(one)?;
+                let found = match key.as_str() {
+                    "env" => SecretRef::Env(map.next_value()?),
+                    "file" => SecretRef::File(map.next_value()?),
+                    _ => return Err(one()),
+                };
+                match map.next_key::<String>()? {
+                    None => Ok(found),
+                    Some(_) => Err(one()),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(RefVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn parse(value: &str) -> Result<SecretRef, String> {
+        SecretRef::deserialize(toml::de::ValueDeserializer::parse(value).unwrap())
+            .map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_secret_written_into_the_file_is_refused_and_not_repeated() {
+        let message = parse("\"sk-hunter2\"").unwrap_err();
+        assert_eq!(
+            message,
+            "a secret is given by reference, { env = \"NAME\" } or { file = \"/path\" }, never as text"
+        );
+        assert!(parse("{ text = \"sk-hunter2\" }").is_err());
+        assert!(parse("{ env = \"A\", file = \"/b\" }").is_err());
+        assert!(parse("{}").is_err());
+    }
+
+    #[test]
+    fn a_file_loses_its_line_end_only() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b" pass word \r\n").unwrap();
+        let secret = SecretRef::File(file.path().to_owned()).resolve().unwrap();
+        assert_eq!(secret.expose(), " pass word ");
+        assert_eq!(format!("{secret:?}"), "***");
+    }
+
+    #[test]
+    fn an_absent_or_empty_secret_says_which() {
+        let unset = SecretRef::Env("VECTIDE_TEST_SURELY_UNSET".into());
+        assert_eq!(
+            unset.resolve().unwrap_err().to_string(),
+            "the environment variable VECTIDE_TEST_SURELY_UNSET is not set"
+        );
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let empty = SecretRef::File(file.path().to_owned());
+        assert!(matches!(empty.resolve(), Err(SecretError::Empty(_))));
+    }
+}
