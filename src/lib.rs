@@ -4,6 +4,7 @@ pub mod commit;
 pub mod config;
 pub mod decode;
 pub mod document;
+pub mod embed;
 pub mod error;
 pub mod reconcile;
 pub mod record;

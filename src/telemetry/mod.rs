@@ -1,5 +1,6 @@
 //! Telemetry: what operators see.
 
 mod health;
+pub mod metrics;
 
 pub use health::{Health, Lane, LaneState};

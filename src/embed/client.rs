@@ -1,0 +1,312 @@
+//! One request to the endpoint and its answer: the wire, and nothing about when or how often.
+
+use std::{error::Error as _, sync::Arc, time::SystemTime};
+
+use reqwest::{
+    Response, Url,
+    header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
+use serde::{Serialize, Serializer};
+
+use super::{
+    EmbedError, Settings,
+    refusal::{self, Asked, Blame, Complaint, Refusal},
+    response::{self, Answer, BadAnswer},
+    retry,
+};
+use crate::{
+    config::{EncodingFormat, Secret},
+    error::Failure,
+};
+
+/// How much of an error's body is read, in bytes.
+const COMPLAINT_LIMIT: usize = 64 * 1024;
+
+/// Answers longer than this, in bytes, are read off the runtime's threads: it takes milliseconds.
+const READ_ASIDE: usize = 64 * 1024;
+
+/// A client of one endpoint. A clone shares its connections.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    endpoint: Arc<Endpoint>,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    url: Url,
+    /// The URL as it may be shown.
+    shown: String,
+    key: Option<Secret>,
+    model: String,
+    dimensions: u32,
+    send_dimensions: bool,
+}
+
+impl Client {
+    pub(super) fn new(settings: &Settings) -> Result<Self, EmbedError> {
+        let (url, shown) = endpoint_url(settings)?;
+        let mut headers = HeaderMap::from_iter([(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )]);
+        if let Some(key) = &settings.api_key {
+            let (name, value) = key_header(&settings.api_key_header, key)?;
+            headers.insert(name, value);
+        }
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("vectide/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .timeout(settings.timeout)
+            .connect_timeout(settings.connect_timeout)
+            .pool_max_idle_per_host(settings.concurrency)
+            // A redirected POST would arrive as a GET, and the key in a header of its own would
+            // follow it to any host.
+            .redirect(redirect::Policy::none());
+        if url.scheme() == "http" {
+            http = http.tls_built_in_root_certs(false);
+        }
+        if is_loopback(&url) {
+            http = http.no_proxy();
+        }
+        Ok(Self {
+            http: http.build().map_err(EmbedError::Client)?,
+            endpoint: Arc::new(Endpoint {
+                url,
+                shown,
+                key: settings.api_key.clone(),
+                model: settings.model.clone(),
+                dimensions: settings.dimensions,
+                send_dimensions: settings.send_dimensions,
+            }),
+        })
+    }
+
+    /// Sends `texts` once and reads the answer: a vector for each, in their order.
+    pub(super) async fn call(
+        &self,
+        texts: &[Arc<str>],
+        encoding: EncodingFormat,
+    ) -> Result<Answer, Refusal> {
+        let endpoint = &self.endpoint;
+        let mut request = self.http.post(endpoint.url.clone());
+        if encoding == EncodingFormat::Base64 {
+            // Vectors in base64 shrink by a quarter, and inflating them would take more time than
+            // everything else that is done to a row. Numbers shrink by more than half.
+            request = request.header(ACCEPT_ENCODING, "identity");
+        }
+        let response = request
+            .body(endpoint.body(texts, encoding))
+            .send()
+            .await
+            .map_err(|error| endpoint.outage(error))?;
+        if response.status().is_success() {
+            self.read_answer(response, texts.len()).await
+        } else {
+            Err(self.read_refusal(response, encoding).await)
+        }
+    }
+
+    async fn read_answer(&self, mut response: Response, inputs: usize) -> Result<Answer, Refusal> {
+        let dimensions = self.endpoint.dimensions as usize;
+        // A number takes at most 25 characters as JSON; an honest answer never comes near this.
+        let limit = (inputs * dimensions).saturating_mul(32) + COMPLAINT_LIMIT;
+        let body = match read_body(&mut response, limit).await {
+            Ok((body, true)) => body,
+            Ok((_, false)) => {
+                return Err(self.endpoint.malformed(&format!("more than {limit} bytes")));
+            }
+            Err(error) => return Err(self.endpoint.outage(error)),
+        };
+        let is_long = body.len() > READ_ASIDE;
+        let client = self.clone();
+        let read = move || {
+            response::parse(&body, inputs, dimensions)
+                .map_err(|error| client.endpoint.bad_answer(&error, &body))
+        };
+        if !is_long {
+            return read();
+        }
+        match tokio::task::spawn_blocking(read).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.endpoint.malformed("reading it failed")),
+        }
+    }
+
+    async fn read_refusal(&self, mut response: Response, encoding: EncodingFormat) -> Refusal {
+        let status = response.status();
+        let after = retry::retry_after(response.headers(), SystemTime::now());
+        // The status says enough where the explanation breaks off.
+        let (body, _) = read_body(&mut response, COMPLAINT_LIMIT)
+            .await
+            .unwrap_or_default();
+        let complaint = self.endpoint.complaint(&body);
+        let asked = Asked {
+            url: &self.endpoint.shown,
+            model: &self.endpoint.model,
+            dimensions: self
+                .endpoint
+                .send_dimensions
+                .then_some(self.endpoint.dimensions),
+            base64: encoding == EncodingFormat::Base64,
+        };
+        refusal::read(status, after, &complaint, asked)
+    }
+}
+
+impl Endpoint {
+    /// The request's body, written once: the texts are copied from where they are to where they
+    /// are sent from.
+    fn body(&self, texts: &[Arc<str>], encoding: EncodingFormat) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            model: &'a str,
+            input: Inputs<'a>,
+            encoding_format: EncodingFormat,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            dimensions: Option<u32>,
+        }
+        let length: usize = texts.iter().map(|text| text.len() + text.len() / 16 + 3).sum();
+        let mut body = Vec::with_capacity(length + self.model.len() + 128);
+        let request = Body {
+            model: &self.model,
+            input: Inputs(texts),
+            encoding_format: encoding,
+            dimensions: self.send_dimensions.then_some(self.dimensions),
+        };
+        serde_json::to_writer(&mut body, &request).expect("strings and numbers are always JSON");
+        body
+    }
+
+    fn complaint(&self, body: &[u8]) -> Complaint {
+        let key = self.key.as_ref().map_or("", Secret::expose);
+        Complaint::read(body).without(key)
+    }
+
+    /// What a request comes to that got no answer, or broke off.
+    fn outage(&self, error: reqwest::Error) -> Refusal {
+        let (reason, blame) = if error.is_connect() {
+            ("connect", Blame::Endpoint)
+        } else if error.is_timeout() {
+            ("timeout", Blame::Size)
+        } else {
+            ("io", Blame::Endpoint)
+        };
+        let error = error.without_url();
+        let mut message = format!("the embedding endpoint {} can't be reached: {error}", self.shown);
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        Refusal::Outage {
+            failure: Failure::transient(reason, message),
+            after: None,
+            blame,
+        }
+    }
+
+    fn bad_answer(&self, error: &BadAnswer, body: &[u8]) -> Refusal {
+        match error {
+            // Some gateways say what is wrong with status 200.
+            BadAnswer::Malformed(why) if body.len() <= COMPLAINT_LIMIT => {
+                match self.complaint(body).message() {
+                    Some(said) => self.malformed(&format!("{why}; it says: {said}")),
+                    None => self.malformed(why),
+                }
+            }
+            BadAnswer::Malformed(why) => self.malformed(why),
+            BadAnswer::WrongLength { found } => Refusal::Blocked(Failure::blocked(
+                "wrong_length",
+                format!(
+                    "the model \"{}\" makes vectors of length {found}, and embed.dimensions is {}: \
+                     correct the one or the other ({} answered)",
+                    self.model, self.dimensions, self.shown
+                ),
+            )),
+        }
+    }
+
+    fn malformed(&self, why: &str) -> Refusal {
+        Refusal::Outage {
+            failure: Failure::transient(
+                "malformed_answer",
+                format!("the embedding endpoint {} gives a malformed answer: {why}", self.shown),
+            ),
+            after: None,
+            blame: Blame::Inputs,
+        }
+    }
+}
+
+/// The texts of a request as a JSON array.
+struct Inputs<'a>(&'a [Arc<str>]);
+
+impl Serialize for Inputs<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|text| &**text))
+    }
+}
+
+/// The body, and whether it ended within `limit` bytes.
+async fn read_body(response: &mut Response, limit: usize) -> reqwest::Result<(Vec<u8>, bool)> {
+    let announced = response.content_length().unwrap_or(0);
+    let capacity = usize::try_from(announced).unwrap_or(limit).min(limit);
+    let mut body = Vec::with_capacity(capacity);
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok((body, false));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok((body, true))
+}
+
+/// The URL that requests go to, and what of it may be shown.
+fn endpoint_url(settings: &Settings) -> Result<(Url, String), EmbedError> {
+    let wrong = |reason: String| EmbedError::Url {
+        url: settings.url.clone(),
+        reason,
+    };
+    let mut url = Url::parse(&settings.url).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong("it starts with neither http:// nor https://".into()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(EmbedError::Credentials);
+    }
+    url.path_segments_mut()
+        .map_err(|()| wrong("it has no path".into()))?
+        .pop_if_empty()
+        .push("embeddings");
+    let mut shown = url.clone();
+    shown.set_query(None);
+    if !settings.query.is_empty() {
+        url.query_pairs_mut().extend_pairs(&settings.query);
+    }
+    Ok((url, shown.into()))
+}
+
+fn key_header(name: &str, key: &Secret) -> Result<(HeaderName, HeaderValue), EmbedError> {
+    let name: HeaderName = name
+        .parse()
+        .map_err(|_| EmbedError::KeyHeader(name.to_owned()))?;
+    let value = if name == AUTHORIZATION {
+        HeaderValue::try_from(format!("Bearer {}", key.expose()))
+    } else {
+        HeaderValue::try_from(key.expose())
+    };
+    let mut value = value.map_err(|_| EmbedError::Key)?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}

@@ -1,0 +1,252 @@
+//! Buying vectors: texts in, vectors out, for as few requests as possible.
+//!
+//! [`Embedder::submit`] queues a text and never waits; its answer comes through the channel that
+//! the request carries. In between:
+//!
+//! ```text
+//! EmbedRequest ─> batcher ─> schedule ─> client ─> endpoint
+//!                 (texts,    (limiter,    (wire)      │
+//!                  askers)    backoff)                │
+//!                    ^            ^                   │
+//! EmbedReply <───────┘            └─ refusal <────────┤
+//!                    └────────────── response <───────┘
+//! ```
+//!
+//! - `batcher` keeps each text once, with everybody who asks for it.
+//! - `limiter` and `retry` say when a request may go out: a rate, a provider's wish, a backoff.
+//! - `schedule` decides what goes out next and what follows from an answer. It does no I/O, and
+//!   time is an argument.
+//! - `client` sends one request; `response` checks the vectors that come back, `refusal` finds
+//!   out what is wrong when none do.
+//!
+//! What is asked for is answered once, in any order: with a vector, or with the failure of that
+//! one text. An outage, a rate limit, a wrong key are no answers: the text waits until they pass,
+//! and [`Health`] says so meanwhile. It stops waiting when its [`wanted`](EmbedRequest::wanted)
+//! is dropped; then no answer comes.
+
+mod batcher;
+mod client;
+mod limiter;
+mod refusal;
+mod response;
+mod retry;
+mod schedule;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
+
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    task::{Id, JoinSet},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use self::settings::Settings;
+use self::{
+    client::Client,
+    refusal::{Blame, Refusal},
+    response::Answer,
+    schedule::{Call, Next, Schedule},
+};
+use crate::{
+    error::Failure,
+    record::Ticket,
+    telemetry::{Health, metrics::EmbedMetrics},
+};
+
+/// Requests taken from the queue at once.
+const TAKE: usize = 256;
+
+/// Asks for the vector of a text.
+#[derive(Debug)]
+pub struct EmbedRequest {
+    /// Comes back with the reply.
+    pub ticket: Ticket,
+    /// The text.
+    pub text: Arc<str>,
+    /// The caller holds the strong side and drops it when it wants the vector no more. Then the
+    /// text is not sent, or not again, on this caller's behalf, and no reply is promised.
+    pub wanted: Weak<()>,
+    /// Where the reply goes.
+    pub reply: UnboundedSender<EmbedReply>,
+}
+
+/// What became of an [`EmbedRequest`].
+#[derive(Debug, PartialEq)]
+pub struct EmbedReply {
+    /// The request's.
+    pub ticket: Ticket,
+    /// The vector, of the configured length and finite; or why this one text has none, always
+    /// [`Disposition::Record`](crate::error::Disposition::Record).
+    pub outcome: Result<Vec<f32>, Failure>,
+}
+
+/// Settings that can't work.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    /// The URL isn't one, or not of a kind that can be used.
+    #[error("embed.url \"{url}\" can't be used: {reason}")]
+    Url {
+        /// What is configured.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The URL carries a user name or a password, which would show wherever it is shown.
+    #[error("embed.url must not carry a user name or password: use embed.api_key")]
+    Credentials,
+    /// The header for the key has no valid name.
+    #[error("embed.api_key_header \"{0}\" is not the name of an HTTP header")]
+    KeyHeader(String),
+    /// The key has characters that no header can carry.
+    #[error("the key of embed.api_key has characters that an HTTP header can't carry, such as a line end")]
+    Key,
+    /// The HTTP client can't be set up.
+    #[error("the HTTP client for the embedding endpoint can't be set up")]
+    Client(#[source] reqwest::Error),
+}
+
+/// A handle of the embed stage. Clones are handles of the same one.
+#[derive(Debug, Clone)]
+pub struct Embedder {
+    requests: UnboundedSender<EmbedRequest>,
+}
+
+impl Embedder {
+    /// Starts the stage on the current Tokio runtime. It ends, and what is under way is given up
+    /// unanswered, when `shutdown` is cancelled; or when every handle is dropped.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn start(
+        settings: &Settings,
+        metrics: EmbedMetrics,
+        health: Health,
+        shutdown: CancellationToken,
+    ) -> Result<Self, EmbedError> {
+        let client = Client::new(settings)?;
+        let random = fastrand::Rng::new();
+        let schedule = Schedule::new(settings, metrics.clone(), health, random, Instant::now());
+        let (requests, submitted) = mpsc::unbounded_channel();
+        let stage = Stage {
+            client,
+            schedule,
+            metrics,
+            submitted,
+            calls: JoinSet::new(),
+            under_way: HashMap::new(),
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = stage.run() => {}
+            }
+        });
+        Ok(Self { requests })
+    }
+
+    /// Asks for a vector. Never waits: whoever asks bounds how much they ask for.
+    pub fn submit(&self, request: EmbedRequest) {
+        // Fails only once the stage has been shut down, when nobody is promised a reply.
+        let _ = self.requests.send(request);
+    }
+}
+
+/// Sends one text once, as [`Embedder`] would, and says what came of it: the way to find out
+/// whether `settings` work. The error's message says what to do.
+pub async fn check(settings: &Settings) -> anyhow::Result<()> {
+    let client = Client::new(settings)?;
+    let texts = [Arc::from("vectide")];
+    let mut answer = client.call(&texts, settings.encoding_format).await;
+    if answer == Err(Refusal::Encoding) {
+        answer = client.call(&texts, crate::config::EncodingFormat::Float).await;
+    }
+    answer.map(drop).map_err(|refusal| match refusal.failure() {
+        Some(failure) => failure.clone().into(),
+        None => anyhow::anyhow!("the embedding endpoint refuses every encoding_format"),
+    })
+}
+
+/// The schedule with its I/O: one task that owns both, and one more for each request under way.
+struct Stage {
+    client: Client,
+    schedule: Schedule,
+    metrics: EmbedMetrics,
+    submitted: UnboundedReceiver<EmbedRequest>,
+    calls: JoinSet<Result<Answer, Refusal>>,
+    under_way: HashMap<Id, Call>,
+}
+
+impl Stage {
+    async fn run(mut self) {
+        let mut taken = Vec::with_capacity(TAKE);
+        loop {
+            let wake = loop {
+                match self.schedule.next(Instant::now()) {
+                    Next::Send(call) => self.send(call),
+                    Next::Wait(until) => break until,
+                }
+            };
+            tokio::select! {
+                Some(ended) = self.calls.join_next_with_id() => {
+                    let (id, outcome) = match ended {
+                        Ok(ended) => ended,
+                        Err(error) => (error.id(), Err(gave_up(&error))),
+                    };
+                    self.metrics.in_flight.dec();
+                    if let Some(call) = self.under_way.remove(&id) {
+                        self.schedule.finish(call, outcome, Instant::now());
+                    }
+                }
+                count = self.submitted.recv_many(&mut taken, TAKE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    let now = Instant::now();
+                    for request in taken.drain(..) {
+                        self.schedule.submit(request, now);
+                    }
+                }
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            }
+        }
+    }
+
+    fn send(&mut self, call: Call) {
+        self.metrics.in_flight.inc();
+        self.metrics.batch_inputs.observe(call.texts.len() as f64);
+        let client = self.client.clone();
+        let duration = self.metrics.duration.clone();
+        let texts = call.texts.clone();
+        let encoding = call.encoding;
+        let task = self.calls.spawn(async move {
+            let start = Instant::now();
+            let outcome = client.call(&texts, encoding).await;
+            duration.observe(start.elapsed().as_secs_f64());
+            outcome
+        });
+        self.under_way.insert(task.id(), call);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // The requests under way end with the set that holds them.
+        self.metrics.in_flight.set(0);
+    }
+}
+
+/// A request whose task died is a bug of ours; its texts are not lost for that.
+fn gave_up(error: &tokio::task::JoinError) -> Refusal {
+    Refusal::Outage {
+        failure: Failure::transient("internal", format!("sending an embedding request failed: {error}")),
+        after: None,
+        blame: Blame::Inputs,
+    }
+}

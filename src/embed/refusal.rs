@@ -1,0 +1,410 @@
+//! What it means when a request is not answered with vectors: whose fault it is, and so what to do.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::error::{Disposition, Failure};
+
+/// Why a request brought no vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Refusal {
+    /// An outage: the same again, later.
+    Outage {
+        failure: Failure,
+        /// How long the endpoint asked everyone to wait, if it did.
+        after: Option<Duration>,
+        blame: Blame,
+    },
+    /// Too many requests, and no fault of this one.
+    Throttled {
+        failure: Failure,
+        after: Option<Duration>,
+    },
+    /// Something about the texts: one of them, or all of them together.
+    Inputs(Failure),
+    /// The endpoint doesn't know `encoding_format: "base64"`.
+    Encoding,
+    /// Only a person can mend it.
+    Blocked(Failure),
+}
+
+impl Refusal {
+    /// What went wrong; [`Encoding`](Self::Encoding) is nothing that anybody need know.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Outage { failure, .. }
+            | Self::Throttled { failure, .. }
+            | Self::Inputs(failure)
+            | Self::Blocked(failure) => Some(failure),
+            Self::Encoding => None,
+        }
+    }
+}
+
+/// What an outage may be due to, besides the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blame {
+    /// Nothing that was asked.
+    Endpoint,
+    /// The amount: it took longer than the time-out.
+    Size,
+    /// A text: some make a server fail with a 500, or answer NaN.
+    Inputs,
+}
+
+/// What was asked for; a refusal is read in the light of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// Where, without query parameters.
+    pub(super) url: &'a str,
+    pub(super) model: &'a str,
+    /// The length of the vectors, if the request named one.
+    pub(super) dimensions: Option<u32>,
+    /// Whether the request asked for base64.
+    pub(super) base64: bool,
+}
+
+/// Reads an answer whose status isn't 2xx.
+pub(super) fn read(
+    status: StatusCode,
+    after: Option<Duration>,
+    complaint: &Complaint,
+    asked: Asked<'_>,
+) -> Refusal {
+    let Asked { url, model, .. } = asked;
+    let said = format!("HTTP {}: {}", status.as_u16(), complaint.message_or(status));
+    let blocked = |reason, advice: String| {
+        Refusal::Blocked(Failure::blocked(reason, format!("{advice} ({url} said {said})")))
+    };
+    match status.as_u16() {
+        401 => blocked(
+            "unauthorized",
+            "the embedding endpoint does not accept the key: correct embed.api_key and embed.api_key_header".into(),
+        ),
+        403 => blocked(
+            "forbidden",
+            format!("the key may not use the embedding endpoint: give it the right to use the model \"{model}\""),
+        ),
+        402 => blocked("quota_exhausted", quota_advice()),
+        429 if complaint.is_about_quota() => blocked("quota_exhausted", quota_advice()),
+        429 => Refusal::Throttled {
+            failure: Failure::new(
+                Disposition::Throttled { after },
+                "http_429",
+                format!("the embedding endpoint asks for patience ({url} said {said})"),
+            ),
+            after,
+        },
+        400 | 404 | 422 if complaint.is_about_model() => blocked("model", model_advice(model)),
+        404 => blocked("not_found", model_advice(model)),
+        400 | 422 if asked.base64 && complaint.is_about_encoding() => Refusal::Encoding,
+        400 | 422 if let Some(dimensions) = asked.dimensions && complaint.is_about_dimensions() => blocked(
+            "dimensions",
+            format!(
+                "the model \"{model}\" does not make vectors of length {dimensions}: correct embed.dimensions, or set embed.send_dimensions = false"
+            ),
+        ),
+        400 | 413 | 422 => Refusal::Inputs(Failure::record(
+            match status.as_u16() {
+                400 => "http_400",
+                413 => "http_413",
+                _ => "http_422",
+            },
+            format!("the embedding endpoint refuses the text ({said})"),
+        )),
+        // 424 is what TEI answers when its backend fails.
+        408 | 409 | 424 | 425 | 500..=599 => Refusal::Outage {
+            failure: Failure::transient(
+                outage_reason(status),
+                format!("the embedding endpoint fails ({url} said {said})"),
+            ),
+            after,
+            blame: match status.as_u16() {
+                424 | 500 => Blame::Inputs,
+                408 | 504 => Blame::Size,
+                _ => Blame::Endpoint,
+            },
+        },
+        300..=399 => blocked(
+            "redirected",
+            "the embedding endpoint is elsewhere: set embed.url to where it redirects to".into(),
+        ),
+        _ => blocked(
+            "unexpected_status",
+            "the embedding endpoint does not understand the request: check embed.url and embed.query".into(),
+        ),
+    }
+}
+
+fn quota_advice() -> String {
+    "the account has no quota left at the embedding provider: top it up, or raise its limit".into()
+}
+
+fn model_advice(model: &str) -> String {
+    format!("the embedding endpoint knows no such path, deployment or model: check embed.url and embed.model (\"{model}\")")
+}
+
+fn outage_reason(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        408 => "http_408",
+        409 => "http_409",
+        424 => "http_424",
+        425 => "http_425",
+        500 => "http_500",
+        502 => "http_502",
+        503 => "http_503",
+        504 => "http_504",
+        _ => "http_5xx",
+    }
+}
+
+/// What an error body says, in whichever of the usual shapes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Complaint {
+    message: String,
+    code: String,
+    kind: String,
+    param: String,
+}
+
+impl Complaint {
+    /// The longest message that is passed on, in characters.
+    const LONGEST: usize = 400;
+
+    /// Reads an error body. Only fields meant to explain are looked at: some servers repeat the
+    /// whole input, and a product's description may say anything.
+    pub(super) fn read(body: &[u8]) -> Self {
+        let Ok(json) = serde_json::from_slice::<Value>(body) else {
+            return Self {
+                message: shorten(&String::from_utf8_lossy(body)),
+                ..Self::default()
+            };
+        };
+        // OpenAI nests it; TEI says {"error": "…", "error_type": "…"}; FastAPI {"detail": …}.
+        let error = match json.get("error") {
+            Some(error @ Value::Object(_)) => error,
+            _ => &json,
+        };
+        let text = |name: &str| match error.get(name) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            _ => String::new(),
+        };
+        let message = ["message", "error", "detail"]
+            .into_iter()
+            .map(text)
+            .find(|text| !text.is_empty())
+            .unwrap_or_else(|| validation_errors(error.get("detail")));
+        Self {
+            message: shorten(&message),
+            code: text("code"),
+            kind: text("type"),
+            param: text("param"),
+        }
+    }
+
+    /// Takes a secret out of what is passed on; some gateways repeat the key they refuse.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if !secret.is_empty() {
+            self.message = self.message.replace(secret, "***");
+        }
+        self
+    }
+
+    /// The message, if there is one.
+    pub(super) fn message(&self) -> Option<&str> {
+        (!self.message.is_empty()).then_some(&self.message)
+    }
+
+    fn message_or(&self, status: StatusCode) -> &str {
+        self.message()
+            .or(status.canonical_reason())
+            .unwrap_or("no explanation")
+    }
+
+    fn is_about_quota(&self) -> bool {
+        ["insufficient_quota", "billing_hard_limit_reached"]
+            .iter()
+            .any(|code| self.code == *code || self.kind == *code)
+    }
+
+    fn is_about_model(&self) -> bool {
+        self.code == "model_not_found"
+            || self.code == "DeploymentNotFound"
+            || self.param == "model"
+    }
+
+    fn is_about_encoding(&self) -> bool {
+        self.param == "encoding_format"
+            || self.says("encoding_format")
+            || self.says("encoding format")
+            || self.says("base64")
+    }
+
+    fn is_about_dimensions(&self) -> bool {
+        self.param == "dimensions" || self.says("dimensions") || self.says("matryoshka")
+    }
+
+    fn says(&self, word: &str) -> bool {
+        self.message.to_ascii_lowercase().contains(word)
+    }
+}
+
+/// FastAPI's `[{"loc": ["body", "dimensions"], "msg": "…"}]` as `body.dimensions: …`.
+fn validation_errors(detail: Option<&Value>) -> String {
+    let Some(Value::Array(errors)) = detail else {
+        return String::new();
+    };
+    let one = |error: &Value| {
+        let loc = error.get("loc")?.as_array()?;
+        let loc: Vec<&str> = loc.iter().filter_map(Value::as_str).collect();
+        Some(format!("{}: {}", loc.join("."), error.get("msg")?.as_str()?))
+    };
+    let errors: Vec<String> = errors.iter().filter_map(one).collect();
+    errors.join("; ")
+}
+
+/// One line, not too long: proxies answer with whole pages.
+fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(Complaint::LONGEST) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ASKED: Asked<'_> = Asked {
+        url: "http://localhost/embeddings",
+        model: "small",
+        dimensions: Some(512),
+        base64: true,
+    };
+
+    fn refusal(status: u16, body: &str) -> Refusal {
+        let complaint = Complaint::read(body.as_bytes());
+        read(StatusCode::from_u16(status).unwrap(), None, &complaint, ASKED)
+    }
+
+    fn blocked(status: u16, body: &str) -> Failure {
+        match refusal(status, body) {
+            Refusal::Blocked(failure) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_says_what_to_do() {
+        let failure = blocked(401, r#"{"error":{"message":"Incorrect API key provided"}}"#);
+        assert_eq!(failure.reason, "unauthorized");
+        assert_eq!(
+            failure.message,
+            "the embedding endpoint does not accept the key: correct embed.api_key and embed.api_key_header \
+             (http://localhost/embeddings said HTTP 401: Incorrect API key provided)"
+        );
+    }
+
+    #[test]
+    fn an_empty_account_blocks_and_a_busy_one_only_waits() {
+        let quota = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+        assert_eq!(blocked(429, quota).reason, "quota_exhausted");
+        assert_eq!(blocked(402, "").reason, "quota_exhausted");
+        let busy = r#"{"error":{"message":"Rate limit reached","type":"requests","code":"rate_limit_exceeded"}}"#;
+        assert!(matches!(refusal(429, busy), Refusal::Throttled { .. }));
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_blocks() {
+        assert_eq!(blocked(404, "not found").reason, "not_found");
+        let ollama = r#"{"error":{"message":"model \"small\" not found, try pulling it first","type":"api_error","param":null,"code":null}}"#;
+        assert!(blocked(404, ollama).message.contains("check embed.url and embed.model (\"small\")"));
+        let openai = r#"{"error":{"message":"invalid model ID","type":"invalid_request_error","param":"model","code":null}}"#;
+        assert_eq!(blocked(400, openai).reason, "model");
+    }
+
+    #[test]
+    fn an_unsupported_dimension_blocks_if_one_was_asked_for() {
+        let body = r#"{"error":{"message":"This model does not support specifying dimensions.","type":"invalid_request_error","param":null,"code":null}}"#;
+        assert_eq!(blocked(400, body).reason, "dimensions");
+        let unasked = Asked {
+            dimensions: None,
+            ..ASKED
+        };
+        let complaint = Complaint::read(body.as_bytes());
+        assert!(matches!(
+            read(StatusCode::BAD_REQUEST, None, &complaint, unasked),
+            Refusal::Inputs(_)
+        ));
+    }
+
+    #[test]
+    fn a_text_that_speaks_of_dimensions_is_not_the_endpoint_speaking() {
+        let body = r#"{"detail":[{"loc":["body","input",3],"msg":"string too long","input":"Dimensions: 3 x 4 m, base64"}]}"#;
+        let Refusal::Inputs(failure) = refusal(422, body) else {
+            panic!("{:?}", refusal(422, body));
+        };
+        assert_eq!(
+            failure,
+            Failure::record(
+                "http_422",
+                "the embedding endpoint refuses the text (HTTP 422: body.input: string too long)"
+            )
+        );
+    }
+
+    #[test]
+    fn base64_that_is_not_known_is_refused_once() {
+        let body = r#"{"error":{"message":"bad value","param":"encoding_format"}}"#;
+        assert_eq!(refusal(400, body), Refusal::Encoding);
+        let floats = Asked {
+            base64: false,
+            ..ASKED
+        };
+        let complaint = Complaint::read(body.as_bytes());
+        assert!(matches!(
+            read(StatusCode::BAD_REQUEST, None, &complaint, floats),
+            Refusal::Inputs(_)
+        ));
+    }
+
+    #[test]
+    fn every_shape_of_complaint_is_understood() {
+        for body in [
+            r#"{"error":{"message":"too long"}}"#,
+            r#"{"error":"too long","error_type":"Validation"}"#,
+            r#"{"object":"error","message":"too long","type":"BadRequestError","code":400}"#,
+            r#"{"detail":"too long"}"#,
+            "  too\n long ",
+        ] {
+            assert_eq!(Complaint::read(body.as_bytes()).message, "too long", "{body}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_repeated_to_us_goes_no_further() {
+        let complaint = Complaint::read(b"no such key: sk-1234").without("sk-1234");
+        assert_eq!(complaint.message, "no such key: ***");
+    }
+
+    proptest! {
+        #[test]
+        fn a_server_error_is_an_outage_whatever_it_says(status in 500_u16..600, body: String) {
+            let is_outage = matches!(refusal(status, &body), Refusal::Outage { .. });
+            prop_assert!(is_outage);
+        }
+
+        #[test]
+        fn no_complaint_panics_or_is_long(body: Vec<u8>) {
+            prop_assert!(Complaint::read(&body).message.chars().count() <= Complaint::LONGEST + 1);
+        }
+    }
+}

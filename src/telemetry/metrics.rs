@@ -1,0 +1,5 @@
+//! The metrics, one file a stage.
+
+mod embed;
+
+pub use embed::EmbedMetrics;
