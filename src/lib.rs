@@ -1,3 +1,4 @@
 //! Vectide.
 
+pub mod cli;
 pub mod config;
