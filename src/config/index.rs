@@ -35,7 +35,7 @@ pub struct IndexConfig {
     /// How many calls may be under way at once.
     pub concurrency: usize,
     /// How many points are remembered by their hashes, over all partitions, so that no read of
-    /// the index is needed to know what it holds. About 100 bytes each.
+    /// the index is needed to know what it holds.
     pub cache_keys: usize,
     /// The first pause before a failed call is made again; it doubles from there.
     #[serde(with = "human_duration")]
@@ -125,15 +125,19 @@ impl IndexConfig {
             }
             None => report.http_url("index.url", &self.url),
         }
-        report.refuse_if(
-            !is_collection_name(&self.collection),
-            "index.collection",
-            format!(
-                "{:?} is no collection name: 1 to 255 bytes, without < > : \" / \\ | ? * and control characters",
-                self.collection
-            ),
-        );
-        report.not_blank("index.vector", &self.vector);
+        for (key, name, most) in [
+            ("index.collection", &self.collection, 255),
+            ("index.vector", &self.vector, 200),
+        ] {
+            report.refuse_if(
+                !is_qdrant_name(name, most),
+                key,
+                format!(
+                    "{name:?} is no name for Qdrant: 1 to {most} bytes, without < > : \" / \\ | ? * \
+                     and control characters"
+                ),
+            );
+        }
         for field in self.payload_indexes.keys() {
             report.refuse_if(
                 field.trim().is_empty(),
@@ -162,9 +166,10 @@ pub enum Embedded<'a> {
     Folder(&'a Path),
 }
 
-/// The rule that Qdrant's own API checks (`validate_collection_name`).
-fn is_collection_name(name: &str) -> bool {
-    (1..=255).contains(&name.len())
+/// The rule for the names of collections and vectors, as Qdrant's own API checks it
+/// (`validate_collection_name`, `validate_vector_name`): they become names of folders.
+fn is_qdrant_name(name: &str, most_bytes: usize) -> bool {
+    (1..=most_bytes).contains(&name.len())
         && !name.contains(['<', '>', ':', '"', '/', '\\', '|', '?', '*'])
         && !name.contains(char::is_control)
 }

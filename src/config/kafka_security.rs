@@ -28,7 +28,8 @@ pub struct SecurityConfig {
     pub key_file: Option<PathBuf>,
     /// The password of the private key, if it has one.
     pub key_password: Option<SecretRef>,
-    /// librdkafka's `sasl.oauthbearer.config`, which OAUTHBEARER needs.
+    /// librdkafka's `sasl.oauthbearer.config`, which OAUTHBEARER needs. Its unsecured tokens must
+    /// also be allowed by the property `enable.sasl.oauthbearer.unsecure.jwt`.
     pub oauthbearer_config: Option<SecretRef>,
 }
 

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::{
     Config, environment, file,
     problem::{Place, Problem, Problems},
-    setting::{Found, Setting},
+    setting::Found,
 };
 
 /// The file that is read when none is named.
@@ -103,8 +103,10 @@ impl Sources {
             }
             Err(error) => format!("cannot be read: {error}"),
         };
-        let mut found = Found::default();
-        found.is_partial = true;
+        let mut found = Found {
+            is_partial: true,
+            ..Found::default()
+        };
         found.refuse(Place::file(path), &[], message);
         (found, Some(path.clone()))
     }

@@ -5,6 +5,7 @@ use std::{fmt::Write, fs, path::Path};
 
 use serde_json::Value as Json;
 
+use super::load;
 use crate::config::{json_schema, shape::non_null};
 
 const BEGIN: &str =
@@ -28,6 +29,18 @@ fn the_reference_lists_every_key_as_the_schema_has_it() {
             "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test writes it anew"
         );
     }
+}
+
+#[test]
+fn the_page_shows_what_a_wrong_file_really_says() {
+    let page = include_str!("../../../docs/configuration.md");
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let (_, shown) = block("text").split_once('\n').unwrap();
+    let said = load(block("toml"), &[]).unwrap_err();
+    assert_eq!(shown.trim_end(), said);
 }
 
 /// The section's own keys as a table, then the sections in it.
@@ -65,13 +78,16 @@ fn kind(schema: &Json) -> String {
         }
     }
     if schema.get("oneOf").is_some() {
-        return "one of".into();
+        return "choice".into();
     }
     if let Some(values) = schema
         .get("additionalProperties")
         .filter(|values| values.is_object())
     {
-        return format!("table of {}", kind(values));
+        return match kind(values).as_str() {
+            "text" => "table of text".into(),
+            kind => format!("table of {kind}s"),
+        };
     }
     let name = schema["type"]
         .as_str()

@@ -122,7 +122,11 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
         ),
         (
             "index.collection = \"a/b\"",
-            "index.collection: \"a/b\" is no collection name: 1 to 255 bytes, without < > : \" / \\ | ? * and control characters",
+            "index.collection: \"a/b\" is no name for Qdrant: 1 to 255 bytes, without < > : \" / \\ | ? * and control characters",
+        ),
+        (
+            "index.vector = \"\"",
+            "index.vector: \"\" is no name for Qdrant: 1 to 200 bytes, without < > : \" / \\ | ? * and control characters",
         ),
         (
             "index.batch_points = 0",
