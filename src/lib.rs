@@ -1,1 +1,3 @@
 //! Vectide.
+
+pub mod cli;
