@@ -1,1 +1,4 @@
 //! Stand-ins.
+
+pub mod embeddings;
+pub mod kafka;

@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+pub mod demo;
 mod failure;
 mod output;
 
