@@ -105,7 +105,9 @@ pub enum EmbedError {
     #[error("embed.api_key_header \"{0}\" is not the name of an HTTP header")]
     KeyHeader(String),
     /// The key has characters that no header can carry.
-    #[error("the key of embed.api_key has characters that an HTTP header can't carry, such as a line end")]
+    #[error(
+        "the key of embed.api_key has characters that an HTTP header can't carry, such as a line end"
+    )]
     Key,
     /// The HTTP client can't be set up.
     #[error("the HTTP client for the embedding endpoint can't be set up")]
@@ -165,7 +167,9 @@ pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     let texts = [Arc::from("vectide")];
     let mut answer = client.call(&texts, settings.encoding_format).await;
     if answer == Err(Refusal::Encoding) {
-        answer = client.call(&texts, crate::config::EncodingFormat::Float).await;
+        answer = client
+            .call(&texts, crate::config::EncodingFormat::Float)
+            .await;
     }
     answer.map(drop).map_err(|refusal| match refusal.failure() {
         Some(failure) => failure.clone().into(),
@@ -245,7 +249,10 @@ impl Drop for Stage {
 /// A request whose task died is a bug of ours; its texts are not lost for that.
 fn gave_up(error: &tokio::task::JoinError) -> Refusal {
     Refusal::Outage {
-        failure: Failure::transient("internal", format!("sending an embedding request failed: {error}")),
+        failure: Failure::transient(
+            "internal",
+            format!("sending an embedding request failed: {error}"),
+        ),
         after: None,
         blame: Blame::Inputs,
     }

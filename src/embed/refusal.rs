@@ -76,7 +76,10 @@ pub(super) fn read(
     let Asked { url, model, .. } = asked;
     let said = format!("HTTP {}: {}", status.as_u16(), complaint.message_or(status));
     let blocked = |reason, advice: String| {
-        Refusal::Blocked(Failure::blocked(reason, format!("{advice} ({url} said {said})")))
+        Refusal::Blocked(Failure::blocked(
+            reason,
+            format!("{advice} ({url} said {said})"),
+        ))
     };
     match status.as_u16() {
         401 => blocked(
@@ -143,7 +146,9 @@ fn quota_advice() -> String {
 }
 
 fn model_advice(model: &str) -> String {
-    format!("the embedding endpoint knows no such path, deployment or model: check embed.url and embed.model (\"{model}\")")
+    format!(
+        "the embedding endpoint knows no such path, deployment or model: check embed.url and embed.model (\"{model}\")"
+    )
 }
 
 fn outage_reason(status: StatusCode) -> &'static str {
@@ -231,9 +236,7 @@ impl Complaint {
     }
 
     fn is_about_model(&self) -> bool {
-        self.code == "model_not_found"
-            || self.code == "DeploymentNotFound"
-            || self.param == "model"
+        self.code == "model_not_found" || self.code == "DeploymentNotFound" || self.param == "model"
     }
 
     fn is_about_encoding(&self) -> bool {
@@ -260,7 +263,11 @@ fn validation_errors(detail: Option<&Value>) -> String {
     let one = |error: &Value| {
         let loc = error.get("loc")?.as_array()?;
         let loc: Vec<&str> = loc.iter().filter_map(Value::as_str).collect();
-        Some(format!("{}: {}", loc.join("."), error.get("msg")?.as_str()?))
+        Some(format!(
+            "{}: {}",
+            loc.join("."),
+            error.get("msg")?.as_str()?
+        ))
     };
     let errors: Vec<String> = errors.iter().filter_map(one).collect();
     errors.join("; ")
@@ -277,7 +284,11 @@ fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
 
     use proptest::prelude::*;
 
@@ -292,7 +303,12 @@ mod tests {
 
     fn refusal(status: u16, body: &str) -> Refusal {
         let complaint = Complaint::read(body.as_bytes());
-        read(StatusCode::from_u16(status).unwrap(), None, &complaint, ASKED)
+        read(
+            StatusCode::from_u16(status).unwrap(),
+            None,
+            &complaint,
+            ASKED,
+        )
     }
 
     fn blocked(status: u16, body: &str) -> Failure {
@@ -326,7 +342,11 @@ mod tests {
     fn a_model_that_is_not_there_blocks() {
         assert_eq!(blocked(404, "not found").reason, "not_found");
         let ollama = r#"{"error":{"message":"model \"small\" not found, try pulling it first","type":"api_error","param":null,"code":null}}"#;
-        assert!(blocked(404, ollama).message.contains("check embed.url and embed.model (\"small\")"));
+        assert!(
+            blocked(404, ollama)
+                .message
+                .contains("check embed.url and embed.model (\"small\")")
+        );
         let openai = r#"{"error":{"message":"invalid model ID","type":"invalid_request_error","param":"model","code":null}}"#;
         assert_eq!(blocked(400, openai).reason, "model");
     }
@@ -385,7 +405,11 @@ mod tests {
             r#"{"detail":"too long"}"#,
             "  too\n long ",
         ] {
-            assert_eq!(Complaint::read(body.as_bytes()).message, "too long", "{body}");
+            assert_eq!(
+                Complaint::read(body.as_bytes()).message,
+                "too long",
+                "{body}"
+            );
         }
     }
 

@@ -211,7 +211,9 @@ impl Schedule {
         // under way ever knock at a sick endpoint. Otherwise the fault is theirs, and others pass.
         let places = match self.condition {
             Condition::Ready => self.in_flight,
-            Condition::Waiting(_) | Condition::Blocked { .. } => self.in_flight + self.waiting.len(),
+            Condition::Waiting(_) | Condition::Blocked { .. } => {
+                self.in_flight + self.waiting.len()
+            }
         };
         (places < self.concurrency)
             .then(|| self.batcher.due())
@@ -272,7 +274,11 @@ impl Schedule {
             Err(refusal) => self.refused(call, refusal, now),
         };
         self.metrics.requests.with_label_values(&[label]).inc();
-        if is_probe && let Condition::Blocked { probe: probe @ None } = &mut self.condition {
+        if is_probe
+            && let Condition::Blocked {
+                probe: probe @ None,
+            } = &mut self.condition
+        {
             *probe = Some(now + self.probe_every);
         }
         self.note_queue();
@@ -310,7 +316,8 @@ impl Schedule {
                 self.count_retry(&failure);
                 self.throttled_in_a_row += 1;
                 let wait = after.filter(|wait| !wait.is_zero()).unwrap_or_else(|| {
-                    self.backoff.delay(self.throttled_in_a_row, self.random.f64())
+                    self.backoff
+                        .delay(self.throttled_in_a_row, self.random.f64())
                 });
                 self.limiter.hold(wait, now);
                 if wait > PATIENCE {
@@ -359,12 +366,16 @@ impl Schedule {
     /// reason to think that it fails for what it asks. Otherwise one text that makes the server
     /// fail would hold up its siblings for ever.
     fn after_outage(&mut self, mut call: Call, blame: Blame, now: Instant) {
-        let works_for_others = call.failed_at < self.last_success;
+        let works_for_others = call.failed_at <= self.last_success;
+        let failed_before = call.failures > 0;
         let is_own_fault = match blame {
             Blame::Endpoint => false,
             // A server that is merely slow may never have answered anything in time.
-            Blame::Size => call.failures >= 1,
-            Blame::Inputs => call.failures >= 1 && works_for_others,
+            Blame::Size => failed_before,
+            // In a real outage this doubles the requests that wait, and no more.
+            Blame::Inputs => {
+                failed_before && (works_for_others || self.waiting.len() < 2 * self.concurrency)
+            }
         };
         call.failures = call.failures.saturating_add(1);
         call.failed_at = Some(now);
@@ -466,3 +477,6 @@ fn halves(mut call: Call, due: Instant) -> Result<[Call; 2], Call> {
     let first = half(std::mem::take(&mut call.texts));
     Ok([first, second])
 }
+
+#[cfg(test)]
+mod tests;
