@@ -102,7 +102,7 @@ impl Client {
         if response.status().is_success() {
             self.read_answer(response, texts.len()).await
         } else {
-            Err(self.read_refusal(response, encoding).await)
+            Err(self.read_refusal(response).await)
         }
     }
 
@@ -132,7 +132,7 @@ impl Client {
         }
     }
 
-    async fn read_refusal(&self, mut response: Response, encoding: EncodingFormat) -> Refusal {
+    async fn read_refusal(&self, mut response: Response) -> Refusal {
         let status = response.status();
         let after = retry::retry_after(response.headers(), SystemTime::now());
         // The status says enough where the explanation breaks off.
@@ -147,7 +147,6 @@ impl Client {
                 .endpoint
                 .send_dimensions
                 .then_some(self.endpoint.dimensions),
-            base64: encoding == EncodingFormat::Base64,
         };
         refusal::read(status, after, &complaint, asked)
     }

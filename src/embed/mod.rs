@@ -55,9 +55,10 @@ use self::{
     schedule::{Call, Next, Schedule},
 };
 use crate::{
+    config::EncodingFormat,
     error::Failure,
     record::Ticket,
-    telemetry::{Health, metrics::EmbedMetrics},
+    telemetry::{Health, Lane, LaneState, metrics::EmbedMetrics},
 };
 
 /// Requests taken from the queue at once.
@@ -134,7 +135,8 @@ impl Embedder {
     ) -> Result<Self, EmbedError> {
         let client = Client::new(settings)?;
         let random = fastrand::Rng::new();
-        let schedule = Schedule::new(settings, metrics.clone(), health, random, Instant::now());
+        let now = Instant::now();
+        let schedule = Schedule::new(settings, metrics.clone(), health.clone(), random, now);
         let (requests, submitted) = mpsc::unbounded_channel();
         let stage = Stage {
             client,
@@ -144,10 +146,16 @@ impl Embedder {
             calls: JoinSet::new(),
             under_way: HashMap::new(),
         };
-        tokio::spawn(async move {
+        let running = tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = stage.run() => {}
+            }
+        });
+        tokio::spawn(async move {
+            if running.await.is_err_and(|error| error.is_panic()) {
+                let advice = "the embed stage died of a bug: restart the program, and report it";
+                health.set(Lane::Embed, LaneState::Blocked(advice.into()));
             }
         });
         Ok(Self { requests })
@@ -160,21 +168,19 @@ impl Embedder {
     }
 }
 
-/// Sends one text once, as [`Embedder`] would, and says what came of it: the way to find out
-/// whether `settings` work. The error's message says what to do.
+/// Asks for one vector, once, and says what came of it: the way to find out whether `settings`
+/// work. The error's message says what to do.
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     let client = Client::new(settings)?;
     let texts = [Arc::from("vectide")];
     let mut answer = client.call(&texts, settings.encoding_format).await;
-    if answer == Err(Refusal::Encoding) {
-        answer = client
-            .call(&texts, crate::config::EncodingFormat::Float)
-            .await;
+    if matches!(answer, Err(Refusal::Inputs(_))) {
+        answer = client.call(&texts, EncodingFormat::Float).await;
     }
-    answer.map(drop).map_err(|refusal| match refusal.failure() {
-        Some(failure) => failure.clone().into(),
-        None => anyhow::anyhow!("the embedding endpoint refuses every encoding_format"),
-    })
+    match answer {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(refusal.failure().clone().into()),
+    }
 }
 
 /// The schedule with its I/O: one task that owns both, and one more for each request under way.

@@ -22,23 +22,20 @@ pub(super) enum Refusal {
         failure: Failure,
         after: Option<Duration>,
     },
-    /// Something about the texts: one of them, or all of them together.
+    /// Something about the request: one of its texts, all of them together, or `encoding_format`.
     Inputs(Failure),
-    /// The endpoint doesn't know `encoding_format: "base64"`.
-    Encoding,
     /// Only a person can mend it.
     Blocked(Failure),
 }
 
 impl Refusal {
-    /// What went wrong; [`Encoding`](Self::Encoding) is nothing that anybody need know.
-    pub(super) fn failure(&self) -> Option<&Failure> {
+    /// What went wrong.
+    pub(super) fn failure(&self) -> &Failure {
         match self {
             Self::Outage { failure, .. }
             | Self::Throttled { failure, .. }
             | Self::Inputs(failure)
-            | Self::Blocked(failure) => Some(failure),
-            Self::Encoding => None,
+            | Self::Blocked(failure) => failure,
         }
     }
 }
@@ -62,8 +59,6 @@ pub(super) struct Asked<'a> {
     pub(super) model: &'a str,
     /// The length of the vectors, if the request named one.
     pub(super) dimensions: Option<u32>,
-    /// Whether the request asked for base64.
-    pub(super) base64: bool,
 }
 
 /// Reads an answer whose status isn't 2xx.
@@ -102,7 +97,6 @@ pub(super) fn read(
         },
         400 | 404 | 422 if complaint.is_about_model() => blocked("model", model_advice(model)),
         404 => blocked("not_found", model_advice(model)),
-        400 | 422 if asked.base64 && complaint.is_about_encoding() => Refusal::Encoding,
         400 | 422 if let Some(dimensions) = asked.dimensions && complaint.is_about_dimensions() => blocked(
             "dimensions",
             format!(
@@ -239,13 +233,6 @@ impl Complaint {
         self.code == "model_not_found" || self.code == "DeploymentNotFound" || self.param == "model"
     }
 
-    fn is_about_encoding(&self) -> bool {
-        self.param == "encoding_format"
-            || self.says("encoding_format")
-            || self.says("encoding format")
-            || self.says("base64")
-    }
-
     fn is_about_dimensions(&self) -> bool {
         self.param == "dimensions" || self.says("dimensions") || self.says("matryoshka")
     }
@@ -298,7 +285,6 @@ mod tests {
         url: "http://localhost/embeddings",
         model: "small",
         dimensions: Some(512),
-        base64: true,
     };
 
     fn refusal(status: u16, body: &str) -> Refusal {
@@ -379,21 +365,6 @@ mod tests {
                 "the embedding endpoint refuses the text (HTTP 422: body.input: string too long)"
             )
         );
-    }
-
-    #[test]
-    fn base64_that_is_not_known_is_refused_once() {
-        let body = r#"{"error":{"message":"bad value","param":"encoding_format"}}"#;
-        assert_eq!(refusal(400, body), Refusal::Encoding);
-        let floats = Asked {
-            base64: false,
-            ..ASKED
-        };
-        let complaint = Complaint::read(body.as_bytes());
-        assert!(matches!(
-            read(StatusCode::BAD_REQUEST, None, &complaint, floats),
-            Refusal::Inputs(_)
-        ));
     }
 
     #[test]

@@ -174,7 +174,11 @@ fn floats(text: &str) -> Option<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
 
     use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
     use proptest::prelude::*;

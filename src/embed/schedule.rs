@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// After so many full requests, one that takes twice as many texts is tried again.
 const GROW_AFTER: u32 = 256;
 
-/// What a blocked lane with no texts of its own asks for.
+/// What a blocked lane asks a vector of, to find out whether it still is.
 const PROBE_TEXT: &str = "vectide";
 
 /// One request: under way, or waiting to be sent again.
@@ -58,8 +58,9 @@ pub(super) struct Call {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    Ordinary,
-    /// Finds out whether a blocked lane still is.
+    /// To get vectors for those who asked.
+    Vectors,
+    /// To find out whether a blocked lane still is.
     Probe,
 }
 
@@ -91,6 +92,7 @@ pub(super) struct Schedule {
     backoff: Backoff,
     random: fastrand::Rng,
     encoding: EncodingFormat,
+    base64_works: bool,
     concurrency: usize,
     batch_inputs: usize,
     probe_every: Duration,
@@ -118,6 +120,7 @@ impl Schedule {
             backoff: Backoff::new(settings.retry_initial, settings.retry_max),
             random,
             encoding: settings.encoding_format,
+            base64_works: false,
             concurrency: settings.concurrency.max(1),
             batch_inputs: settings.batch_inputs.max(1),
             probe_every: settings.retry_max.min(PROBE_AT_LEAST_EVERY),
@@ -139,8 +142,11 @@ impl Schedule {
 
     /// What to do now. Ask again after every submission and every answer.
     pub(super) fn next(&mut self, now: Instant) -> Next {
-        let next = self.choose(now);
-        if matches!(next, Next::Send(_)) {
+        let mut next = self.choose(now);
+        if let Next::Send(call) = &mut next {
+            if self.encoding == EncodingFormat::Float {
+                call.encoding = EncodingFormat::Float;
+            }
             self.limiter.spend();
             self.in_flight += 1;
         }
@@ -149,51 +155,34 @@ impl Schedule {
     }
 
     fn choose(&mut self, now: Instant) -> Next {
-        let purpose = match &self.condition {
-            Condition::Blocked { probe: None } => return Next::Wait(None),
-            Condition::Blocked { probe: Some(at) } if now < *at => return Next::Wait(Some(*at)),
-            Condition::Blocked { probe: Some(_) } => Purpose::Probe,
-            Condition::Ready | Condition::Waiting(_) => Purpose::Ordinary,
+        let due = match &self.condition {
+            Condition::Blocked { probe } => *probe,
+            Condition::Ready | Condition::Waiting(_) => self.due(),
+        };
+        let Some(due) = due else {
+            self.rest();
+            return Next::Wait(None);
         };
         if self.in_flight >= self.concurrency {
             return Next::Wait(None);
         }
-        let due = match purpose {
-            Purpose::Probe => now,
-            Purpose::Ordinary => match self.due() {
-                Some(due) => due,
-                None => {
-                    self.rest();
-                    return Next::Wait(None);
-                }
-            },
-        };
         if now < due {
             return Next::Wait(Some(due));
         }
         if let Err(until) = self.limiter.admit(now) {
             return Next::Wait(Some(until));
         }
-        let call = match purpose {
-            Purpose::Ordinary => {
-                let new_is_due = self.new_due().is_some_and(|due| due <= now);
-                self.take_waiting(|call| call.due <= now)
-                    .or_else(|| new_is_due.then(|| self.cut(now)).flatten())
-            }
-            Purpose::Probe => self
-                .take_waiting(|_| true)
-                .or_else(|| self.cut(now))
-                .or_else(|| Some(self.call(vec![Arc::from(PROBE_TEXT)], now))),
+        if let Condition::Blocked { probe } = &mut self.condition {
+            *probe = None;
+            return Next::Send(self.probe(now));
+        }
+        let new_is_due = self.new_due().is_some_and(|due| due <= now);
+        let call = match self.take_waiting(now) {
+            None if new_is_due => self.cut(now),
+            waiting => waiting,
         };
         match call {
-            Some(mut call) => {
-                call.purpose = purpose;
-                call.encoding = self.encoding;
-                if purpose == Purpose::Probe {
-                    self.condition = Condition::Blocked { probe: None };
-                }
-                Next::Send(call)
-            }
+            Some(call) => Next::Send(call),
             // What was due is wanted no more; something else may be.
             None => self.choose(now),
         }
@@ -220,14 +209,14 @@ impl Schedule {
             .flatten()
     }
 
-    /// Of the requests that wait and `may` go, the one that is due first and still wanted.
-    fn take_waiting(&mut self, may: impl Fn(&Call) -> bool) -> Option<Call> {
+    /// Of the requests that wait and are due, the one that was due first and is still wanted.
+    fn take_waiting(&mut self, now: Instant) -> Option<Call> {
         loop {
             let (first, _) = self
                 .waiting
                 .iter()
                 .enumerate()
-                .filter(|(_, call)| may(call))
+                .filter(|(_, call)| call.due <= now)
                 .min_by_key(|(_, call)| call.due)?;
             let mut call = self.waiting.swap_remove(first);
             self.batcher.keep_wanted(&mut call.texts);
@@ -240,17 +229,23 @@ impl Schedule {
     /// A new request, if any text in the queue is still wanted.
     fn cut(&mut self, now: Instant) -> Option<Call> {
         let texts = self.batcher.cut();
-        (!texts.is_empty()).then(|| self.call(texts, now))
+        (!texts.is_empty()).then(|| self.call(texts, Purpose::Vectors, now))
+    }
+
+    /// A request that costs next to nothing: some reasons to block, such as vectors of another
+    /// length, show only in an answer that is paid for.
+    fn probe(&self, now: Instant) -> Call {
+        self.call(vec![Arc::from(PROBE_TEXT)], Purpose::Probe, now)
     }
 
     /// Ends an outage that nobody waits for: all that was to be sent again is wanted no more.
     fn rest(&mut self) {
         if self.in_flight == 0 && matches!(self.condition, Condition::Waiting(_)) {
-            self.reachable(Purpose::Ordinary);
+            self.reachable(Purpose::Vectors);
         }
     }
 
-    fn call(&self, texts: Vec<Arc<str>>, now: Instant) -> Call {
+    fn call(&self, texts: Vec<Arc<str>>, purpose: Purpose, now: Instant) -> Call {
         Call {
             texts,
             encoding: self.encoding,
@@ -258,7 +253,15 @@ impl Schedule {
             failed_at: None,
             due: now,
             half_of: None,
-            purpose: Purpose::Ordinary,
+            purpose,
+        }
+    }
+
+    /// Keeps a request until it is due again.
+    fn again(&mut self, call: Call) {
+        // A probe is nobody's; there will be another.
+        if call.purpose == Purpose::Vectors {
+            self.waiting.push(call);
         }
     }
 
@@ -290,6 +293,7 @@ impl Schedule {
         self.reachable(call.purpose);
         self.metrics.tokens.inc_by(answer.tokens);
         self.metrics.inputs.inc_by(call.texts.len() as u64);
+        self.learn_encoding(call);
         self.learn_size(call);
         for (text, vector) in call.texts.iter().zip(answer.vectors) {
             self.batcher.answer(text, vector);
@@ -323,29 +327,13 @@ impl Schedule {
                 if wait > PATIENCE {
                     self.wait_for_recovery(&failure);
                 }
-                self.waiting.push(Call { due: now, ..call });
+                self.again(Call { due: now, ..call });
                 "throttled"
             }
             Refusal::Inputs(failure) => {
                 self.reachable(call.purpose);
                 self.throttled_in_a_row = 0;
-                match halves(call, now) {
-                    Ok(halves) => self.waiting.extend(halves),
-                    Err(call) => {
-                        for text in &call.texts {
-                            self.batcher.refuse(text, failure.clone());
-                        }
-                    }
-                }
-                "refused"
-            }
-            Refusal::Encoding => {
-                if self.encoding == EncodingFormat::Base64 {
-                    info!("the embedding endpoint does not know base64: asking for numbers");
-                    self.encoding = EncodingFormat::Float;
-                }
-                self.reachable(call.purpose);
-                self.waiting.push(Call { due: now, ..call });
+                self.after_refusal(call, &failure, now);
                 "refused"
             }
             Refusal::Blocked(failure) => {
@@ -356,7 +344,7 @@ impl Schedule {
                 }
                 self.health
                     .set(Lane::Embed, LaneState::Blocked(failure.message));
-                self.waiting.push(Call { due: now, ..call });
+                self.again(Call { due: now, ..call });
                 "blocked"
             }
         }
@@ -381,17 +369,52 @@ impl Schedule {
         call.failed_at = Some(now);
         call.due = now + self.backoff.delay(call.failures, self.random.f64());
         if !is_own_fault {
-            self.waiting.push(call);
+            self.again(call);
             return;
         }
         let due = call.due;
-        match halves(call, due) {
+        match halves(call, self.encoding, due) {
             // It was not refused for its size; nothing is to be learnt from its halves.
             Ok(halves) => self.waiting.extend(halves.map(|half| Call {
                 half_of: None,
                 ..half
             })),
-            Err(call) => self.waiting.push(call),
+            Err(call) => self.again(call),
+        }
+    }
+
+    /// Finds out what was refused: base64, the texts together, or one of them.
+    fn after_refusal(&mut self, call: Call, failure: &Failure, now: Instant) {
+        if call.encoding == EncodingFormat::Base64 && !self.base64_works {
+            self.again(Call {
+                encoding: EncodingFormat::Float,
+                due: now,
+                ..call
+            });
+            return;
+        }
+        match halves(call, self.encoding, now) {
+            Ok(halves) => self.waiting.extend(halves),
+            Err(call) => {
+                for text in &call.texts {
+                    self.batcher.refuse(text, failure.clone());
+                }
+            }
+        }
+    }
+
+    /// Some endpoints refuse `encoding_format: "base64"`, not all in so many words. So until it
+    /// has worked once, what is refused is tried with numbers; and if that helps, for good.
+    fn learn_encoding(&mut self, call: &Call) {
+        match call.encoding {
+            EncodingFormat::Base64 => self.base64_works = true,
+            EncodingFormat::Float
+                if self.encoding == EncodingFormat::Base64 && !self.base64_works =>
+            {
+                info!("the embedding endpoint does not know base64: asking for numbers");
+                self.encoding = EncodingFormat::Float;
+            }
+            EncodingFormat::Float => {}
         }
     }
 
@@ -458,7 +481,7 @@ impl Schedule {
 }
 
 /// Splits a request in two, both to be sent at `due`; or gives it back if it has but one text.
-fn halves(mut call: Call, due: Instant) -> Result<[Call; 2], Call> {
+fn halves(mut call: Call, encoding: EncodingFormat, due: Instant) -> Result<[Call; 2], Call> {
     if call.texts.len() < 2 {
         return Err(call);
     }
@@ -466,12 +489,12 @@ fn halves(mut call: Call, due: Instant) -> Result<[Call; 2], Call> {
     let second = call.texts.split_off(call.texts.len().div_ceil(2));
     let half = |texts| Call {
         texts,
-        encoding: call.encoding,
+        encoding,
         failures: call.failures,
         failed_at: call.failed_at,
         due,
         half_of: accepted.clone(),
-        purpose: Purpose::Ordinary,
+        purpose: Purpose::Vectors,
     };
     let second = half(second);
     let first = half(std::mem::take(&mut call.texts));

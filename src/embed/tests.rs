@@ -9,9 +9,12 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io::{self, Write as _},
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -22,14 +25,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::*;
-use crate::{
-    config::{EncodingFormat, Secret},
-    telemetry::{Lane, LaneState},
-};
+use crate::config::Secret;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -207,6 +208,7 @@ impl Shop {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is compared with replies")]
 fn bought(text: &str) -> Result<Vec<f32>, String> {
     Ok(vec![text.len() as f32, 1.0])
 }
@@ -234,6 +236,7 @@ async fn a_request_speaks_the_protocol() {
     );
     assert_eq!(request.headers["authorization"], "Bearer sk-1");
     assert_eq!(request.headers["content-type"], "application/json");
+    assert_eq!(request.headers["accept-encoding"], "identity");
     let agent = request.headers["user-agent"].to_str().unwrap();
     assert!(agent.starts_with("vectide/"), "{agent}");
     assert_eq!(shop.metrics.tokens.get(), 3);
@@ -264,6 +267,23 @@ async fn another_header_takes_the_key_alone() {
 }
 
 #[tokio::test]
+async fn numbers_may_come_compressed() {
+    let endpoint = Endpoint::start(|_, seen| {
+        assert_eq!(seen.headers["accept-encoding"], "gzip");
+        let body = json!({"data": [{"index": 0, "embedding": [3, 1]}]});
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(body.to_string().as_bytes()).unwrap();
+        ([("content-encoding", "gzip")], gzip.finish().unwrap()).into_response()
+    })
+    .await;
+    let mut shop = Shop::open(&Settings {
+        encoding_format: EncodingFormat::Float,
+        ..settings(endpoint.address)
+    });
+    assert_eq!(shop.buy(&["tea"]).await, [bought("tea")]);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_ignores_base64_is_understood() {
     let endpoint = Endpoint::start(|_, seen| seen.answer_as(false)).await;
     let mut shop = Shop::open(&settings(endpoint.address));
@@ -274,7 +294,7 @@ async fn an_endpoint_that_ignores_base64_is_understood() {
 async fn an_endpoint_that_refuses_base64_is_asked_for_numbers_from_then_on() {
     let endpoint = Endpoint::start(|_, seen| {
         if seen.body["encoding_format"] == "base64" {
-            error(400, "encoding_format must be float")
+            error(400, "unsupported parameter")
         } else {
             seen.answer()
         }
@@ -359,11 +379,13 @@ async fn an_endpoint_that_does_not_answer_in_time_is_asked_again() {
 
 #[tokio::test]
 async fn a_wrong_key_blocks_the_lane_until_it_is_mended() {
-    let endpoint = Endpoint::start(|n, seen| {
-        if n < 3 {
-            error(401, "no such key: sk-1")
-        } else {
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = Arc::clone(&mended);
+    let endpoint = Endpoint::start(move |_, seen| {
+        if is_mended.load(Ordering::Relaxed) {
             seen.answer()
+        } else {
+            error(401, "no such key: sk-1")
         }
     })
     .await;
@@ -378,6 +400,7 @@ async fn a_wrong_key_blocks_the_lane_until_it_is_mended() {
         endpoint.address
     );
     assert_eq!(shop.trouble().await, LaneState::Blocked(expected));
+    mended.store(true, Ordering::Relaxed);
     let reply = shop.replies.recv().await.unwrap();
     assert_eq!(reply.outcome, Ok(vec![3.0, 1.0]));
     assert_eq!(shop.health.get(Lane::Embed), LaneState::Ready);
@@ -489,7 +512,9 @@ async fn answers_of_real_size_are_read() {
     let texts: Vec<String> = (0..128).map(|n| format!("text {n}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     for reply in shop.buy(&texts).await {
-        assert_eq!(reply.unwrap()[1535], 1535.0);
+        let vector = reply.unwrap();
+        assert_eq!(vector.len(), 1536);
+        assert_eq!(vector.last(), Some(&1535.0));
     }
 }
 

@@ -435,6 +435,7 @@ fn a_rate_is_kept_by_all_requests_together() {
 fn a_refused_text_is_found_and_its_siblings_get_their_vectors() {
     let mut desk = Desk::new(&settings());
     desk.ask_all(&["a", "bb", "too long", "dddd"]);
+    desk.schedule.base64_works = true;
     let mut requests = 0;
     while let Next::Send(call) = desk.schedule.next(desk.now) {
         requests += 1;
@@ -460,6 +461,7 @@ fn a_refused_text_is_found_and_its_siblings_get_their_vectors() {
 #[test]
 fn an_endpoint_that_takes_fewer_texts_is_sent_fewer() {
     let mut desk = Desk::new(&settings());
+    desk.schedule.base64_works = true;
     let mut sizes = Vec::new();
     for ticket in 0..16 {
         desk.ask(ticket, &format!("text {ticket}"));
@@ -477,12 +479,12 @@ fn an_endpoint_that_takes_fewer_texts_is_sent_fewer() {
 }
 
 #[test]
-fn base64_is_given_up_once_and_for_all_when_refused() {
+fn base64_is_given_up_for_good_where_only_numbers_are_accepted() {
     let mut desk = Desk::new(&settings());
     desk.ask_all(&["a", "b", "c", "d"]);
     let call = desk.sent();
     assert_eq!(call.encoding, EncodingFormat::Base64);
-    desk.refuse(call, Refusal::Encoding);
+    desk.refuse(call, refused());
     let call = desk.sent();
     assert_eq!(
         (call.texts.len(), call.encoding),
@@ -491,6 +493,22 @@ fn base64_is_given_up_once_and_for_all_when_refused() {
     desk.accept(call);
     desk.ask(9, "later");
     assert_eq!(desk.sent_later().encoding, EncodingFormat::Float);
+}
+
+#[test]
+fn base64_is_kept_where_the_texts_were_to_blame() {
+    let mut desk = Desk::new(&settings());
+    desk.ask_all(&["a", "b", "c", "too long"]);
+    while let Next::Send(call) = desk.schedule.next(desk.now) {
+        if texts(&call).contains(&"too long") {
+            desk.refuse(call, refused());
+        } else {
+            desk.accept(call);
+        }
+    }
+    assert_eq!(desk.replied().len(), 4);
+    desk.ask(9, "later");
+    assert_eq!(desk.sent_later().encoding, EncodingFormat::Base64);
 }
 
 #[test]
@@ -506,6 +524,7 @@ fn a_blocked_lane_sends_only_probes_and_resumes_when_mended() {
     assert_eq!(desk.quiet(), Some(30 * SECOND));
 
     let probe = desk.sent_later();
+    assert_eq!(texts(&probe), [PROBE_TEXT]);
     assert_eq!(desk.quiet(), None, "one probe at a time");
     desk.refuse(probe, blocked());
     assert_eq!(desk.quiet(), Some(30 * SECOND));
@@ -521,9 +540,12 @@ fn a_blocked_lane_sends_only_probes_and_resumes_when_mended() {
     let probe = desk.sent_later();
     desk.accept(probe);
     assert_eq!(desk.state(), LaneState::Ready);
-    let last = desk.sent();
-    desk.accept(last);
+    for _ in 0..2 {
+        let call = desk.sent();
+        desk.accept(call);
+    }
     assert_eq!(desk.replied().len(), 8);
+    assert_eq!(desk.metrics.queue.get(), 0);
 }
 
 #[test]
