@@ -114,7 +114,7 @@ impl JsonSchema for ByteSize {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "byte-size" })
+        json_schema!({ "type": ["string", "integer"], "format": "byte-size" })
     }
 
     fn inline_schema() -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::human_duration;
+use super::{human_duration, validate::Report};
 
 /// When offsets are committed to Kafka.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,5 +23,11 @@ impl Default for CommitConfig {
         Self {
             interval: Duration::from_secs(1),
         }
+    }
+}
+
+impl CommitConfig {
+    pub(super) fn validate(&self, report: &mut Report) {
+        report.not_zero("commit.interval", self.interval);
     }
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::absent;
+use super::{absent, validate::Report};
+
+/// The payload field that holds what Vectide itself must know of a point.
+const RESERVED_FIELD: &str = "_vectide";
 
 /// How a row becomes the text that is embedded, the payload and the point's id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -97,4 +100,81 @@ pub enum PointIdKind {
     Uuid5,
     /// The key itself, where it is one column with whole numbers from 0 on, and of one table.
     Integer,
+}
+
+impl DocumentConfig {
+    pub(super) fn validate(&self, report: &mut Report) {
+        match &self.template {
+            Some(template) => validate_template(template, report),
+            None => report.refuse_if(
+                self.columns.is_empty(),
+                "document.columns",
+                "names no column: there would be no text to embed",
+            ),
+        }
+        self.payload.validate(report);
+    }
+}
+
+fn validate_template(template: &str, report: &mut Report) {
+    const KEY: &str = "document.template";
+    report.not_blank(KEY, template);
+    let environment = minijinja::Environment::new();
+    if let Err(error) = environment.template_from_str(template) {
+        let line = error.line().map_or_else(String::new, |line| {
+            format!(" (line {line} of the template)")
+        });
+        let what = error.detail().unwrap_or("syntax error");
+        report.refuse(KEY, format!("{what}{line}"));
+    }
+}
+
+impl DocumentColumns {
+    fn is_empty(&self) -> bool {
+        [
+            &self.product,
+            &self.category,
+            &self.price,
+            &self.description,
+        ]
+        .into_iter()
+        .all(Option::is_none)
+    }
+}
+
+impl PayloadConfig {
+    fn validate(&self, report: &mut Report) {
+        for column in &self.exclude {
+            report.refuse_if(
+                self.include.contains(column),
+                "document.payload.exclude",
+                format!("{column:?} is included, too"),
+            );
+        }
+        // By field: the column it is taken from.
+        let mut fields: BTreeMap<&str, &str> = self
+            .include
+            .iter()
+            .filter(|column| !self.rename.contains_key(*column))
+            .map(|column| (column.as_str(), column.as_str()))
+            .collect();
+        for (column, field) in &self.rename {
+            let key = format!("document.payload.rename.{column}");
+            report.refuse_if(field.trim().is_empty(), &key, "names no field");
+            report.refuse_if(
+                field == RESERVED_FIELD,
+                &key,
+                format!("{RESERVED_FIELD:?} is where Vectide keeps its own bookkeeping"),
+            );
+            let is_left_out = self.exclude.contains(column)
+                || !(self.include.is_empty() || self.include.contains(column));
+            report.refuse_if(is_left_out, &key, "renames a column that is left out");
+            if let Some(other) = fields.insert(field, column) {
+                report.refuse(
+                    &key,
+                    format!("the field {field:?} has the column {other:?} already"),
+                );
+            }
+        }
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use reqwest::header::HeaderName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{absent, human_duration, secret::SecretRef};
+use super::{EMBEDDED, absent, human_duration, secret::SecretRef, validate::Report};
 
 /// The embedding endpoint: any server that speaks OpenAI's `POST /embeddings`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -93,4 +94,37 @@ pub enum EncodingFormat {
     Base64,
     /// JSON numbers.
     Float,
+}
+
+impl EmbedConfig {
+    /// Whether the in-process endpoint is asked for.
+    pub fn is_embedded(&self) -> bool {
+        self.url == EMBEDDED
+    }
+
+    pub(super) fn validate(&self, report: &mut Report) {
+        report.embedded("embed.url", self.is_embedded());
+        if !self.is_embedded() {
+            report.http_url("embed.url", &self.url);
+            report.refuse_if(
+                self.url.contains(['?', '#']),
+                "embed.url",
+                "must end with its path: give query parameters in embed.query",
+            );
+        }
+        report.not_blank("embed.model", &self.model);
+        // Qdrant's own limit for the size of a vector.
+        report.within("embed.dimensions", &self.dimensions, &(1..=65_536));
+        report.refuse_if(
+            HeaderName::from_bytes(self.api_key_header.as_bytes()).is_err(),
+            "embed.api_key_header",
+            format!("{:?} is no header name", self.api_key_header),
+        );
+        report.not_zero("embed.timeout", self.timeout);
+        report.not_zero("embed.connect_timeout", self.connect_timeout);
+        report.within("embed.concurrency", &self.concurrency, &(1..=1024));
+        // OpenAI takes 2048 inputs a request; other servers take fewer by default.
+        report.within("embed.batch_inputs", &self.batch_inputs, &(1..=2048));
+        report.backoff("embed", self.retry_initial, self.retry_max);
+    }
 }

@@ -1,11 +1,11 @@
 //! `[index]`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{human_duration, secret::SecretRef};
+use super::{EMBEDDED, human_duration, secret::SecretRef, validate::Report};
 
 /// The Qdrant collection that is kept equal to the table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,7 +35,7 @@ pub struct IndexConfig {
     /// How many calls may be under way at once.
     pub concurrency: usize,
     /// How many points are remembered by their hashes, over all partitions, so that no read of
-    /// the index is needed to know what it holds. About 100 bytes each.
+    /// the index is needed to know what it holds.
     pub cache_keys: usize,
     /// The first pause before a failed call is made again; it doubles from there.
     #[serde(with = "human_duration")]
@@ -100,4 +100,76 @@ pub enum PayloadIndexKind {
     Uuid,
     /// Text that is matched by its words.
     Text,
+}
+
+impl IndexConfig {
+    /// Whether an in-process index is asked for, and in which folder it keeps its data.
+    pub fn embedded(&self) -> Option<Embedded<'_>> {
+        match self.url.strip_prefix(EMBEDDED)? {
+            "" => Some(Embedded::InMemory),
+            rest => rest
+                .strip_prefix(':')
+                .map(|folder| Embedded::Folder(Path::new(folder))),
+        }
+    }
+
+    pub(super) fn validate(&self, report: &mut Report) {
+        match self.embedded() {
+            Some(embedded) => {
+                report.embedded("index.url", true);
+                report.refuse_if(
+                    embedded == Embedded::Folder(Path::new("")),
+                    "index.url",
+                    "names no folder: write embedded:<folder>, or embedded to keep all in memory",
+                );
+            }
+            None => report.http_url("index.url", &self.url),
+        }
+        for (key, name, most) in [
+            ("index.collection", &self.collection, 255),
+            ("index.vector", &self.vector, 200),
+        ] {
+            report.refuse_if(
+                !is_qdrant_name(name, most),
+                key,
+                format!(
+                    "{name:?} is no name for Qdrant: 1 to {most} bytes, without < > : \" / \\ | ? * \
+                     and control characters"
+                ),
+            );
+        }
+        for field in self.payload_indexes.keys() {
+            report.refuse_if(
+                field.trim().is_empty(),
+                "index.payload_indexes",
+                "a field has no name",
+            );
+        }
+        report.not_zero("index.timeout", self.timeout);
+        report.within("index.batch_points", &self.batch_points, &(1..=10_000));
+        report.within("index.concurrency", &self.concurrency, &(1..=256));
+        report.refuse_if(
+            self.cache_keys == 0,
+            "index.cache_keys",
+            "must be 1 or more",
+        );
+        report.backoff("index", self.retry_initial, self.retry_max);
+    }
+}
+
+/// Where an in-process index keeps its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Embedded<'a> {
+    /// Nowhere: it is gone with the process.
+    InMemory,
+    /// In this folder.
+    Folder(&'a Path),
+}
+
+/// The rule for the names of collections and vectors, as Qdrant's own API checks it
+/// (`validate_collection_name`, `validate_vector_name`): they become names of folders.
+fn is_qdrant_name(name: &str, most_bytes: usize) -> bool {
+    (1..=most_bytes).contains(&name.len())
+        && !name.contains(['<', '>', ':', '"', '/', '\\', '|', '?', '*'])
+        && !name.contains(char::is_control)
 }

@@ -1,11 +1,18 @@
-//! `[kafka]` and `[kafka.security]`.
+//! `[kafka]`.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
+use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{human_duration, secret::SecretRef};
+use super::{
+    EMBEDDED, human_duration,
+    kafka_properties::{is_secret, own_key, refusal},
+    kafka_security::SecurityConfig,
+    secret::SecretRef,
+    validate::{Report, TOPIC_NAME, is_topic_name},
+};
 
 /// Where change events come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +39,8 @@ pub struct KafkaConfig {
     /// Further properties for librdkafka, by their own names and as text. Refused are those that
     /// correctness depends on and those that have a key of their own here.
     pub properties: BTreeMap<String, String>,
+    /// librdkafka properties whose value is a secret, such as `ssl.keystore.password`.
+    pub secret_properties: BTreeMap<String, SecretRef>,
 }
 
 impl Default for KafkaConfig {
@@ -44,98 +53,114 @@ impl Default for KafkaConfig {
             session_timeout: Duration::from_secs(10),
             security: SecurityConfig::default(),
             properties: BTreeMap::new(),
+            secret_properties: BTreeMap::new(),
         }
     }
 }
 
-/// How the connection to the brokers is encrypted and authenticated.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct SecurityConfig {
-    /// Whether the connection is encrypted, and whether the client logs in over SASL.
-    pub protocol: SecurityProtocol,
-    /// How the client logs in; needed by `sasl_plaintext` and `sasl_ssl`.
-    pub mechanism: Option<SaslMechanism>,
-    /// The user name for PLAIN and SCRAM.
-    pub username: Option<String>,
-    /// The password for PLAIN and SCRAM.
-    pub password: Option<SecretRef>,
-    /// PEM file of the authorities that may sign the brokers' certificates; the system's own
-    /// when absent.
-    pub ca_file: Option<PathBuf>,
-    /// PEM file of this client's certificate, for mutual TLS.
-    pub certificate_file: Option<PathBuf>,
-    /// PEM file of the client certificate's private key.
-    pub key_file: Option<PathBuf>,
-    /// The password of the private key, if it has one.
-    pub key_password: Option<SecretRef>,
-    /// librdkafka's `sasl.oauthbearer.config`, for OAUTHBEARER with unsecured tokens. A token
-    /// endpoint is set by the `sasl.oauthbearer.*` properties instead.
-    pub oauthbearer_config: Option<SecretRef>,
-}
+impl KafkaConfig {
+    /// Whether the in-process cluster is asked for.
+    pub fn is_embedded(&self) -> bool {
+        self.brokers == EMBEDDED
+    }
 
-/// The security protocol, by Kafka's names in lower case.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SecurityProtocol {
-    /// Neither encrypted nor authenticated.
-    #[default]
-    Plaintext,
-    /// Encrypted; authenticated by a client certificate, if one is given.
-    Ssl,
-    /// Authenticated over SASL, not encrypted.
-    SaslPlaintext,
-    /// Authenticated over SASL, encrypted.
-    SaslSsl,
-}
+    /// The first of `topics` that would also read the topic `name`.
+    pub(super) fn subscribes_to(&self, name: &str) -> Option<&str> {
+        let matches = |topic: &&String| {
+            topic.as_str() == name
+                || (topic.starts_with('^')
+                    && Regex::new(topic).is_ok_and(|pattern| pattern.is_match(name)))
+        };
+        self.topics.iter().find(matches).map(String::as_str)
+    }
 
-impl SecurityProtocol {
-    /// The name that librdkafka knows it by.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plaintext => "plaintext",
-            Self::Ssl => "ssl",
-            Self::SaslPlaintext => "sasl_plaintext",
-            Self::SaslSsl => "sasl_ssl",
+    pub(super) fn validate(&self, report: &mut Report) {
+        report.embedded("kafka.brokers", self.is_embedded());
+        report.refuse_if(
+            self.brokers
+                .split(',')
+                .any(|broker| broker.trim().is_empty()),
+            "kafka.brokers",
+            "must name the brokers as host:port, comma separated",
+        );
+        report.not_blank("kafka.group", &self.group);
+        self.validate_topics(report);
+        if let Some(id) = &self.instance_id {
+            report.not_blank("kafka.instance_id", id);
+        }
+        report.refuse_if(
+            !(Duration::from_secs(1)..=Duration::from_hours(1)).contains(&self.session_timeout),
+            "kafka.session_timeout",
+            "must be from 1s to 1h (brokers accept 6s to 30m unless set otherwise)",
+        );
+        self.security.validate(report);
+        for (name, value) in &self.properties {
+            if let Some(reason) = refusal(name, value) {
+                report.refuse(format!("kafka.properties.{name}"), reason);
+            }
+        }
+        for name in self.secret_properties.keys() {
+            let key = format!("kafka.secret_properties.{name}");
+            match own_key(name) {
+                Some(own) => report.refuse(key, format!("is set by {own}")),
+                None => report.refuse_if(
+                    !is_secret(name),
+                    key,
+                    "is no property that holds a secret: set it in kafka.properties",
+                ),
+            }
         }
     }
 
-    /// Whether the client logs in over SASL.
-    pub const fn is_sasl(self) -> bool {
-        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
-    }
-
-    /// Whether the connection is encrypted.
-    pub const fn is_tls(self) -> bool {
-        matches!(self, Self::Ssl | Self::SaslSsl)
-    }
-}
-
-/// The SASL mechanism, by its registered name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum SaslMechanism {
-    /// User name and password, as they are: use it over `sasl_ssl`.
-    #[serde(rename = "PLAIN")]
-    Plain,
-    /// Salted challenge and response over SHA-256.
-    #[serde(rename = "SCRAM-SHA-256")]
-    ScramSha256,
-    /// Salted challenge and response over SHA-512.
-    #[serde(rename = "SCRAM-SHA-512")]
-    ScramSha512,
-    /// A bearer token.
-    #[serde(rename = "OAUTHBEARER")]
-    OauthBearer,
-}
-
-impl SaslMechanism {
-    /// The registered name, which is the one that librdkafka knows it by.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::ScramSha512 => "SCRAM-SHA-512",
-            Self::OauthBearer => "OAUTHBEARER",
+    fn validate_topics(&self, report: &mut Report) {
+        const KEY: &str = "kafka.topics";
+        report.refuse_if(
+            self.topics.is_empty(),
+            KEY,
+            "missing: name the change topics to read, such as [\"shop.public.products\"]",
+        );
+        for (i, topic) in self.topics.iter().enumerate() {
+            let earlier = self.topics.get(..i).unwrap_or_default();
+            report.refuse_if(
+                earlier.contains(topic),
+                KEY,
+                format!("{topic:?} is named twice"),
+            );
+            if !topic.starts_with('^') {
+                report.refuse_if(
+                    !is_topic_name(topic),
+                    KEY,
+                    format!("{topic:?} is no topic name ({TOPIC_NAME}); a pattern starts with ^"),
+                );
+            } else if let Some(reason) = pattern_error(topic) {
+                report.refuse(KEY, format!("{topic:?} is no pattern: {reason}"));
+            }
         }
+    }
+}
+
+/// Why librdkafka would not understand a pattern, or not as it is meant: it uses the C library's
+/// POSIX extended regular expressions.
+fn pattern_error(pattern: &str) -> Option<String> {
+    if let Some(foreign) = ["\\d", "\\D", "(?", "*?", "+?"]
+        .into_iter()
+        .find(|foreign| pattern.contains(foreign))
+    {
+        return Some(format!(
+            "POSIX extended regular expressions have no `{foreign}` (write [0-9] for a digit)"
+        ));
+    }
+    match Regex::new(pattern) {
+        Ok(_) => None,
+        // The last line says what is wrong; those before it draw where.
+        Err(error) => Some(
+            error
+                .to_string()
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned(),
+        ),
     }
 }

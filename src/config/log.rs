@@ -2,6 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+use super::validate::Report;
 
 /// What is logged, and how it looks. Logs go to standard error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,4 +35,29 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+impl LogConfig {
+    pub(super) fn validate(&self, report: &mut Report) {
+        const KEY: &str = "log.level";
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        report.not_blank(KEY, &self.level);
+        if let Err(error) = EnvFilter::try_new(&self.level) {
+            report.refuse(KEY, format!("{:?} can't be read: {error}", self.level));
+            return;
+        }
+        // A filter takes a word that is no level for a module, and then logs nothing else: `inof`.
+        for word in self.level.split(',').map(str::trim) {
+            report.refuse_if(
+                !word.is_empty()
+                    && !word.contains(['=', '[', ':'])
+                    && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)),
+                KEY,
+                format!(
+                    "{word:?} is no level ({}); a module takes one: {word}=debug",
+                    LEVELS.join(", ")
+                ),
+            );
+        }
+    }
 }

@@ -1,4 +1,7 @@
-//! The configuration: one file a section, defaults in one place each.
+//! The configuration: one file a section, with its keys, defaults and rules.
+//!
+//! [`Sources::load`] reads the TOML file, lays the environment and the command line's options over
+//! it, and returns a [`Config`] that may be run with, or every [`Problem`] there is.
 //!
 //! Every field documents itself to the operator: its doc comment is what the JSON Schema and
 //! `docs/configuration.md` say about the key.
@@ -10,13 +13,25 @@ mod commit;
 mod dead_letter;
 mod document;
 mod embed;
+mod environment;
+mod file;
 mod human_duration;
 mod index;
 mod kafka;
+mod kafka_properties;
+mod kafka_security;
+mod load;
 mod log;
 mod pipeline;
+mod problem;
 mod secret;
+mod setting;
+mod shape;
+mod validate;
 mod window;
+
+#[cfg(test)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,11 +43,16 @@ pub use self::{
     dead_letter::DeadLetterConfig,
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
     embed::{EmbedConfig, EncodingFormat},
-    index::{Distance, IndexConfig, PayloadIndexKind},
-    kafka::{KafkaConfig, SaslMechanism, SecurityConfig, SecurityProtocol},
+    environment::{PREFIX, read_dot_env},
+    index::{Distance, Embedded, IndexConfig, PayloadIndexKind},
+    kafka::KafkaConfig,
+    kafka_security::{SaslMechanism, SecurityConfig, SecurityProtocol},
+    load::{ConfigFile, DEFAULT_FILE, Flag, Sources},
     log::{LogConfig, LogFormat},
     pipeline::PipelineConfig,
+    problem::{Place, Problem, Problems},
     secret::{Secret, SecretError, SecretRef},
+    shape::json_schema,
     window::WindowConfig,
 };
 

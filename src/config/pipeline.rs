@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{byte_size::ByteSize, human_duration};
+use super::{byte_size::ByteSize, human_duration, validate::Report};
 
 /// Bounds of the whole pipeline: memory, and time to drain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,5 +35,31 @@ impl Default for PipelineConfig {
             drain_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(8),
         }
+    }
+}
+
+impl PipelineConfig {
+    pub(super) fn validate(&self, report: &mut Report) {
+        let least = ByteSize::mib(1);
+        report.refuse_if(
+            self.budget < least,
+            "pipeline.budget",
+            format!(
+                "is {}; must be {least} or more, so that records fit in",
+                self.budget
+            ),
+        );
+        report.refuse_if(
+            self.max_records == 0,
+            "pipeline.max_records",
+            "must be 1 or more",
+        );
+        // Half of librdkafka's default for max.poll.interval.ms, after which the group would take
+        // the member for dead.
+        report.refuse_if(
+            self.drain_timeout > Duration::from_secs(150),
+            "pipeline.drain_timeout",
+            "must be 150s or less: the group waits for it in every rebalance",
+        );
     }
 }

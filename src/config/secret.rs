@@ -11,6 +11,7 @@ use serde::{
 /// Where a secret is found: `{ env = "NAME" }` or `{ file = "/path" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("format" = "secret-reference"))]
 pub enum SecretRef {
     /// The name of an environment variable.
     Env(String),

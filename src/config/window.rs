@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::human_duration;
+use super::{human_duration, validate::Report};
 
 /// How long changes of one key are collected before they are acted on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +37,23 @@ impl Default for WindowConfig {
             max_hold: Duration::from_secs(30),
             linger: Duration::from_millis(10),
             version_column: None,
+        }
+    }
+}
+
+impl WindowConfig {
+    pub(super) fn validate(&self, report: &mut Report) {
+        report.refuse_if(
+            self.max_hold < self.quiet,
+            "window.max_hold",
+            format!(
+                "is {}, less than window.quiet ({}): no key would ever be held that long",
+                humantime::format_duration(self.max_hold),
+                humantime::format_duration(self.quiet),
+            ),
+        );
+        if let Some(column) = &self.version_column {
+            report.not_blank("window.version_column", column);
         }
     }
 }

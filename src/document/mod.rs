@@ -27,12 +27,17 @@ pub struct DocumentBuilder {
     template: Arc<Template>,
     payload: PayloadMapping,
     store_source_columns: bool,
+    version_column: Option<String>,
 }
 
 impl DocumentBuilder {
-    /// A builder by configuration.
-    pub fn new(config: &DocumentConfig) -> Result<Self, TemplateError> {
+    /// A builder by configuration; `version_column` is the window's.
+    pub fn new(
+        config: &DocumentConfig,
+        version_column: Option<&str>,
+    ) -> Result<Self, TemplateError> {
         Ok(Self {
+            version_column: version_column.map(str::to_owned),
             template: Arc::new(Template::new(config)?),
             payload: PayloadMapping::new(&config.payload, &config.ignore),
             store_source_columns: config.store_source_columns,
@@ -58,7 +63,19 @@ impl DocumentBuilder {
         } else {
             Payload::default()
         };
-        Ok(Document { text, text_hash, payload, payload_hash, source_columns })
+        let version = self
+            .version_column
+            .as_deref()
+            .and_then(|column| row.get(column))
+            .map(payload::version_of);
+        Ok(Document {
+            text,
+            text_hash,
+            payload,
+            payload_hash,
+            source_columns,
+            version,
+        })
     }
 
     fn source_columns(&self, row: &Row) -> Payload {
@@ -115,7 +132,7 @@ mod tests {
 
     fn build(config: &DocumentConfig, row: &Row) -> Result<Document, Failure> {
         let key = RowKey::from_canonical("[1]");
-        DocumentBuilder::new(config).unwrap().build(&key, row)
+        DocumentBuilder::new(config, None).unwrap().build(&key, row)
     }
 
     #[test]

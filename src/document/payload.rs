@@ -105,6 +105,15 @@ impl Layout {
     }
 }
 
+/// A value of the version column, hashed: only ever compared for equality.
+pub(super) fn version_of(value: &Value) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hash_value(&mut hasher, value);
+    let mut bytes = [0; 8];
+    hasher.finalize_xof().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
 fn hash_value(hasher: &mut blake3::Hasher, value: &Value) {
     match value {
         Value::Null => hash_bytes(hasher, b'0', &[]),

@@ -40,7 +40,7 @@ impl Template {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_template_owned(NAME, source)?;
-        let variables = environment
+        let mut variables: Vec<(String, String)> = environment
             .get_template(NAME)?
             .undeclared_variables(false)
             .into_iter()
@@ -51,6 +51,7 @@ impl Template {
                 (name, column)
             })
             .collect();
+        variables.sort_unstable();
         Ok(Self { environment, variables })
     }
 

@@ -18,4 +18,6 @@ pub struct Document {
     /// The columns that the text was made of and the payload doesn't hold: kept in the point, so
     /// that a changed model or an unchanged TOAST column needs no look at the database.
     pub source_columns: Payload,
+    /// The row's version column, hashed, if one is configured and the row has it.
+    pub version: Option<u64>,
 }

@@ -53,6 +53,9 @@ pub enum LaneState {
 }
 
 impl LaneState {
+    /// All labels.
+    pub const LABELS: [&'static str; 3] = ["ready", "waiting", "blocked"];
+
     /// `ready`, `waiting` or `blocked`.
     pub fn label(&self) -> &'static str {
         match self {

@@ -1,5 +1,83 @@
-//! The metrics, one file a stage.
+//! The metrics, one file a stage. Names follow Prometheus' conventions: base units, `_total` for
+//! counters; labels are bounded. A test pins the full list.
 
 mod embed;
+mod index;
+mod kafka;
+mod pipeline;
+
+use prometheus::{Error, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 
 pub use embed::EmbedMetrics;
+pub use index::IndexMetrics;
+pub use kafka::KafkaMetrics;
+pub use pipeline::PipelineMetrics;
+
+use super::health::{Health, LaneState};
+
+/// All metrics of one running program.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Registry,
+    /// Records, from receiving to settling.
+    pub pipeline: PipelineMetrics,
+    /// The consumer group.
+    pub kafka: KafkaMetrics,
+    /// Embedding.
+    pub embed: EmbedMetrics,
+    /// The index.
+    pub index: IndexMetrics,
+    lanes: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Makes and registers every metric.
+    pub fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let build = add(
+            &registry,
+            IntGaugeVec::new(
+                Opts::new("vectide_build_info", "Always 1; the label is the version."),
+                &["version"],
+            ),
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self {
+            pipeline: PipelineMetrics::register(&registry)?,
+            kafka: KafkaMetrics::register(&registry)?,
+            embed: EmbedMetrics::register(&registry)?,
+            index: IndexMetrics::register(&registry)?,
+            lanes: add(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "vectide_lane_state",
+                        "1 for the state that a lane is in, 0 for the others.",
+                    ),
+                    &["lane", "state"],
+                ),
+            )?,
+            registry,
+        })
+    }
+
+    /// Everything, in Prometheus' text format.
+    pub fn encode(&self, health: &Health) -> Result<String, Error> {
+        for (lane, state) in health.lanes() {
+            for label in LaneState::LABELS {
+                let here = i64::from(label == state.label());
+                self.lanes.with_label_values(&[lane.label(), label]).set(here);
+            }
+        }
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+fn add<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: Result<C, Error>,
+) -> Result<C, Error> {
+    let metric = metric?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

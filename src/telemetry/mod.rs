@@ -1,6 +1,9 @@
-//! Telemetry: what operators see.
+//! Telemetry: what operators see. Health of the lanes, metrics, and the log.
 
 mod health;
-pub mod metrics;
+mod logging;
+mod metrics;
 
 pub use health::{Health, Lane, LaneState};
+pub use logging::{LoggingError, init as init_logging};
+pub use metrics::{EmbedMetrics, IndexMetrics, KafkaMetrics, Metrics, PipelineMetrics};

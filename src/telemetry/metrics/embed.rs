@@ -2,8 +2,9 @@
 
 use prometheus::{
     Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    core::Collector,
 };
+
+use super::add;
 
 /// What the embed stage counts. A clone counts into the same metrics.
 #[derive(Debug, Clone)]
@@ -112,13 +113,4 @@ impl EmbedMetrics {
             )?,
         })
     }
-}
-
-fn add<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: Result<C, Error>,
-) -> Result<C, Error> {
-    let metric = metric?;
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }

@@ -1,0 +1,91 @@
+//! The command line: what can be asked of the program, one file a subcommand.
+
+mod completions;
+mod config;
+mod failure;
+mod output;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use self::{
+    failure::{ExitStatus, describe, exit_status},
+    output::Output,
+};
+use crate::config::{Config, Flag, Problems, Sources};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, or found what it was asked to look for (differences, a failed check)
+  2  the command line or the configuration is wrong; nothing was begun";
+
+/// Keeps a Qdrant collection equal to a database table.
+#[derive(Debug, Parser)]
+#[command(name = "vectide", version, after_help = EXIT_CODES)]
+#[command(propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The configuration file [default: vectide.toml, if present]
+    #[arg(long, global = true, env = "VECTIDE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What is logged, over the configuration's log.level: error, warn, info, debug, trace
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Config(config::Command),
+    Completions(completions::Command),
+}
+
+impl Cli {
+    /// Does what was asked, and writes what it has to say to `out`.
+    #[expect(
+        clippy::unused_async,
+        reason = "subcommands that serve await; `main` need not tell them apart"
+    )]
+    pub async fn run(self, out: &mut Output) -> anyhow::Result<ExitStatus> {
+        match self.command {
+            Command::Config(command) => command.run(&self.options, out),
+            Command::Completions(command) => command.run(out),
+        }
+    }
+}
+
+impl Options {
+    /// The configuration as file, environment and these options have it.
+    pub fn load_config(&self) -> Result<Config, Problems> {
+        let mut sources = Sources::of_process(self.config.clone());
+        if let Some(level) = &self.log_level {
+            sources.flags.push(Flag {
+                name: "--log-level",
+                key: "log.level",
+                value: level.clone(),
+            });
+        }
+        sources.load()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,205 @@
+//! The collection: made when it is absent, refused when it isn't what it must be.
+
+use std::collections::BTreeMap;
+
+use qdrant_client::{
+    Qdrant, QdrantError,
+    qdrant::{
+        CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance,
+        FieldType, VectorParams, VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
+    },
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    backoff::Backoff,
+    error::{Disposition, Failure},
+    telemetry::{Health, Lane, LaneState},
+};
+
+use super::{Calls, failure::failure};
+
+/// What the collection must be.
+#[derive(Debug, Clone)]
+pub struct CollectionSpec {
+    /// Its name, or an alias of it.
+    pub name: String,
+    /// The name of the vector.
+    pub vector: String,
+    /// The vector's length.
+    pub dimensions: u32,
+    /// How vectors are compared.
+    pub distance: Distance,
+    /// Payload fields to index, when the collection is made.
+    pub payload_indexes: BTreeMap<String, FieldType>,
+    /// Whether it may be made.
+    pub create: bool,
+}
+
+/// The collection can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectionError {
+    /// It has another vector than configured.
+    #[error(
+        "collection `{collection}` does not fit: {found}, but the configuration wants {wanted}; change embed.dimensions, index.vector or index.distance, or name another collection in index.collection"
+    )]
+    Mismatch {
+        /// The collection's name.
+        collection: String,
+        /// What it has.
+        found: String,
+        /// What is configured.
+        wanted: String,
+    },
+    /// It is absent and may not be made.
+    #[error("collection `{0}` does not exist, and index.create_collection is false")]
+    Absent(String),
+    /// The server refused.
+    #[error(transparent)]
+    Refused(Failure),
+    /// The program was asked to stop before the server answered.
+    #[error("stopped while waiting for Qdrant")]
+    Stopped,
+}
+
+/// Makes or checks the collection, waiting for the server as long as it takes. Returns whether the
+/// collection holds no point.
+pub(super) async fn ensure(
+    client: &Qdrant,
+    spec: &CollectionSpec,
+    calls: Calls,
+    health: &Health,
+    shutdown: &CancellationToken,
+) -> Result<bool, CollectionError> {
+    let mut backoff = Backoff::new(calls.retry_initial, calls.retry_max);
+    loop {
+        let failure = match try_ensure(client, spec).await {
+            Ok(empty) => {
+                health.set(Lane::Index, LaneState::Ready);
+                return Ok(empty);
+            }
+            Err(CollectionError::Refused(failure)) => failure,
+            Err(error) => return Err(error),
+        };
+        match failure.disposition {
+            Disposition::Transient | Disposition::Throttled { .. } => {
+                health.set(Lane::Index, LaneState::Waiting(failure.message));
+            }
+            // A refused key may be mended while this waits; a refused request is ours to mend.
+            Disposition::Blocked => health.set(Lane::Index, LaneState::Blocked(failure.message)),
+            Disposition::Record => return Err(CollectionError::Refused(failure)),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.next(fastrand::f64())) => {}
+            () = shutdown.cancelled() => return Err(CollectionError::Stopped),
+        }
+    }
+}
+
+/// One attempt.
+pub(crate) async fn try_ensure(
+    client: &Qdrant,
+    spec: &CollectionSpec,
+) -> Result<bool, CollectionError> {
+    let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
+    if !client.collection_exists(&spec.name).await.map_err(refused)? {
+        if !spec.create {
+            return Err(CollectionError::Absent(spec.name.clone()));
+        }
+        create(client, spec).await?;
+    }
+    check(client, spec).await?;
+    let count = client
+        .count(CountPointsBuilder::new(&spec.name).exact(true))
+        .await
+        .map_err(refused)?;
+    Ok(count.result.is_some_and(|result| result.count == 0))
+}
+
+async fn create(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
+    let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
+    let mut vectors = VectorsConfigBuilder::default();
+    vectors.add_named_vector_params(
+        &spec.vector,
+        VectorParamsBuilder::new(u64::from(spec.dimensions), spec.distance),
+    );
+    let made = client
+        .create_collection(CreateCollectionBuilder::new(&spec.name).vectors_config(vectors))
+        .await;
+    match made {
+        Ok(_) => info!(
+            collection = spec.name,
+            vector = spec.vector,
+            dimensions = spec.dimensions,
+            "made the collection"
+        ),
+        // Another member of the group was faster.
+        Err(_) if client.collection_exists(&spec.name).await.map_err(refused)? => return Ok(()),
+        Err(error) => return Err(refused(error)),
+    }
+    for (field, kind) in &spec.payload_indexes {
+        client
+            .create_field_index(
+                CreateFieldIndexCollectionBuilder::new(&spec.name, field, *kind).wait(true),
+            )
+            .await
+            .map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Whether the collection has the vector that the configuration wants.
+async fn check(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
+    let info = client
+        .collection_info(&spec.name)
+        .await
+        .map_err(|error| CollectionError::Refused(failure(&error, &spec.name)))?;
+    let config = info
+        .result
+        .and_then(|result| result.config)
+        .and_then(|config| config.params)
+        .and_then(|params| params.vectors_config)
+        .and_then(|vectors| vectors.config);
+    let describe = |params: &VectorParams| {
+        format!("vector `{}` of {} dimensions, {}", spec.vector, params.size, distance_name(params.distance()))
+    };
+    let found = match &config {
+        Some(vectors_config::Config::ParamsMap(vectors)) => match vectors.map.get(&spec.vector) {
+            Some(params)
+                if params.size == u64::from(spec.dimensions)
+                    && params.distance() == spec.distance =>
+            {
+                return Ok(());
+            }
+            Some(params) => format!("it has {}", describe(params)),
+            None => {
+                let mut names: Vec<_> = vectors.map.keys().map(|name| format!("`{name}`")).collect();
+                names.sort_unstable();
+                format!("its vectors are {}", names.join(", "))
+            }
+        },
+        Some(vectors_config::Config::Params(_)) => "its vector has no name".to_owned(),
+        None => "it has no vector".to_owned(),
+    };
+    Err(CollectionError::Mismatch {
+        collection: spec.name.clone(),
+        found,
+        wanted: format!(
+            "vector `{}` of {} dimensions, {}",
+            spec.vector,
+            spec.dimensions,
+            distance_name(spec.distance)
+        ),
+    })
+}
+
+fn distance_name(distance: Distance) -> &'static str {
+    match distance {
+        Distance::UnknownDistance => "an unknown distance",
+        Distance::Cosine => "cosine",
+        Distance::Euclid => "euclid",
+        Distance::Dot => "dot",
+        Distance::Manhattan => "manhattan",
+    }
+}

@@ -1,0 +1,146 @@
+//! Index: [`Write`](crate::record::Write)s and reads by point id come in, answers go out; behind
+//! it is a Qdrant collection.
+//!
+//! [`Index::connect`] waits for the server, makes the collection or checks it, and starts two
+//! services shared by all partitions: one that reads points' bookkeeping, one that writes. Both
+//! batch what has queued up while their calls are under way, so a lone request goes out at once
+//! and a crowd goes out together. Every write waits until Qdrant has applied it (`wait=true`).
+
+mod collection;
+mod failure;
+mod operations;
+mod reader;
+mod stored;
+mod value;
+mod writer;
+
+use std::{sync::Arc, time::Duration};
+
+use qdrant_client::Qdrant;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::Failure,
+    record::{PointId, Stored, Ticket, Write},
+    telemetry::{Health, IndexMetrics},
+};
+
+pub use collection::{CollectionError, CollectionSpec};
+pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};
+pub use value::{point_id as to_point_id, value as to_payload_value};
+
+/// How the services call Qdrant.
+#[derive(Debug, Clone, Copy)]
+pub struct Calls {
+    /// At most this many points a call.
+    pub batch_points: usize,
+    /// At most this many calls at a time, for reads and for writes each.
+    pub concurrency: usize,
+    /// The first pause after an outage,
+    pub retry_initial: Duration,
+    /// and the longest.
+    pub retry_max: Duration,
+}
+
+/// An answer from the index to a partition worker.
+#[derive(Debug)]
+pub enum IndexReply {
+    /// What a point says about its making; `None` when there is no such point, and a point
+    /// without bookkeeping when somebody else wrote it.
+    Read {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// The point.
+        point: Option<Option<Stored>>,
+    },
+    /// A write was applied, or refused for good.
+    Written {
+        /// The request's ticket.
+        ticket: Ticket,
+        /// Whether it was applied.
+        outcome: Result<(), Failure>,
+    },
+}
+
+/// A request to read one point's bookkeeping.
+#[derive(Debug)]
+pub(crate) struct ReadRequest {
+    ticket: Ticket,
+    point: PointId,
+    reply: UnboundedSender<IndexReply>,
+}
+
+/// A request to write one point.
+#[derive(Debug)]
+pub(crate) struct WriteRequest {
+    ticket: Ticket,
+    write: Write,
+    reply: UnboundedSender<IndexReply>,
+}
+
+/// What the services share.
+struct Connection {
+    client: Qdrant,
+    collection: String,
+    vector: String,
+    calls: Calls,
+    metrics: IndexMetrics,
+    health: Health,
+    shutdown: CancellationToken,
+}
+
+/// The collection, ready to be read and written. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Index {
+    reads: UnboundedSender<ReadRequest>,
+    writes: UnboundedSender<WriteRequest>,
+    known_empty: bool,
+}
+
+impl Index {
+    /// Waits until the server answers, makes the collection if it is absent and may be made,
+    /// refuses it if its vectors are of another size or distance, and starts the services, which
+    /// stop with `shutdown`.
+    pub async fn connect(
+        client: Qdrant,
+        spec: &CollectionSpec,
+        calls: Calls,
+        metrics: IndexMetrics,
+        health: Health,
+        shutdown: CancellationToken,
+    ) -> Result<Self, CollectionError> {
+        let known_empty = collection::ensure(&client, spec, calls, &health, &shutdown).await?;
+        let connection = Arc::new(Connection {
+            client,
+            collection: spec.name.clone(),
+            vector: spec.vector.clone(),
+            calls,
+            metrics,
+            health,
+            shutdown,
+        });
+        Ok(Self {
+            reads: reader::start(connection.clone()),
+            writes: writer::start(connection),
+            known_empty,
+        })
+    }
+
+    /// Whether the collection held no point when it was connected to.
+    pub fn known_empty(&self) -> bool {
+        self.known_empty
+    }
+
+    /// Asks for a point's bookkeeping. Never blocks; what is in flight is bounded by the
+    /// pipeline's budget.
+    pub fn read(&self, ticket: Ticket, point: PointId, reply: UnboundedSender<IndexReply>) {
+        // Without a service there is no answer; the record stays unsettled, as it must.
+        let _ = self.reads.send(ReadRequest { ticket, point, reply });
+    }
+
+    /// Asks for a write. Never blocks.
+    pub fn write(&self, ticket: Ticket, write: Write, reply: UnboundedSender<IndexReply>) {
+        let _ = self.writes.send(WriteRequest { ticket, write, reply });
+    }
+}

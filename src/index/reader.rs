@@ -1,0 +1,88 @@
+//! The reading service: bookkeeping of many points in one call.
+
+use std::{collections::HashMap, sync::Arc};
+
+use qdrant_client::qdrant::{GetPointsBuilder, PointId, with_payload_selector::SelectorOptions, PayloadIncludeSelector};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+use crate::{error::Failure, record::{RESERVED_FIELD, Stored}};
+
+use super::{Connection, IndexReply, ReadRequest, failure::failure, stored, value, writer::Outage};
+
+pub(super) fn start(connection: Arc<Connection>) -> UnboundedSender<ReadRequest> {
+    let (requests, queue) = unbounded_channel();
+    tokio::spawn(serve(connection, queue));
+    requests
+}
+
+async fn serve(connection: Arc<Connection>, mut queue: UnboundedReceiver<ReadRequest>) {
+    let permits = Arc::new(Semaphore::new(connection.calls.concurrency));
+    // The permit comes first: what queues up while all calls are busy goes out in one batch.
+    while let Ok(permit) = permits.clone().acquire_owned().await {
+        let mut batch = Vec::new();
+        if queue.recv_many(&mut batch, connection.calls.batch_points).await == 0 {
+            return;
+        }
+        let connection = connection.clone();
+        tokio::spawn(async move {
+            read(&connection, batch).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn read(connection: &Connection, mut batch: Vec<ReadRequest>) {
+    let mut outage = Outage::new(connection);
+    loop {
+        batch.retain(|request| !request.reply.is_closed());
+        if batch.is_empty() {
+            return;
+        }
+        match call(connection, &batch).await {
+            Ok(mut points) => {
+                outage.over();
+                for request in batch {
+                    let id = value::point_id(request.point);
+                    let reply = IndexReply::Read {
+                        ticket: request.ticket,
+                        point: points.remove(&id),
+                    };
+                    // The worker may be gone: then nobody needs the answer.
+                    let _ = request.reply.send(reply);
+                }
+                return;
+            }
+            Err(failure) => {
+                if !outage.pause(&failure).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn call(
+    connection: &Connection,
+    batch: &[ReadRequest],
+) -> Result<HashMap<PointId, Option<Stored>>, Failure> {
+    let ids: Vec<PointId> = batch.iter().map(|request| value::point_id(request.point)).collect();
+    let bookkeeping = SelectorOptions::Include(PayloadIncludeSelector {
+        fields: vec![RESERVED_FIELD.to_owned()],
+    });
+    let request = GetPointsBuilder::new(&connection.collection, ids)
+        .with_payload(bookkeeping)
+        .with_vectors(false);
+    let timer = connection.metrics.duration.with_label_values(&["read"]).start_timer();
+    let answer = connection.client.get_points(request).await;
+    timer.observe_duration();
+    connection.metrics.count_call("read", answer.is_ok());
+    let points = answer.map_err(|error| failure(&error, &connection.collection))?;
+    Ok(points
+        .result
+        .into_iter()
+        .filter_map(|point| Some((point.id?, stored::from_payload(&point.payload))))
+        .collect())
+}

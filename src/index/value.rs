@@ -1,0 +1,112 @@
+//! Columns' values as Qdrant's payload values.
+
+use qdrant_client::qdrant::{
+    self, ListValue, NullValue, Struct, point_id::PointIdOptions, value::Kind,
+};
+
+use crate::record::{PointId, Value};
+
+/// A decimal of up to this many digits survives being a 64-bit floating-point number.
+const EXACT_DIGITS: usize = 15;
+
+/// A point's id on the wire.
+pub fn point_id(point: PointId) -> qdrant::PointId {
+    qdrant::PointId {
+        point_id_options: Some(match point {
+            PointId::Uuid(id) => PointIdOptions::Uuid(id.to_string()),
+            PointId::Integer(id) => PointIdOptions::Num(id),
+        }),
+    }
+}
+
+/// A column's value in a payload.
+///
+/// A decimal of up to 15 digits becomes a number, which filters can compare; a longer one, which
+/// a number would round, becomes a string of all its digits.
+pub fn value(value: &Value) -> qdrant::Value {
+    wrap(match value {
+        Value::Null => Kind::NullValue(NullValue::NullValue.into()),
+        Value::Bool(value) => Kind::BoolValue(*value),
+        Value::Int(value) => Kind::IntegerValue(*value),
+        Value::Float(value) => Kind::DoubleValue(*value),
+        Value::Decimal(digits) => decimal(digits),
+        Value::String(text) => Kind::StringValue(text.to_string()),
+        Value::Json(json) => return json_value(json),
+    })
+}
+
+pub(super) fn text(text: impl Into<String>) -> qdrant::Value {
+    wrap(Kind::StringValue(text.into()))
+}
+
+pub(super) fn integer(value: i64) -> qdrant::Value {
+    wrap(Kind::IntegerValue(value))
+}
+
+pub(super) fn wrap(kind: Kind) -> qdrant::Value {
+    qdrant::Value { kind: Some(kind) }
+}
+
+fn decimal(digits: &str) -> Kind {
+    let significant = digits
+        .trim_start_matches(['-', '0', '.'])
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .count();
+    match digits.parse() {
+        Ok(number) if significant <= EXACT_DIGITS => Kind::DoubleValue(number),
+        _ => Kind::StringValue(digits.to_owned()),
+    }
+}
+
+fn json_value(json: &serde_json::Value) -> qdrant::Value {
+    wrap(match json {
+        serde_json::Value::Null => Kind::NullValue(NullValue::NullValue.into()),
+        serde_json::Value::Bool(value) => Kind::BoolValue(*value),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(integer) => Kind::IntegerValue(integer),
+            None => Kind::DoubleValue(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Kind::StringValue(text.clone()),
+        serde_json::Value::Array(values) => Kind::ListValue(ListValue {
+            values: values.iter().map(json_value).collect(),
+        }),
+        serde_json::Value::Object(fields) => Kind::StructValue(Struct {
+            fields: fields
+                .iter()
+                .map(|(name, value)| (name.clone(), json_value(value)))
+                .collect(),
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_decimal(digits: &str) -> Option<Kind> {
+        value(&Value::Decimal(digits.into())).kind
+    }
+
+    #[test]
+    fn a_short_decimal_is_a_number_and_a_long_one_keeps_its_digits() {
+        assert_eq!(of_decimal("19.90"), Some(Kind::DoubleValue(19.9)));
+        assert_eq!(of_decimal("-0.01"), Some(Kind::DoubleValue(-0.01)));
+        assert_eq!(of_decimal("0.00"), Some(Kind::DoubleValue(0.0)));
+        let long = "12345678901234567.89";
+        assert_eq!(of_decimal(long), Some(Kind::StringValue(long.into())));
+    }
+
+    #[test]
+    fn objects_and_arrays_keep_their_shape() {
+        let json = serde_json::json!({"a": [1, 2.5, null, "x"]});
+        let Some(Kind::StructValue(object)) = value(&Value::Json(Box::new(json))).kind else {
+            unreachable!("an object becomes a struct")
+        };
+        let kinds = object.fields.get("a").and_then(|list| match &list.kind {
+            Some(Kind::ListValue(list)) => Some(list.values.len()),
+            _ => None,
+        });
+        assert_eq!(kinds, Some(4));
+    }
+}

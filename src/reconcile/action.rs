@@ -1,0 +1,76 @@
+//! What goes in and out of the reconciler.
+
+use std::sync::{Arc, Weak};
+
+use crate::{
+    error::Failure,
+    record::{Ack, PointId, Position, RawRecord, RowKey, Settled, Ticket, Write},
+};
+
+use super::plan::Desired;
+
+/// News of one key, collapsed, with its document made.
+#[derive(Debug)]
+pub struct KeyChange {
+    /// Which row.
+    pub key: RowKey,
+    /// Its point.
+    pub point: PointId,
+    /// What the table says.
+    pub desired: Desired,
+    /// As of when.
+    pub position: Position,
+    /// The record that says so, in case it has to be dead-lettered.
+    pub raw: RawRecord,
+    /// Settles the record.
+    pub ack: Ack,
+}
+
+/// What the reconciler wants done.
+#[derive(Debug)]
+pub enum Action {
+    /// Read a point's bookkeeping from the index.
+    Read {
+        /// To answer with.
+        ticket: Ticket,
+        /// Which point.
+        point: PointId,
+    },
+    /// Buy a vector.
+    Embed {
+        /// To answer with.
+        ticket: Ticket,
+        /// Of this text.
+        text: Arc<str>,
+        /// Once this can't be upgraded, nobody wants the vector any more.
+        wanted: Weak<()>,
+    },
+    /// Write to the index.
+    Write {
+        /// To answer with.
+        ticket: Ticket,
+        /// What to write.
+        write: Write,
+    },
+    /// Settle a record.
+    Settle {
+        /// Which.
+        ack: Ack,
+        /// As what.
+        settled: Settled,
+    },
+    /// Dead-letter a record; it settles once that is delivered.
+    DeadLetter {
+        /// The record.
+        raw: RawRecord,
+        /// Settles it.
+        ack: Ack,
+        /// The stage at which it failed.
+        stage: &'static str,
+        /// Why.
+        failure: Failure,
+    },
+    /// A row came with the version that the index has, but with other content: two changes within
+    /// the version column's resolution. To be counted; the change is applied.
+    VersionConflict,
+}

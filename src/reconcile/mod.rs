@@ -1,0 +1,377 @@
+//! Reconcile: for each key with news, compare what the table says with what the index holds, and
+//! do the least that makes them equal.
+//!
+//! The [`Reconciler`] is the state of one partition's keys and nothing else: changes and answers
+//! come in with the time, [`Action`]s go out. It does no I/O and reads no clock, so every order
+//! of changes and answers can be tested.
+//!
+//! Its rules:
+//! - One write in flight a key. News that arrives meanwhile waits for the write, then is compared
+//!   with what was written.
+//! - An embedding in flight holds up neither a delete nor a payload patch of its own key. When it
+//!   comes back it is written with the latest row, if that still has the same text.
+//! - Nobody pays for a text that is no longer wanted: [`Action::Embed`] carries a token, and once
+//!   the key drops its side of it the text is not sent.
+
+mod action;
+mod observed;
+mod plan;
+mod slot;
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    error::Failure,
+    record::{Fingerprint, PointId, Position, Settled, Stored, Ticket, TopicPartition, Write},
+};
+
+pub use action::{Action, KeyChange};
+pub use observed::{Observed, ObservedCache, Present};
+pub use plan::{Desired, Plan, plan};
+
+use slot::{Embedding, InFlight, Slot, View};
+
+/// How long texts are held back.
+#[derive(Debug, Clone, Copy)]
+pub struct Delays {
+    /// A text is embedded once it has not changed for this long,
+    pub quiet: Duration,
+    /// but at the latest this long after it first changed.
+    pub max_hold: Duration,
+}
+
+/// The keys of one partition that have unsettled news.
+#[derive(Debug)]
+pub struct Reconciler {
+    partition: TopicPartition,
+    fingerprint: Fingerprint,
+    delays: Delays,
+    cache: ObservedCache,
+    slots: HashMap<PointId, Slot>,
+    tickets: HashMap<Ticket, PointId>,
+    next_ticket: u64,
+    /// When a held-back text may be due. An entry may be out of date: the slot knows.
+    deadlines: BinaryHeap<Reverse<(Instant, PointId)>>,
+    draining: bool,
+}
+
+impl Reconciler {
+    /// For one assignment of one partition.
+    pub fn new(
+        partition: TopicPartition,
+        fingerprint: Fingerprint,
+        delays: Delays,
+        cache: ObservedCache,
+    ) -> Self {
+        Self {
+            partition,
+            fingerprint,
+            delays,
+            cache,
+            slots: HashMap::new(),
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            deadlines: BinaryHeap::new(),
+            draining: false,
+        }
+    }
+
+    /// Whether the index is known to hold something later than `position` for this point: then
+    /// the record there needs not even be decoded.
+    pub fn is_replay(&self, point: &PointId, position: &Position) -> bool {
+        !self.slots.contains_key(point)
+            && self
+                .cache
+                .get(point)
+                .is_some_and(|observed| observed.is_later_than(position))
+    }
+
+    /// News of a key. Changes of one key must come in the order of their offsets.
+    pub fn on_change(&mut self, change: KeyChange, now: Instant, out: &mut Vec<Action>) {
+        let point = change.point;
+        if let Some(slot) = self.slots.get_mut(&point) {
+            slot.supersede(change, out);
+        } else {
+            let slot = Slot::new(change, self.cache.get(&point));
+            if slot.view == View::Unknown {
+                let ticket = self.issue(point);
+                out.push(Action::Read { ticket, point });
+            }
+            self.slots.insert(point, slot);
+        }
+        self.advance(point, now, out);
+    }
+
+    /// The answer to [`Action::Read`]: the point, if there is one, with its bookkeeping, if it has
+    /// any.
+    #[expect(clippy::option_option, reason = "a point without bookkeeping is not an absent point")]
+    pub fn on_read(
+        &mut self,
+        ticket: Ticket,
+        point: Option<Option<&Stored>>,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let observed = point.map_or(Observed::Absent, |stored| {
+            Observed::of_point(stored, &self.partition, &self.fingerprint)
+        });
+        if let Some(id) = self.tickets.remove(&ticket)
+            && let Some(slot) = self.slots.get_mut(&id)
+        {
+            slot.view = View::Known(observed);
+            self.advance(id, now, out);
+        }
+    }
+
+    /// The answer to [`Action::Embed`]: the vector, or why this text has none.
+    pub fn on_embedded(
+        &mut self,
+        ticket: Ticket,
+        outcome: Result<Vec<f32>, Failure>,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(id) = self.tickets.remove(&ticket)
+            && let Some(slot) = self.slots.get_mut(&id)
+        {
+            slot.on_embedded(ticket, outcome);
+            self.advance(id, now, out);
+        }
+    }
+
+    /// The answer to [`Action::Write`]: done, or refused for good.
+    pub fn on_written(
+        &mut self,
+        ticket: Ticket,
+        outcome: Result<(), Failure>,
+        now: Instant,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(id) = self.tickets.remove(&ticket) else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return;
+        };
+        match slot.on_written(outcome) {
+            Ok(()) => self.advance(id, now, out),
+            Err(failure) => {
+                self.give_up(id, "index", failure, out);
+            }
+        }
+    }
+
+    /// Lets held-back texts go that are due.
+    pub fn on_time(&mut self, now: Instant, out: &mut Vec<Action>) {
+        while let Some(Reverse((due, point))) = self.deadlines.peek().copied()
+            && due <= now
+        {
+            self.deadlines.pop();
+            self.advance(point, now, out);
+        }
+    }
+
+    /// When [`on_time`](Self::on_time) is to be called next.
+    pub fn due(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// From now on buys no further embedding: the partition is about to be given up, and its next
+    /// owner will read the same records. What is in flight is finished.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether nothing is in flight.
+    pub fn is_idle(&self) -> bool {
+        self.tickets.is_empty()
+    }
+
+    /// How many keys have unsettled news.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether no key has unsettled news.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// How many keys' hashes are remembered.
+    pub fn remembered(&self) -> usize {
+        self.cache.len()
+    }
+
+    fn issue(&mut self, point: PointId) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.tickets.insert(ticket, point);
+        ticket
+    }
+
+    /// Takes a key as far as it can go right now.
+    fn advance(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&point) else {
+            return;
+        };
+        let View::Known(observed) = slot.view else {
+            return;
+        };
+        if slot.writing.is_some() {
+            return;
+        }
+        if observed.is_later_than(&slot.news.position) {
+            return self.settle(point, observed, out);
+        }
+        slot.count_version_conflict(&observed, out);
+        match plan(&slot.news.desired, &observed, slot.vector_text()) {
+            Plan::Nothing => self.settle(point, observed, out),
+            Plan::Delete => {
+                slot.forget_text(&mut self.tickets);
+                let write = Write::Delete { point };
+                self.write(point, write, Observed::Absent, Settled::Deleted, out);
+            }
+            Plan::Patch => {
+                slot.forget_text(&mut self.tickets);
+                self.patch(point, observed, out);
+            }
+            Plan::PatchThenEmbed => {
+                if self.embed(point, now, out) {
+                    self.patch(point, observed, out);
+                }
+            }
+            Plan::Embed => {
+                self.embed(point, now, out);
+            }
+            Plan::Upsert => self.upsert(point, out),
+        }
+    }
+
+    /// Index and table agree about this key: its record settles.
+    fn settle(&mut self, point: PointId, observed: Observed, out: &mut Vec<Action>) {
+        self.cache.insert(point, observed);
+        if let Some(mut slot) = self.slots.remove(&point) {
+            slot.forget_text(&mut self.tickets);
+            out.push(Action::Settle {
+                ack: slot.news.ack,
+                settled: slot.news.settles_as,
+            });
+        }
+    }
+
+    /// The key's record can't be processed.
+    fn give_up(
+        &mut self,
+        point: PointId,
+        stage: &'static str,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(mut slot) = self.slots.remove(&point) {
+            slot.forget_text(&mut self.tickets);
+            out.push(slot.into_dead_letter(stage, failure));
+        }
+    }
+
+    fn patch(&mut self, point: PointId, observed: Observed, out: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get(&point) else {
+            return;
+        };
+        let (Desired::Row(document), Observed::Present(present)) = (&slot.news.desired, observed)
+        else {
+            return;
+        };
+        let mut stored = slot.stored(document, &self.partition, &self.fingerprint);
+        stored.text_hash = present.text;
+        stored.wanted = (present.text != Some(document.text_hash)).then_some(document.text_hash);
+        let becomes = Observed::of_point(Some(&stored), &self.partition, &self.fingerprint);
+        let write = Write::PatchPayload {
+            point,
+            payload: document.payload.clone(),
+            stored: Box::new(stored),
+        };
+        self.write(point, write, becomes, Settled::Written, out);
+    }
+
+    fn upsert(&mut self, point: PointId, out: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&point) else {
+            return;
+        };
+        let Some((_, vector)) = slot.vector.take() else {
+            return;
+        };
+        let Desired::Row(document) = &slot.news.desired else {
+            return;
+        };
+        let stored = slot.stored(document, &self.partition, &self.fingerprint);
+        let becomes = Observed::of_point(Some(&stored), &self.partition, &self.fingerprint);
+        let write = Write::Upsert {
+            point,
+            vector,
+            payload: document.payload.clone(),
+            stored: Box::new(stored),
+        };
+        self.write(point, write, becomes, Settled::Written, out);
+    }
+
+    fn write(
+        &mut self,
+        point: PointId,
+        write: Write,
+        becomes: Observed,
+        settles_as: Settled,
+        out: &mut Vec<Action>,
+    ) {
+        let ticket = self.issue(point);
+        if let Some(slot) = self.slots.get_mut(&point) {
+            slot.writing = Some(InFlight {
+                becomes,
+                position: slot.news.position,
+                settles_as,
+            });
+            out.push(Action::Write { ticket, write });
+        }
+    }
+
+    /// Sees to it that the key's text is bought once it has been quiet. `false` when the text was
+    /// refused before: then the key is on its way to the dead letters.
+    fn embed(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) -> bool {
+        let Some(slot) = self.slots.get_mut(&point) else {
+            return false;
+        };
+        let Desired::Row(document) = &slot.news.desired else {
+            return false;
+        };
+        let (text, hash) = (document.text.clone(), document.text_hash);
+        if let Some(failure) = slot.refused(hash) {
+            self.give_up(point, "embed", failure, out);
+            return false;
+        }
+        if slot.embedding.as_ref().is_some_and(|embedding| embedding.text == hash) {
+            return true;
+        }
+        slot.forget_embedding(&mut self.tickets);
+        let due = slot.hold_text(hash, now).due(self.delays.quiet, self.delays.max_hold);
+        if self.draining {
+            return true;
+        }
+        if due > now {
+            self.deadlines.push(Reverse((due, point)));
+            return true;
+        }
+        slot.held = None;
+        let (embedding, wanted) = Embedding::new(Ticket(self.next_ticket), hash);
+        slot.embedding = Some(embedding);
+        let ticket = self.issue(point);
+        out.push(Action::Embed { ticket, text, wanted });
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

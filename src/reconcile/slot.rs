@@ -1,0 +1,235 @@
+//! One key with unsettled news.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Instant,
+};
+
+use crate::{
+    error::Failure,
+    record::{
+        Ack, Document, Fingerprint, PointId, Position, RawRecord, RowKey, Settled, Stored, TextHash,
+        Ticket, TopicPartition,
+    },
+    window::Debounce,
+};
+
+use super::{
+    action::{Action, KeyChange},
+    observed::Observed,
+    plan::Desired,
+};
+
+/// What is known of the key's point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// Nothing yet: it is being read.
+    Unknown,
+    /// This.
+    Known(Observed),
+}
+
+/// The latest news of the key.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) desired: Desired,
+    pub(super) position: Position,
+    pub(super) raw: RawRecord,
+    pub(super) ack: Ack,
+    /// How the record settles once index and table agree.
+    pub(super) settles_as: Settled,
+    version_counted: bool,
+}
+
+/// A write on its way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    /// What the index holds once it is done.
+    pub(super) becomes: Observed,
+    /// The news it was made of.
+    pub(super) position: Position,
+    /// What it does.
+    pub(super) settles_as: Settled,
+}
+
+/// An embedding on its way.
+#[derive(Debug)]
+pub(super) struct Embedding {
+    ticket: Ticket,
+    pub(super) text: TextHash,
+    /// Kept while the vector is wanted.
+    _wanted: Arc<()>,
+}
+
+impl Embedding {
+    pub(super) fn new(ticket: Ticket, text: TextHash) -> (Self, Weak<()>) {
+        let wanted = Arc::new(());
+        let weak = Arc::downgrade(&wanted);
+        (Self { ticket, text, _wanted: wanted }, weak)
+    }
+}
+
+/// One key with unsettled news.
+#[derive(Debug)]
+pub(super) struct Slot {
+    key: RowKey,
+    pub(super) news: News,
+    pub(super) view: View,
+    pub(super) writing: Option<InFlight>,
+    pub(super) embedding: Option<Embedding>,
+    /// A vector that came back, and the text it is of.
+    pub(super) vector: Option<(TextHash, Vec<f32>)>,
+    /// A text that waits to be quiet.
+    pub(super) held: Option<(TextHash, Debounce)>,
+    /// A text that the provider refused.
+    refused: Option<(TextHash, Failure)>,
+}
+
+impl Slot {
+    pub(super) fn new(change: KeyChange, observed: Option<Observed>) -> Self {
+        Self {
+            key: change.key.clone(),
+            news: News::of(change),
+            view: observed.map_or(View::Unknown, View::Known),
+            writing: None,
+            embedding: None,
+            vector: None,
+            held: None,
+            refused: None,
+        }
+    }
+
+    /// Takes later news in; the earlier settles, because the later one holds the whole row.
+    pub(super) fn supersede(&mut self, change: KeyChange, out: &mut Vec<Action>) {
+        let earlier = std::mem::replace(&mut self.news, News::of(change));
+        out.push(Action::Settle {
+            ack: earlier.ack,
+            settled: Settled::Superseded,
+        });
+    }
+
+    pub(super) fn vector_text(&self) -> Option<TextHash> {
+        self.vector.as_ref().map(|(text, _)| *text)
+    }
+
+    pub(super) fn refused(&self, text: TextHash) -> Option<Failure> {
+        self.refused
+            .as_ref()
+            .filter(|(refused, _)| *refused == text)
+            .map(|(_, failure)| failure.clone())
+    }
+
+    pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<Vec<f32>, Failure>) {
+        let Some(embedding) = self.embedding.take_if(|embedding| embedding.ticket == ticket) else {
+            return;
+        };
+        match outcome {
+            Ok(vector) => self.vector = Some((embedding.text, vector)),
+            Err(failure) => self.refused = Some((embedding.text, failure)),
+        }
+    }
+
+    /// `Err` when the news at hand is what the index refused.
+    pub(super) fn on_written(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        let Some(write) = self.writing.take() else {
+            return Ok(());
+        };
+        let of_this_news = write.position == self.news.position;
+        match outcome {
+            Ok(()) => {
+                self.view = View::Known(write.becomes);
+                if of_this_news {
+                    self.news.settles_as = write.settles_as;
+                }
+                Ok(())
+            }
+            Err(failure) if of_this_news => Err(failure),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Notes that a text waits, and returns since when.
+    pub(super) fn hold_text(&mut self, text: TextHash, now: Instant) -> Debounce {
+        let (held, debounce) = self.held.get_or_insert_with(|| (text, Debounce::new(now)));
+        if *held != text {
+            *held = text;
+            debounce.touch(now);
+        }
+        *debounce
+    }
+
+    /// The key needs no vector any more.
+    pub(super) fn forget_text(&mut self, tickets: &mut HashMap<Ticket, PointId>) {
+        self.forget_embedding(tickets);
+        self.held = None;
+        self.vector = None;
+    }
+
+    /// The key needs no vector of the text on its way: if it isn't sent yet, it won't be.
+    pub(super) fn forget_embedding(&mut self, tickets: &mut HashMap<Ticket, PointId>) {
+        if let Some(embedding) = self.embedding.take() {
+            tickets.remove(&embedding.ticket);
+        }
+    }
+
+    pub(super) fn count_version_conflict(&mut self, observed: &Observed, out: &mut Vec<Action>) {
+        let (Desired::Row(document), Observed::Present(present)) = (&self.news.desired, observed)
+        else {
+            return;
+        };
+        let same_version = document.version.is_some() && document.version == present.version;
+        let same_content = present.payload == Some(document.payload_hash);
+        if same_version && !same_content && !self.news.version_counted {
+            self.news.version_counted = true;
+            out.push(Action::VersionConflict);
+        }
+    }
+
+    /// What the point is to say about its making.
+    pub(super) fn stored(
+        &self,
+        document: &Document,
+        partition: &TopicPartition,
+        fingerprint: &Fingerprint,
+    ) -> Stored {
+        let position = self.news.position;
+        Stored {
+            topic: partition.topic.clone(),
+            partition: partition.partition,
+            offset: position.offset,
+            timestamp_ms: position.timestamp_ms,
+            commit_ms: position.commit_ms,
+            lsn: position.lsn,
+            key: self.key.as_str().into(),
+            text_hash: Some(document.text_hash),
+            wanted: None,
+            payload_hash: document.payload_hash,
+            fingerprint: fingerprint.as_str().into(),
+            version: document.version,
+            source_columns: document.source_columns.clone(),
+        }
+    }
+
+    pub(super) fn into_dead_letter(self, stage: &'static str, failure: Failure) -> Action {
+        Action::DeadLetter {
+            raw: self.news.raw,
+            ack: self.news.ack,
+            stage,
+            failure,
+        }
+    }
+}
+
+impl News {
+    fn of(change: KeyChange) -> Self {
+        Self {
+            desired: change.desired,
+            position: change.position,
+            raw: change.raw,
+            ack: change.ack,
+            settles_as: Settled::Unchanged,
+            version_counted: false,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The memory budget of records in flight.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use prometheus::IntGauge;
+
+/// Below this share of the limit paused partitions are resumed: pausing throws away what the
+/// client has fetched ahead, so it must not flap.
+const RESUME_SHARE: f64 = 0.7;
+
+/// Bytes of records in flight, over all partitions: charged when a record is polled, refunded when
+/// it settles. A clone counts into the same budget.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    used: Arc<AtomicU64>,
+    limit: u64,
+    gauge: IntGauge,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes, shown in `gauge`.
+    pub fn new(limit: u64, gauge: IntGauge) -> Self {
+        Self { used: Arc::default(), limit, gauge }
+    }
+
+    /// Takes bytes; the budget may be overdrawn by what was already fetched.
+    pub fn charge(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.gauge.add(signed(bytes));
+    }
+
+    /// Gives bytes back.
+    pub fn refund(&self, bytes: u64) {
+        if bytes > 0 {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+            self.gauge.sub(signed(bytes));
+        }
+    }
+
+    /// Bytes in flight.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether to pause, given whether it is paused now.
+    pub fn wants_pause(&self, paused: bool) -> bool {
+        let used = self.used();
+        if paused {
+            used as f64 > self.limit as f64 * RESUME_SHARE
+        } else {
+            used > self.limit
+        }
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_pauses_over_the_limit_and_resumes_well_below() {
+        let budget = Budget::new(100, IntGauge::new("b", "b").unwrap());
+        budget.charge(100);
+        assert!(!budget.wants_pause(false));
+        budget.charge(1);
+        assert!(budget.wants_pause(false));
+        budget.refund(20);
+        assert!(budget.wants_pause(true), "81 is not well below 100");
+        budget.refund(11);
+        assert!(!budget.wants_pause(true));
+    }
+}

@@ -1,0 +1,311 @@
+//! The polling thread.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig, Message,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers},
+};
+use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
+use tracing::{info, warn};
+
+use crate::{
+    config::{CommitConfig, KafkaConfig, PipelineConfig},
+    record::{Header, Offset, RawRecord, TopicPartition},
+    telemetry::{Health, Metrics},
+};
+
+use super::{Budget, Partitions, committer, group::Group, settings};
+
+/// Records handed over together, at most; fewer when no more are at hand.
+const HAND_OVER: usize = 1_024;
+
+/// How long a poll waits for a record, and so how late a pause or a stop may be noticed.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The source can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The Kafka client refuses its settings.
+    #[error("the Kafka client can't be made: {0}")]
+    Client(KafkaError),
+    /// A topic's name or pattern is refused.
+    #[error("can't subscribe to kafka.topics: {0}")]
+    Subscribe(KafkaError),
+    /// A thread can't be started.
+    #[error("can't start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A running member of the consumer group.
+#[derive(Debug)]
+pub struct Source {
+    stop: Arc<AtomicBool>,
+    poller: JoinHandle<()>,
+}
+
+impl Source {
+    /// Joins the group and starts polling. Must be called inside a tokio runtime.
+    pub fn start(
+        base: &ClientConfig,
+        kafka: &KafkaConfig,
+        commit: &CommitConfig,
+        pipeline: &PipelineConfig,
+        partitions: Box<dyn Partitions>,
+        budget: Budget,
+        metrics: &Metrics,
+        health: Health,
+    ) -> Result<Self, SourceError> {
+        let group = Group::new(
+            partitions,
+            pipeline.drain_timeout,
+            Handle::current(),
+            metrics.kafka.clone(),
+            health,
+        );
+        let consumer: BaseConsumer<Group> = settings::consumer_config(base, kafka)
+            .create_with_context(group)
+            .map_err(SourceError::Client)?;
+        let topics: Vec<&str> = kafka.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(SourceError::Subscribe)?;
+        info!(group = kafka.group, topics = topics.join(","), "joining the consumer group");
+        let stop = Arc::new(AtomicBool::new(false));
+        let loop_ = PollLoop {
+            consumer: Arc::new(consumer),
+            stop: stop.clone(),
+            budget,
+            metrics: metrics.clone(),
+            commit_interval: commit.interval,
+            shutdown_timeout: pipeline.shutdown_timeout,
+        };
+        let poller = std::thread::Builder::new()
+            .name("kafka-poll".to_owned())
+            .spawn(move || loop_.run())
+            .map_err(SourceError::Thread)?;
+        Ok(Self { stop, poller })
+    }
+
+    /// Whether the polling thread has ended.
+    pub fn is_finished(&self) -> bool {
+        self.poller.is_finished()
+    }
+
+    /// Drains all partitions, commits, leaves the group. Blocks; see `pipeline.shutdown_timeout`.
+    pub fn stop(self) {
+        self.stop.store(true, Ordering::Release);
+        if self.poller.join().is_err() {
+            warn!("the polling thread panicked");
+        }
+    }
+}
+
+struct PollLoop {
+    consumer: Arc<BaseConsumer<Group>>,
+    stop: Arc<AtomicBool>,
+    budget: Budget,
+    metrics: Metrics,
+    commit_interval: Duration,
+    shutdown_timeout: Duration,
+}
+
+impl PollLoop {
+    fn run(self) {
+        let committer = Committer::start(&self.consumer, self.commit_interval, &self.metrics);
+        self.poll_until_stopped();
+        if let Ok(committer) = committer {
+            committer.stop();
+        }
+        let group = self.consumer.context();
+        group.give_up_all(&self.consumer, self.shutdown_timeout);
+        // Dropping the consumer leaves the group.
+        drop(self.consumer);
+        info!("left the consumer group");
+    }
+
+    fn poll_until_stopped(&self) {
+        let group = self.consumer.context();
+        let mut intake = Intake::default();
+        let mut paused = false;
+        let mut rebalances = 0;
+        while !self.stop.load(Ordering::Acquire) {
+            let wait = if intake.is_empty() { POLL } else { Duration::ZERO };
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    intake.take(&message, group, &self.budget, &self.metrics);
+                    if intake.records < HAND_OVER {
+                        continue;
+                    }
+                    intake.hand_over(&self.budget);
+                }
+                Some(Err(error)) => group.on_poll_error(&error),
+                None => intake.hand_over(&self.budget),
+            }
+            // A rebalance brings partitions that are not paused yet.
+            let now = group.rebalances();
+            let want = self.budget.wants_pause(paused);
+            if want != paused || (want && now != rebalances) {
+                paused = self.set_paused(want, paused);
+            }
+            rebalances = now;
+        }
+        intake.hand_over(&self.budget);
+    }
+
+    /// Pauses or resumes all partitions, and returns whether they are paused.
+    fn set_paused(&self, want: bool, paused: bool) -> bool {
+        let done = self.consumer.assignment().and_then(|assignment| {
+            if want {
+                self.consumer.pause(&assignment)?;
+            } else {
+                self.consumer.resume(&assignment)?;
+            }
+            Ok(assignment.count())
+        });
+        match done {
+            Ok(count) => {
+                let count = if want { i64::try_from(count).unwrap_or(i64::MAX) } else { 0 };
+                self.metrics.kafka.paused.set(count);
+                info!(used = self.budget.used(), paused = want, "memory budget");
+                want
+            }
+            Err(error) => {
+                warn!("can't pause or resume: {error}");
+                paused
+            }
+        }
+    }
+}
+
+/// Records polled and not handed over yet, by partition.
+#[derive(Default)]
+struct Intake {
+    batches: Vec<Batch>,
+    records: usize,
+}
+
+struct Batch {
+    partition: TopicPartition,
+    /// The queue at the time of polling: after a rebalance another worker has the partition, and
+    /// these records are not for it.
+    queue: Option<UnboundedSender<Vec<RawRecord>>>,
+    records: Vec<RawRecord>,
+}
+
+impl Intake {
+    fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    fn take(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        group: &Group,
+        budget: &Budget,
+        metrics: &Metrics,
+    ) {
+        if self.is_empty() {
+            group.note_alive();
+        }
+        let (topic, number) = (message.topic(), message.partition());
+        let known = self
+            .batches
+            .iter()
+            .rposition(|batch| batch.partition.partition == number && *batch.partition.topic == *topic);
+        let index = known.unwrap_or_else(|| {
+            let partition = TopicPartition { topic: topic.into(), partition: number };
+            let queue = group.records(&partition);
+            self.batches.push(Batch { partition, queue, records: Vec::new() });
+            self.batches.len() - 1
+        });
+        let Some(batch) = self.batches.get_mut(index) else {
+            return;
+        };
+        let raw = raw_record(message, &batch.partition);
+        budget.charge(raw.charge());
+        metrics.pipeline.received.inc();
+        metrics
+            .pipeline
+            .received_bytes
+            .inc_by((message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len)) as u64);
+        batch.records.push(raw);
+        self.records += 1;
+    }
+
+    fn hand_over(&mut self, budget: &Budget) {
+        self.records = 0;
+        for batch in self.batches.drain(..) {
+            let refused = match batch.queue {
+                Some(queue) => queue.send(batch.records).err().map(|error| error.0),
+                None => Some(batch.records),
+            };
+            // The partition was given up meanwhile: its next owner reads them.
+            if let Some(records) = refused {
+                budget.refund(records.iter().map(RawRecord::charge).sum());
+            }
+        }
+    }
+}
+
+fn raw_record(message: &BorrowedMessage<'_>, partition: &TopicPartition) -> RawRecord {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers
+            .iter()
+            .map(|header| Header {
+                name: header.key.into(),
+                value: header.value.map(Into::into),
+            })
+            .collect()
+    });
+    RawRecord {
+        topic: partition.topic.clone(),
+        partition: partition.partition,
+        offset: Offset(message.offset()),
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key().map(Into::into),
+        value: message.payload().map(Into::into),
+        headers,
+    }
+}
+
+/// Commits on a timer, on a thread of its own, because committing waits for the broker.
+struct Committer {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Committer {
+    fn start(
+        consumer: &Arc<BaseConsumer<Group>>,
+        interval: Duration,
+        metrics: &Metrics,
+    ) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let consumer = consumer.clone();
+        let metrics = metrics.kafka.clone();
+        let thread = std::thread::Builder::new()
+            .name("kafka-commit".to_owned())
+            .spawn(move || {
+                while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+                    committer::commit(&consumer, &consumer.context().frontiers(), &metrics);
+                }
+            })?;
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            warn!("the committing thread panicked");
+        }
+    }
+}

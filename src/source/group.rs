@@ -1,0 +1,284 @@
+//! Membership in the consumer group: what happens on a rebalance, on an error, and on the client's
+//! own statistics.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext, Statistics, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tokio::{runtime::Handle, sync::oneshot, time::Instant};
+use tracing::{info, warn};
+
+use crate::{
+    commit::Frontier,
+    record::TopicPartition,
+    telemetry::{Health, KafkaMetrics, Lane, LaneState},
+};
+
+use super::{Drain, Feed, Partitions, committer};
+
+/// The state that the client's callbacks share with the polling loop.
+pub(super) struct Group {
+    partitions: Box<dyn Partitions>,
+    feeds: Mutex<Feeds>,
+    drain_timeout: Duration,
+    runtime: Handle,
+    metrics: KafkaMetrics,
+    health: Health,
+}
+
+#[derive(Default)]
+struct Feeds {
+    by_partition: HashMap<TopicPartition, Feed>,
+    /// Counts rebalances, so that the polling loop notices one.
+    rebalances: u64,
+    joined: bool,
+}
+
+impl Group {
+    pub(super) fn new(
+        partitions: Box<dyn Partitions>,
+        drain_timeout: Duration,
+        runtime: Handle,
+        metrics: KafkaMetrics,
+        health: Health,
+    ) -> Self {
+        Self {
+            partitions,
+            feeds: Mutex::default(),
+            drain_timeout,
+            runtime,
+            metrics,
+            health,
+        }
+    }
+
+    fn feeds(&self) -> MutexGuard<'_, Feeds> {
+        self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The queue of a partition, if it is assigned.
+    pub(super) fn records(
+        &self,
+        partition: &TopicPartition,
+    ) -> Option<tokio::sync::mpsc::UnboundedSender<Vec<crate::record::RawRecord>>> {
+        self.feeds()
+            .by_partition
+            .get(partition)
+            .map(|feed| feed.records.clone())
+    }
+
+    /// How many rebalances there were.
+    pub(super) fn rebalances(&self) -> u64 {
+        self.feeds().rebalances
+    }
+
+    /// The assigned partitions, with what may be committed.
+    pub(super) fn frontiers(&self) -> Vec<(TopicPartition, Frontier)> {
+        self.feeds()
+            .by_partition
+            .iter()
+            .map(|(partition, feed)| (partition.clone(), feed.frontier.clone()))
+            .collect()
+    }
+
+    /// Records arrive: whatever was wrong with the brokers is over.
+    pub(super) fn note_alive(&self) {
+        self.health.set(Lane::Kafka, LaneState::Ready);
+    }
+
+    /// Drains partitions and waits until they are, or until the time is up.
+    fn drain(&self, partitions: &[TopicPartition], timeout: Duration) -> Vec<(TopicPartition, Frontier)> {
+        let feeds: Vec<(TopicPartition, Feed)> = {
+            let mut assigned = self.feeds();
+            partitions
+                .iter()
+                .filter_map(|partition| assigned.by_partition.remove_entry(partition))
+                .collect()
+        };
+        let deadline = Instant::now() + timeout;
+        let mut waiting = Vec::with_capacity(feeds.len());
+        let mut drained = Vec::with_capacity(feeds.len());
+        for (partition, feed) in feeds {
+            let (done, stopped) = oneshot::channel();
+            // A worker that is gone already needs no draining.
+            if feed.drain.send(Drain { deadline, done }).is_ok() {
+                waiting.push(stopped);
+            }
+            drained.push((partition, feed.frontier));
+        }
+        self.runtime.block_on(async {
+            for stopped in waiting {
+                // The sender is dropped, not used: an error is the answer.
+                let _ = tokio::time::timeout_at(deadline + Duration::from_millis(500), stopped).await;
+            }
+        });
+        drained
+    }
+
+    /// Gives up every partition, as at a shutdown: drains within `timeout`, then commits.
+    pub(super) fn give_up_all(&self, consumer: &BaseConsumer<Self>, timeout: Duration) {
+        let all: Vec<TopicPartition> = self.feeds().by_partition.keys().cloned().collect();
+        let drained = self.drain(&all, timeout);
+        committer::commit(consumer, &drained, &self.metrics);
+        self.count_assigned();
+    }
+
+    fn count_assigned(&self) {
+        let assigned = self.feeds().by_partition.len();
+        self.metrics.assigned.set(i64::try_from(assigned).unwrap_or(i64::MAX));
+    }
+
+    fn on_error(&self, error: &KafkaError, reason: &str) {
+        self.metrics.errors.inc();
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
+                self.health.set(
+                    Lane::Kafka,
+                    LaneState::Waiting("no Kafka broker can be reached; trying again".to_owned()),
+                );
+            }
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+                self.health.set(
+                    Lane::Kafka,
+                    LaneState::Blocked(format!(
+                        "Kafka refuses the credentials; correct kafka.security ({reason})"
+                    )),
+                );
+            }
+            _ => warn!("Kafka: {error}: {reason}"),
+        }
+    }
+
+    /// An error that polling returned.
+    pub(super) fn on_poll_error(&self, error: &KafkaError) {
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                self.health.set(
+                    Lane::Kafka,
+                    LaneState::Waiting(format!(
+                        "a topic of kafka.topics does not exist yet; waiting for it ({error})"
+                    )),
+                );
+            }
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                self.health.set(
+                    Lane::Kafka,
+                    LaneState::Blocked(format!(
+                        "Kafka denies access; grant READ on the topics and on the group ({error})"
+                    )),
+                );
+            }
+            Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                warn!("the committed offset is gone, records may have been lost to retention: {error}");
+            }
+            _ => self.on_error(error, "while polling"),
+        }
+    }
+}
+
+impl ClientContext for Group {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.on_error(&error, reason);
+    }
+
+    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+        use rdkafka::config::RDKafkaLogLevel as Level;
+        match level {
+            Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
+                tracing::debug!(facility, "{message}");
+            }
+            _ => tracing::trace!(facility, "{message}"),
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            let joined = self.feeds().joined;
+            let state = self.health.get(Lane::Kafka);
+            let unreachable = state.reason().is_some_and(|reason| reason.contains("no Kafka broker"));
+            if joined && unreachable {
+                self.note_alive();
+            }
+        }
+        let feeds = self.feeds();
+        let lag: i64 = feeds
+            .by_partition
+            .iter()
+            .filter_map(|(partition, feed)| {
+                let topic = statistics.topics.get(&*partition.topic)?;
+                let known = topic.partitions.get(&partition.partition)?;
+                let settled = feed.frontier.get().map_or(known.committed_offset, |offset| offset.0);
+                let end = known.ls_offset.max(known.hi_offset);
+                Some((end - settled.max(known.lo_offset)).max(0))
+            })
+            .sum();
+        self.metrics.lag.set(lag);
+    }
+}
+
+impl ConsumerContext for Group {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Revoke(list) => {
+                let revoked = topic_partitions(list);
+                let lost = consumer.assignment_lost();
+                let event = if lost { "lost" } else { "revoke" };
+                self.metrics.rebalances.with_label_values(&[event]).inc();
+                // What was lost has a new owner already: nothing to wait for, nothing to commit.
+                let timeout = if lost { Duration::ZERO } else { self.drain_timeout };
+                let drained = self.drain(&revoked, timeout);
+                if !lost {
+                    committer::commit(consumer, &drained, &self.metrics);
+                }
+                if !revoked.is_empty() {
+                    info!(partitions = revoked.len(), lost, "partitions revoked");
+                }
+                self.feeds().rebalances += 1;
+                self.count_assigned();
+            }
+            Rebalance::Assign(_) => {}
+            Rebalance::Error(error) => {
+                self.metrics.rebalances.with_label_values(&["error"]).inc();
+                warn!("a rebalance failed: {error}");
+            }
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance {
+            self.metrics.rebalances.with_label_values(&["assign"]).inc();
+            let assigned = topic_partitions(list);
+            {
+                let mut feeds = self.feeds();
+                for partition in &assigned {
+                    let feed = self.partitions.assign(partition.clone());
+                    feeds.by_partition.insert(partition.clone(), feed);
+                }
+                feeds.rebalances += 1;
+                feeds.joined = true;
+            }
+            self.count_assigned();
+            if !assigned.is_empty() {
+                info!(partitions = assigned.len(), "partitions assigned");
+            }
+            self.note_alive();
+        }
+    }
+}
+
+fn topic_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements()
+        .iter()
+        .map(|element| TopicPartition {
+            topic: element.topic().into(),
+            partition: element.partition(),
+        })
+        .collect()
+}

@@ -1,0 +1,46 @@
+//! Source: the consumer group. Kafka comes in, [`RawRecord`](crate::record::RawRecord)s go out,
+//! to whoever processes the partition they belong to.
+//!
+//! One OS thread polls and runs the rebalance callbacks; it never blocks on anything else, so
+//! membership in the group is not lost to slowness anywhere in the pipeline. What it hands over is
+//! charged to a memory [`Budget`]; over it, partitions are paused and polling goes on.
+
+mod budget;
+mod committer;
+mod consumer;
+mod group;
+mod settings;
+
+use tokio::sync::{mpsc::UnboundedSender, oneshot};
+
+use crate::{commit::Frontier, record::{RawRecord, TopicPartition}};
+
+pub use budget::Budget;
+pub use consumer::{Source, SourceError};
+pub use settings::client_config;
+
+/// Whoever processes partitions.
+pub trait Partitions: Send + Sync + 'static {
+    /// A partition was assigned: starts processing it.
+    fn assign(&self, partition: TopicPartition) -> Feed;
+}
+
+/// The source's side of a partition that is being processed.
+#[derive(Debug)]
+pub struct Feed {
+    /// Takes records, in the order of their offsets.
+    pub records: UnboundedSender<Vec<RawRecord>>,
+    /// How far the partition may be committed.
+    pub frontier: Frontier,
+    /// Asks for the partition to be drained and given up.
+    pub drain: oneshot::Sender<Drain>,
+}
+
+/// Asks a partition's processor to finish what is in flight, take nothing more, and stop.
+#[derive(Debug)]
+pub struct Drain {
+    /// When it has to stop, finished or not.
+    pub deadline: tokio::time::Instant,
+    /// Dropped once it has stopped.
+    pub done: oneshot::Sender<()>,
+}

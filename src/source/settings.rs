@@ -1,0 +1,96 @@
+//! The Kafka client's settings: ours where correctness depends on them, the user's elsewhere.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+
+use crate::config::{KafkaConfig, SaslMechanism, SecretError, SecurityProtocol};
+
+/// The settings that every client of this cluster shares: brokers, security, and what the user
+/// passes through.
+pub fn client_config(config: &KafkaConfig, brokers: &str) -> Result<ClientConfig, SecretError> {
+    let mut client = ClientConfig::new();
+    for (name, value) in &config.properties {
+        client.set(name, value);
+    }
+    client.set("bootstrap.servers", brokers).set("client.id", "vectide");
+    let security = &config.security;
+    client.set(
+        "security.protocol",
+        match security.protocol {
+            SecurityProtocol::Plaintext => "plaintext",
+            SecurityProtocol::Ssl => "ssl",
+            SecurityProtocol::SaslPlaintext => "sasl_plaintext",
+            SecurityProtocol::SaslSsl => "sasl_ssl",
+        },
+    );
+    if let Some(mechanism) = security.mechanism {
+        client.set(
+            "sasl.mechanism",
+            match mechanism {
+                SaslMechanism::Plain => "PLAIN",
+                SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
+                SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
+                SaslMechanism::OauthBearer => "OAUTHBEARER",
+            },
+        );
+    }
+    let mut set = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            client.set(name, value);
+        }
+    };
+    set("sasl.username", security.username.as_deref());
+    for (name, path) in [
+        ("ssl.ca.location", &security.ca_file),
+        ("ssl.certificate.location", &security.certificate_file),
+        ("ssl.key.location", &security.key_file),
+    ] {
+        set(name, path.as_ref().map(|path| path.to_string_lossy()).as_deref());
+    }
+    for (name, secret) in [
+        ("sasl.password", &security.password),
+        ("ssl.key.password", &security.key_password),
+        ("sasl.oauthbearer.config", &security.oauthbearer_config),
+    ] {
+        let secret = secret.as_ref().map(crate::config::SecretRef::resolve).transpose()?;
+        set(name, secret.as_ref().map(crate::config::Secret::expose));
+    }
+    Ok(client)
+}
+
+/// What the consumer needs on top, whatever the user passes through.
+pub(super) fn consumer_config(base: &ClientConfig, config: &KafkaConfig) -> ClientConfig {
+    let mut client = base.clone();
+    let mut default = |name: &str, value: &str| {
+        if !config.properties.contains_key(name) {
+            client.set(name, value);
+        }
+    };
+    // Memory beside the budget: what the client fetches ahead.
+    default("queued.max.messages.kbytes", "32768");
+    default("queued.min.messages", "10000");
+    default("fetch.wait.max.ms", "50");
+    // A topic that does not exist yet is found within seconds of being made.
+    default("topic.metadata.refresh.interval.ms", "10000");
+    default("statistics.interval.ms", "2000");
+    default("heartbeat.interval.ms", &(config.session_timeout.as_millis() / 5).to_string());
+    client
+        .set("group.id", &config.group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // With `latest`, records of partitions found later would be lost.
+        .set("auto.offset.reset", "earliest")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", milliseconds(config.session_timeout))
+        .set("enable.partition.eof", "false")
+        .set("allow.auto.create.topics", "false");
+    if let Some(instance) = &config.instance_id {
+        client.set("group.instance.id", instance);
+    }
+    client
+}
+
+fn milliseconds(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}

@@ -1,0 +1,54 @@
+//! Metrics of records on their way.
+
+use prometheus::{Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use super::add;
+
+/// What the partition workers count. A clone counts into the same metrics.
+#[derive(Debug, Clone)]
+pub struct PipelineMetrics {
+    /// Records received from Kafka.
+    pub received: IntCounter,
+    /// Bytes of keys and values received from Kafka.
+    pub received_bytes: IntCounter,
+    /// Records settled, by way; see [`Settled`](crate::record::Settled).
+    pub settled: IntCounterVec,
+    /// Records that carry no row, by kind; see [`Skip`](crate::decode::Skip).
+    pub skipped: IntCounterVec,
+    /// Records sent to the dead-letter topic, by stage and reason.
+    pub dead_letters: IntCounterVec,
+    /// Rows that came with the version the index has, but with other content.
+    pub version_conflicts: IntCounter,
+    /// Changes applied without buying a vector, because the text was the same.
+    pub texts_unchanged: IntCounter,
+    /// From the commit in the database (else the record in Kafka) until the change is visible in the index.
+    pub settle_latency: HistogramVec,
+    /// Keys with unsettled news.
+    pub pending_keys: IntGauge,
+    /// Keys whose hashes are remembered, so that the index needs not be read.
+    pub remembered_keys: IntGauge,
+    /// Bytes of the memory budget in use by records in flight.
+    pub budget_used: IntGauge,
+    /// The memory budget for records in flight.
+    pub budget_limit: IntGauge,
+}
+
+impl PipelineMetrics {
+    /// Makes the metrics and registers them. Fails where one of their names is taken.
+    pub fn register(registry: &Registry) -> Result<Self, Error> {
+        Ok(Self {
+            received: add(registry, IntCounter::new("vectide_records_received_total", "Records received from Kafka."))?,
+            received_bytes: add(registry, IntCounter::new("vectide_records_received_bytes_total", "Bytes of keys and values received from Kafka."))?,
+            settled: add(registry, IntCounterVec::new(Opts::new("vectide_records_settled_total", "Records settled, by the way they settled."), &["as"]))?,
+            skipped: add(registry, IntCounterVec::new(Opts::new("vectide_records_skipped_total", "Records that carry no row, by kind."), &["kind"]))?,
+            dead_letters: add(registry, IntCounterVec::new(Opts::new("vectide_dead_letters_total", "Records sent to the dead-letter topic, by stage and reason."), &["stage", "reason"]))?,
+            version_conflicts: add(registry, IntCounter::new("vectide_version_conflicts_total", "Rows that came with the version the index has, but with other content."))?,
+            texts_unchanged: add(registry, IntCounter::new("vectide_texts_unchanged_total", "Changes applied without buying a vector, because the text was the same."))?,
+            settle_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_settle_latency_seconds", "From the commit in the database (else the record in Kafka) until the change is visible in the index.").buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]), &["as"]))?,
+            pending_keys: add(registry, IntGauge::new("vectide_pending_keys", "Keys with unsettled news."))?,
+            remembered_keys: add(registry, IntGauge::new("vectide_remembered_keys", "Keys whose hashes are remembered, so that the index needs not be read."))?,
+            budget_used: add(registry, IntGauge::new("vectide_budget_used_bytes", "Bytes of the memory budget in use by records in flight."))?,
+            budget_limit: add(registry, IntGauge::new("vectide_budget_limit_bytes", "The memory budget for records in flight."))?,
+        })
+    }
+}

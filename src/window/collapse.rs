@@ -1,0 +1,150 @@
+//! Collapsing: of several changes of one key, the last one wins.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use crate::record::{Ack, RawRecord, RowChange, RowKey};
+
+/// A change on its way to the reconciler, with the record it came in and the duty to settle it.
+#[derive(Debug)]
+pub struct Pending {
+    /// What the record says.
+    pub change: RowChange,
+    /// The record, in case it has to be dead-lettered.
+    pub raw: RawRecord,
+    /// Settles the record.
+    pub ack: Ack,
+}
+
+/// Collects changes for a short while, one a key.
+///
+/// A later change supersedes an earlier one of the same key at once: its record holds the whole
+/// row, so once it is in the ledger the earlier record may settle. After a crash the later one is
+/// delivered again, because it has not.
+#[derive(Debug, Default)]
+pub struct Window {
+    pending: Vec<Pending>,
+    by_key: HashMap<RowKey, usize>,
+    opened: Option<Instant>,
+}
+
+impl Window {
+    /// Takes a change in, and returns the acknowledgement of the one it supersedes.
+    #[must_use = "the superseded record must be settled"]
+    pub fn push(&mut self, pending: Pending, now: Instant) -> Option<Ack> {
+        self.opened.get_or_insert(now);
+        let key = &pending.change.key;
+        match self.by_key.get(key).and_then(|index| self.pending.get_mut(*index)) {
+            Some(earlier) => Some(std::mem::replace(earlier, pending).ack),
+            None => {
+                self.by_key.insert(key.clone(), self.pending.len());
+                self.pending.push(pending);
+                None
+            }
+        }
+    }
+
+    /// When the changes collected so far are due at the latest; `None` while there are none.
+    pub fn due(&self, linger: Duration) -> Option<Instant> {
+        self.opened.map(|opened| opened + linger)
+    }
+
+    /// Takes all changes out, one a key, keys in the order of their first change.
+    pub fn take(&mut self) -> Vec<Pending> {
+        self.opened = None;
+        self.by_key.clear();
+        std::mem::take(&mut self.pending)
+    }
+
+    /// How many keys have a change waiting.
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        commit::OffsetLedger,
+        record::{Offset, Position, RowState},
+    };
+
+    fn pending(ledger: &mut OffsetLedger, key: &str, offset: i64) -> Pending {
+        let offset = Offset(offset);
+        Pending {
+            change: RowChange {
+                key: RowKey::from_canonical(key),
+                state: RowState::Gone,
+                position: Position { offset, timestamp_ms: 0, commit_ms: None, lsn: None },
+            },
+            raw: RawRecord {
+                topic: "t".into(),
+                partition: 0,
+                offset,
+                timestamp_ms: None,
+                key: None,
+                value: None,
+                headers: Vec::new(),
+            },
+            ack: ledger.receive(offset, 1).unwrap(),
+        }
+    }
+
+    #[test]
+    fn it_is_due_a_linger_after_its_first_change() {
+        let (mut window, mut ledger, now) = (Window::default(), OffsetLedger::default(), Instant::now());
+        let linger = Duration::from_millis(10);
+        assert_eq!(window.due(linger), None);
+        assert!(window.push(pending(&mut ledger, "[1]", 0), now).is_none());
+        assert!(window.push(pending(&mut ledger, "[2]", 1), now + linger).is_none());
+        assert_eq!(window.due(linger), Some(now + linger));
+        assert_eq!(window.take().len(), 2);
+        assert_eq!(window.due(linger), None);
+    }
+
+    proptest! {
+        /// Against a model that keeps the last offset of each key: what is taken out is exactly
+        /// that, and every other record's acknowledgement was given back.
+        #[test]
+        fn the_last_change_of_each_key_wins(keys in prop::collection::vec(0_u8..6, 0..80), cut in 0_usize..80) {
+            let (mut window, mut ledger, now) = (Window::default(), OffsetLedger::default(), Instant::now());
+            let mut model: BTreeMap<u8, i64> = BTreeMap::new();
+            for (offset, key) in keys.iter().enumerate() {
+                if offset == cut {
+                    for taken in window.take() {
+                        ledger.settle(taken.ack);
+                    }
+                    model.clear();
+                }
+                let offset = i64::try_from(offset).unwrap();
+                if let Some(ack) = window.push(pending(&mut ledger, &format!("[{key}]"), offset), now) {
+                    ledger.settle(ack);
+                }
+                model.insert(*key, offset);
+            }
+            let taken = window.take();
+            let mut last: Vec<i64> = model.values().copied().collect();
+            last.sort_unstable();
+            let mut offsets: Vec<i64> = taken.iter().map(|pending| pending.change.position.offset.0).collect();
+            offsets.sort_unstable();
+            prop_assert_eq!(offsets, last);
+            for pending in taken {
+                ledger.settle(pending.ack);
+            }
+            prop_assert!(ledger.is_empty());
+        }
+    }
+}
