@@ -14,8 +14,8 @@
 //!
 //! - `batcher` keeps each text once, with everybody who asks for it.
 //! - `limiter` and `retry` say when a request may go out: a rate, a provider's wish, a backoff.
-//! - `schedule` decides what goes out next and what follows from an answer. It does no I/O, and
-//!   time is an argument.
+//! - `schedule` decides what goes out next and what follows from an answer; `condition` knows
+//!   whether the lane works at all. They do no I/O, and time is an argument.
 //! - `client` sends one request; `response` checks the vectors that come back, `refusal` finds
 //!   out what is wrong when none do.
 //!
@@ -25,7 +25,9 @@
 //! is dropped; then no answer comes.
 
 mod batcher;
+mod call;
 mod client;
+mod condition;
 mod limiter;
 mod refusal;
 mod response;
@@ -49,16 +51,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::settings::Settings;
 use self::{
+    call::Call,
     client::Client,
     refusal::{Blame, Refusal},
     response::Answer,
-    schedule::{Call, Next, Schedule},
+    schedule::{Next, Schedule},
 };
 use crate::{
     config::EncodingFormat,
     error::Failure,
     record::Ticket,
-    telemetry::{Health, Lane, LaneState, metrics::EmbedMetrics},
+    telemetry::{EmbedMetrics, Health, Lane, LaneState},
 };
 
 /// Requests taken from the queue at once.

@@ -3,20 +3,16 @@
 //! A request is cut from the queue when it may be sent, not earlier, so that what waits fills it
 //! up. One that has to be sent again keeps its texts and goes before new ones.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::info;
 
 use super::{
     EmbedRequest, Settings,
     batcher::Batcher,
+    call::{Call, Purpose},
+    condition::{Condition, State},
     limiter::Limiter,
     refusal::{Blame, Refusal},
     response::Answer,
@@ -25,11 +21,8 @@ use super::{
 use crate::{
     config::EncodingFormat,
     error::Failure,
-    telemetry::{Health, Lane, LaneState, metrics::EmbedMetrics},
+    telemetry::{EmbedMetrics, Health},
 };
-
-/// The longest wait between two probes of a blocked lane.
-const PROBE_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// A provider's wish for a longer wait than this shows in the lane's health; shorter ones are
 /// everyday life near a rate limit.
@@ -38,32 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// After so many full requests, one that takes twice as many texts is tried again.
 const GROW_AFTER: u32 = 256;
 
-/// What a blocked lane asks a vector of, to find out whether it still is.
-const PROBE_TEXT: &str = "vectide";
-
-/// One request: under way, or waiting to be sent again.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) texts: Vec<Arc<str>>,
-    pub(super) encoding: EncodingFormat,
-    /// Outages it has met so far, and when it met the last.
-    failures: u32,
-    failed_at: Option<Instant>,
-    /// When it may be sent again.
-    due: Instant,
-    /// The halves of a refused request share a count of how many of them were accepted.
-    half_of: Option<Arc<AtomicU8>>,
-    purpose: Purpose,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    /// To get vectors for those who asked.
-    Vectors,
-    /// To find out whether a blocked lane still is.
-    Probe,
-}
-
 /// What there is to do.
 #[derive(Debug)]
 pub(super) enum Next {
@@ -71,17 +38,6 @@ pub(super) enum Next {
     Send(Call),
     /// Nothing until that time, or until something happens.
     Wait(Option<Instant>),
-}
-
-#[derive(Debug)]
-enum Condition {
-    Ready,
-    /// An outage, for that reason.
-    Waiting(&'static str),
-    Blocked {
-        /// When to probe; `None` while a probe is under way.
-        probe: Option<Instant>,
-    },
 }
 
 /// The state of the embed stage. Time comes in as an argument; answers go straight to the askers.
@@ -95,7 +51,6 @@ pub(super) struct Schedule {
     base64_works: bool,
     concurrency: usize,
     batch_inputs: usize,
-    probe_every: Duration,
     waiting: Vec<Call>,
     in_flight: usize,
     condition: Condition,
@@ -103,7 +58,6 @@ pub(super) struct Schedule {
     throttled_in_a_row: u32,
     full_in_a_row: u32,
     metrics: EmbedMetrics,
-    health: Health,
 }
 
 impl Schedule {
@@ -123,15 +77,13 @@ impl Schedule {
             base64_works: false,
             concurrency: settings.concurrency.max(1),
             batch_inputs: settings.batch_inputs.max(1),
-            probe_every: settings.retry_max.min(PROBE_AT_LEAST_EVERY),
             waiting: Vec::new(),
             in_flight: 0,
-            condition: Condition::Ready,
+            condition: Condition::new(settings.retry_max, health),
             last_success: None,
             throttled_in_a_row: 0,
             full_in_a_row: 0,
             metrics,
-            health,
         }
     }
 
@@ -155,12 +107,15 @@ impl Schedule {
     }
 
     fn choose(&mut self, now: Instant) -> Next {
-        let due = match &self.condition {
-            Condition::Blocked { probe } => *probe,
-            Condition::Ready | Condition::Waiting(_) => self.due(),
+        let state = self.condition.state();
+        let due = match state {
+            State::Blocked { probe } => probe,
+            State::Ready | State::Waiting(_) => self.due(),
         };
         let Some(due) = due else {
-            self.rest();
+            if self.in_flight == 0 {
+                self.condition.nothing_waits();
+            }
             return Next::Wait(None);
         };
         if self.in_flight >= self.concurrency {
@@ -172,9 +127,9 @@ impl Schedule {
         if let Err(until) = self.limiter.admit(now) {
             return Next::Wait(Some(until));
         }
-        if let Condition::Blocked { probe } = &mut self.condition {
-            *probe = None;
-            return Next::Send(self.probe(now));
+        if matches!(state, State::Blocked { .. }) {
+            self.condition.probe_sent();
+            return Next::Send(Call::probe(self.encoding, now));
         }
         let new_is_due = self.new_due().is_some_and(|due| due <= now);
         let call = match self.take_waiting(now) {
@@ -198,11 +153,9 @@ impl Schedule {
     fn new_due(&self) -> Option<Instant> {
         // In an outage those that wait keep their places, so that no more requests than may be
         // under way ever knock at a sick endpoint. Otherwise the fault is theirs, and others pass.
-        let places = match self.condition {
-            Condition::Ready => self.in_flight,
-            Condition::Waiting(_) | Condition::Blocked { .. } => {
-                self.in_flight + self.waiting.len()
-            }
+        let places = match self.condition.state() {
+            State::Ready => self.in_flight,
+            State::Waiting(_) | State::Blocked { .. } => self.in_flight + self.waiting.len(),
         };
         (places < self.concurrency)
             .then(|| self.batcher.due())
@@ -229,32 +182,7 @@ impl Schedule {
     /// A new request, if any text in the queue is still wanted.
     fn cut(&mut self, now: Instant) -> Option<Call> {
         let texts = self.batcher.cut();
-        (!texts.is_empty()).then(|| self.call(texts, Purpose::Vectors, now))
-    }
-
-    /// A request that costs next to nothing: some reasons to block, such as vectors of another
-    /// length, show only in an answer that is paid for.
-    fn probe(&self, now: Instant) -> Call {
-        self.call(vec![Arc::from(PROBE_TEXT)], Purpose::Probe, now)
-    }
-
-    /// Ends an outage that nobody waits for: all that was to be sent again is wanted no more.
-    fn rest(&mut self) {
-        if self.in_flight == 0 && matches!(self.condition, Condition::Waiting(_)) {
-            self.reachable(Purpose::Vectors);
-        }
-    }
-
-    fn call(&self, texts: Vec<Arc<str>>, purpose: Purpose, now: Instant) -> Call {
-        Call {
-            texts,
-            encoding: self.encoding,
-            failures: 0,
-            failed_at: None,
-            due: now,
-            half_of: None,
-            purpose,
-        }
+        (!texts.is_empty()).then(|| Call::new(texts, self.encoding, now))
     }
 
     /// Keeps a request until it is due again.
@@ -277,12 +205,8 @@ impl Schedule {
             Err(refusal) => self.refused(call, refusal, now),
         };
         self.metrics.requests.with_label_values(&[label]).inc();
-        if is_probe
-            && let Condition::Blocked {
-                probe: probe @ None,
-            } = &mut self.condition
-        {
-            *probe = Some(now + self.probe_every);
+        if is_probe {
+            self.condition.probe_ended(now);
         }
         self.note_queue();
     }
@@ -290,7 +214,7 @@ impl Schedule {
     fn answered(&mut self, call: &Call, answer: Answer, now: Instant) {
         self.last_success = Some(now);
         self.throttled_in_a_row = 0;
-        self.reachable(call.purpose);
+        self.condition.reachable(call.purpose);
         self.metrics.tokens.inc_by(answer.tokens);
         self.metrics.inputs.inc_by(call.texts.len() as u64);
         self.learn_encoding(call);
@@ -312,7 +236,7 @@ impl Schedule {
                 if let Some(after) = after {
                     self.limiter.hold(after, now);
                 }
-                self.wait_for_recovery(&failure);
+                self.condition.outage(&failure);
                 self.after_outage(call, blame, now);
                 "transient"
             }
@@ -325,25 +249,20 @@ impl Schedule {
                 });
                 self.limiter.hold(wait, now);
                 if wait > PATIENCE {
-                    self.wait_for_recovery(&failure);
+                    self.condition.outage(&failure);
                 }
                 self.again(Call { due: now, ..call });
                 "throttled"
             }
             Refusal::Inputs(failure) => {
-                self.reachable(call.purpose);
+                self.condition.reachable(call.purpose);
                 self.throttled_in_a_row = 0;
                 self.after_refusal(call, &failure, now);
                 "refused"
             }
             Refusal::Blocked(failure) => {
                 self.count_retry(&failure);
-                if !matches!(self.condition, Condition::Blocked { .. }) {
-                    let probe = Some(now + self.probe_every);
-                    self.condition = Condition::Blocked { probe };
-                }
-                self.health
-                    .set(Lane::Embed, LaneState::Blocked(failure.message));
+                self.condition.block(failure, now);
                 self.again(Call { due: now, ..call });
                 "blocked"
             }
@@ -373,7 +292,7 @@ impl Schedule {
             return;
         }
         let due = call.due;
-        match halves(call, self.encoding, due) {
+        match call.halve(self.encoding, due) {
             // It was not refused for its size; nothing is to be learnt from its halves.
             Ok(halves) => self.waiting.extend(halves.map(|half| Call {
                 half_of: None,
@@ -393,7 +312,7 @@ impl Schedule {
             });
             return;
         }
-        match halves(call, self.encoding, now) {
+        match call.halve(self.encoding, now) {
             Ok(halves) => self.waiting.extend(halves),
             Err(call) => {
                 for text in &call.texts {
@@ -442,29 +361,6 @@ impl Schedule {
         }
     }
 
-    /// The endpoint answers, if not always what one would like: the lane is ready. A lane that
-    /// is blocked takes only a probe's word for it; others may have been sent before.
-    fn reachable(&mut self, purpose: Purpose) {
-        if matches!(self.condition, Condition::Blocked { .. }) && purpose != Purpose::Probe {
-            return;
-        }
-        self.condition = Condition::Ready;
-        self.health.set(Lane::Embed, LaneState::Ready);
-    }
-
-    fn wait_for_recovery(&mut self, failure: &Failure) {
-        debug!(reason = failure.reason, "{failure}");
-        match self.condition {
-            Condition::Blocked { .. } => return,
-            // Said once, not once for each request.
-            Condition::Waiting(reason) if reason == failure.reason => return,
-            Condition::Ready | Condition::Waiting(_) => {}
-        }
-        self.condition = Condition::Waiting(failure.reason);
-        self.health
-            .set(Lane::Embed, LaneState::Waiting(failure.message.clone()));
-    }
-
     fn count_retry(&self, failure: &Failure) {
         self.metrics
             .retries
@@ -478,27 +374,6 @@ impl Schedule {
         let texts = i64::try_from(self.batcher.queued() + again).unwrap_or(i64::MAX);
         self.metrics.queue.set(texts);
     }
-}
-
-/// Splits a request in two, both to be sent at `due`; or gives it back if it has but one text.
-fn halves(mut call: Call, encoding: EncodingFormat, due: Instant) -> Result<[Call; 2], Call> {
-    if call.texts.len() < 2 {
-        return Err(call);
-    }
-    let accepted = Some(Arc::new(AtomicU8::new(0)));
-    let second = call.texts.split_off(call.texts.len().div_ceil(2));
-    let half = |texts| Call {
-        texts,
-        encoding,
-        failures: call.failures,
-        failed_at: call.failed_at,
-        due,
-        half_of: accepted.clone(),
-        purpose: Purpose::Vectors,
-    };
-    let second = half(second);
-    let first = half(std::mem::take(&mut call.texts));
-    Ok([first, second])
 }
 
 #[cfg(test)]

@@ -4,12 +4,20 @@
     reason = "a test fails by panicking"
 )]
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::*;
-use crate::{embed::EmbedReply, error::Disposition, record::Ticket};
+use crate::{
+    embed::{EmbedReply, call::PROBE_TEXT},
+    error::Disposition,
+    record::Ticket,
+    telemetry::{Lane, LaneState},
+};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
