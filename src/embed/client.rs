@@ -47,10 +47,8 @@ struct Endpoint {
 impl Client {
     pub(super) fn new(settings: &Settings) -> Result<Self, EmbedError> {
         let (url, shown) = endpoint_url(settings)?;
-        let mut headers = HeaderMap::from_iter([(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        )]);
+        let mut headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         if let Some(key) = &settings.api_key {
             let (name, value) = key_header(&settings.api_key_header, key)?;
             headers.insert(name, value);
@@ -104,7 +102,7 @@ impl Client {
         if response.status().is_success() {
             self.read_answer(response, texts.len()).await
         } else {
-            Err(self.read_refusal(response, encoding).await)
+            Err(self.read_refusal(response).await)
         }
     }
 
@@ -134,7 +132,7 @@ impl Client {
         }
     }
 
-    async fn read_refusal(&self, mut response: Response, encoding: EncodingFormat) -> Refusal {
+    async fn read_refusal(&self, mut response: Response) -> Refusal {
         let status = response.status();
         let after = retry::retry_after(response.headers(), SystemTime::now());
         // The status says enough where the explanation breaks off.
@@ -149,7 +147,6 @@ impl Client {
                 .endpoint
                 .send_dimensions
                 .then_some(self.endpoint.dimensions),
-            base64: encoding == EncodingFormat::Base64,
         };
         refusal::read(status, after, &complaint, asked)
     }
@@ -167,7 +164,10 @@ impl Endpoint {
             #[serde(skip_serializing_if = "Option::is_none")]
             dimensions: Option<u32>,
         }
-        let length: usize = texts.iter().map(|text| text.len() + text.len() / 16 + 3).sum();
+        let length: usize = texts
+            .iter()
+            .map(|text| text.len() + text.len() / 16 + 3)
+            .sum();
         let mut body = Vec::with_capacity(length + self.model.len() + 128);
         let request = Body {
             model: &self.model,
@@ -194,7 +194,10 @@ impl Endpoint {
             ("io", Blame::Endpoint)
         };
         let error = error.without_url();
-        let mut message = format!("the embedding endpoint {} can't be reached: {error}", self.shown);
+        let mut message = format!(
+            "the embedding endpoint {} can't be reached: {error}",
+            self.shown
+        );
         let mut source = error.source();
         while let Some(cause) = source {
             message = format!("{message}: {cause}");
@@ -232,7 +235,10 @@ impl Endpoint {
         Refusal::Outage {
             failure: Failure::transient(
                 "malformed_answer",
-                format!("the embedding endpoint {} gives a malformed answer: {why}", self.shown),
+                format!(
+                    "the embedding endpoint {} gives a malformed answer: {why}",
+                    self.shown
+                ),
             ),
             after: None,
             blame: Blame::Inputs,

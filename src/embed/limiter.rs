@@ -134,7 +134,10 @@ mod tests {
     fn one_request_a_minute_is_no_burst() {
         let start = Instant::now();
         let mut limiter = limiter(1, start);
-        assert_eq!(sent_until(&mut limiter, start, start + Duration::from_secs(59)), 1);
+        assert_eq!(
+            sent_until(&mut limiter, start, start + Duration::from_secs(59)),
+            1
+        );
     }
 
     #[test]

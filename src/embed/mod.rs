@@ -14,8 +14,8 @@
 //!
 //! - `batcher` keeps each text once, with everybody who asks for it.
 //! - `limiter` and `retry` say when a request may go out: a rate, a provider's wish, a backoff.
-//! - `schedule` decides what goes out next and what follows from an answer. It does no I/O, and
-//!   time is an argument.
+//! - `schedule` decides what goes out next and what follows from an answer; `condition` knows
+//!   whether the lane works at all. They do no I/O, and time is an argument.
 //! - `client` sends one request; `response` checks the vectors that come back, `refusal` finds
 //!   out what is wrong when none do.
 //!
@@ -25,7 +25,9 @@
 //! is dropped; then no answer comes.
 
 mod batcher;
+mod call;
 mod client;
+mod condition;
 mod limiter;
 mod refusal;
 mod response;
@@ -49,15 +51,17 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::settings::Settings;
 use self::{
+    call::Call,
     client::Client,
     refusal::{Blame, Refusal},
     response::Answer,
-    schedule::{Call, Next, Schedule},
+    schedule::{Next, Schedule},
 };
 use crate::{
+    config::EncodingFormat,
     error::Failure,
     record::Ticket,
-    telemetry::{Health, metrics::EmbedMetrics},
+    telemetry::{EmbedMetrics, Health, Lane, LaneState},
 };
 
 /// Requests taken from the queue at once.
@@ -105,7 +109,9 @@ pub enum EmbedError {
     #[error("embed.api_key_header \"{0}\" is not the name of an HTTP header")]
     KeyHeader(String),
     /// The key has characters that no header can carry.
-    #[error("the key of embed.api_key has characters that an HTTP header can't carry, such as a line end")]
+    #[error(
+        "the key of embed.api_key has characters that an HTTP header can't carry, such as a line end"
+    )]
     Key,
     /// The HTTP client can't be set up.
     #[error("the HTTP client for the embedding endpoint can't be set up")]
@@ -132,7 +138,8 @@ impl Embedder {
     ) -> Result<Self, EmbedError> {
         let client = Client::new(settings)?;
         let random = fastrand::Rng::new();
-        let schedule = Schedule::new(settings, metrics.clone(), health, random, Instant::now());
+        let now = Instant::now();
+        let schedule = Schedule::new(settings, metrics.clone(), health.clone(), random, now);
         let (requests, submitted) = mpsc::unbounded_channel();
         let stage = Stage {
             client,
@@ -142,10 +149,16 @@ impl Embedder {
             calls: JoinSet::new(),
             under_way: HashMap::new(),
         };
-        tokio::spawn(async move {
+        let running = tokio::spawn(async move {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = stage.run() => {}
+            }
+        });
+        tokio::spawn(async move {
+            if running.await.is_err_and(|error| error.is_panic()) {
+                let advice = "the embed stage died of a bug: restart the program, and report it";
+                health.set(Lane::Embed, LaneState::Blocked(advice.into()));
             }
         });
         Ok(Self { requests })
@@ -158,19 +171,19 @@ impl Embedder {
     }
 }
 
-/// Sends one text once, as [`Embedder`] would, and says what came of it: the way to find out
-/// whether `settings` work. The error's message says what to do.
+/// Asks for one vector, once, and says what came of it: the way to find out whether `settings`
+/// work. The error's message says what to do.
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
     let client = Client::new(settings)?;
     let texts = [Arc::from("vectide")];
     let mut answer = client.call(&texts, settings.encoding_format).await;
-    if answer == Err(Refusal::Encoding) {
-        answer = client.call(&texts, crate::config::EncodingFormat::Float).await;
+    if matches!(answer, Err(Refusal::Inputs(_))) {
+        answer = client.call(&texts, EncodingFormat::Float).await;
     }
-    answer.map(drop).map_err(|refusal| match refusal.failure() {
-        Some(failure) => failure.clone().into(),
-        None => anyhow::anyhow!("the embedding endpoint refuses every encoding_format"),
-    })
+    match answer {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(refusal.failure().clone().into()),
+    }
 }
 
 /// The schedule with its I/O: one task that owns both, and one more for each request under way.
@@ -245,7 +258,10 @@ impl Drop for Stage {
 /// A request whose task died is a bug of ours; its texts are not lost for that.
 fn gave_up(error: &tokio::task::JoinError) -> Refusal {
     Refusal::Outage {
-        failure: Failure::transient("internal", format!("sending an embedding request failed: {error}")),
+        failure: Failure::transient(
+            "internal",
+            format!("sending an embedding request failed: {error}"),
+        ),
         after: None,
         blame: Blame::Inputs,
     }

@@ -22,23 +22,20 @@ pub(super) enum Refusal {
         failure: Failure,
         after: Option<Duration>,
     },
-    /// Something about the texts: one of them, or all of them together.
+    /// Something about the request: one of its texts, all of them together, or `encoding_format`.
     Inputs(Failure),
-    /// The endpoint doesn't know `encoding_format: "base64"`.
-    Encoding,
     /// Only a person can mend it.
     Blocked(Failure),
 }
 
 impl Refusal {
-    /// What went wrong; [`Encoding`](Self::Encoding) is nothing that anybody need know.
-    pub(super) fn failure(&self) -> Option<&Failure> {
+    /// What went wrong.
+    pub(super) fn failure(&self) -> &Failure {
         match self {
             Self::Outage { failure, .. }
             | Self::Throttled { failure, .. }
             | Self::Inputs(failure)
-            | Self::Blocked(failure) => Some(failure),
-            Self::Encoding => None,
+            | Self::Blocked(failure) => failure,
         }
     }
 }
@@ -62,8 +59,6 @@ pub(super) struct Asked<'a> {
     pub(super) model: &'a str,
     /// The length of the vectors, if the request named one.
     pub(super) dimensions: Option<u32>,
-    /// Whether the request asked for base64.
-    pub(super) base64: bool,
 }
 
 /// Reads an answer whose status isn't 2xx.
@@ -76,7 +71,10 @@ pub(super) fn read(
     let Asked { url, model, .. } = asked;
     let said = format!("HTTP {}: {}", status.as_u16(), complaint.message_or(status));
     let blocked = |reason, advice: String| {
-        Refusal::Blocked(Failure::blocked(reason, format!("{advice} ({url} said {said})")))
+        Refusal::Blocked(Failure::blocked(
+            reason,
+            format!("{advice} ({url} said {said})"),
+        ))
     };
     match status.as_u16() {
         401 => blocked(
@@ -99,7 +97,6 @@ pub(super) fn read(
         },
         400 | 404 | 422 if complaint.is_about_model() => blocked("model", model_advice(model)),
         404 => blocked("not_found", model_advice(model)),
-        400 | 422 if asked.base64 && complaint.is_about_encoding() => Refusal::Encoding,
         400 | 422 if let Some(dimensions) = asked.dimensions && complaint.is_about_dimensions() => blocked(
             "dimensions",
             format!(
@@ -143,7 +140,9 @@ fn quota_advice() -> String {
 }
 
 fn model_advice(model: &str) -> String {
-    format!("the embedding endpoint knows no such path, deployment or model: check embed.url and embed.model (\"{model}\")")
+    format!(
+        "the embedding endpoint knows no such path, deployment or model: check embed.url and embed.model (\"{model}\")"
+    )
 }
 
 fn outage_reason(status: StatusCode) -> &'static str {
@@ -231,16 +230,7 @@ impl Complaint {
     }
 
     fn is_about_model(&self) -> bool {
-        self.code == "model_not_found"
-            || self.code == "DeploymentNotFound"
-            || self.param == "model"
-    }
-
-    fn is_about_encoding(&self) -> bool {
-        self.param == "encoding_format"
-            || self.says("encoding_format")
-            || self.says("encoding format")
-            || self.says("base64")
+        self.code == "model_not_found" || self.code == "DeploymentNotFound" || self.param == "model"
     }
 
     fn is_about_dimensions(&self) -> bool {
@@ -260,7 +250,11 @@ fn validation_errors(detail: Option<&Value>) -> String {
     let one = |error: &Value| {
         let loc = error.get("loc")?.as_array()?;
         let loc: Vec<&str> = loc.iter().filter_map(Value::as_str).collect();
-        Some(format!("{}: {}", loc.join("."), error.get("msg")?.as_str()?))
+        Some(format!(
+            "{}: {}",
+            loc.join("."),
+            error.get("msg")?.as_str()?
+        ))
     };
     let errors: Vec<String> = errors.iter().filter_map(one).collect();
     errors.join("; ")
@@ -277,7 +271,11 @@ fn shorten(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
 
     use proptest::prelude::*;
 
@@ -287,12 +285,16 @@ mod tests {
         url: "http://localhost/embeddings",
         model: "small",
         dimensions: Some(512),
-        base64: true,
     };
 
     fn refusal(status: u16, body: &str) -> Refusal {
         let complaint = Complaint::read(body.as_bytes());
-        read(StatusCode::from_u16(status).unwrap(), None, &complaint, ASKED)
+        read(
+            StatusCode::from_u16(status).unwrap(),
+            None,
+            &complaint,
+            ASKED,
+        )
     }
 
     fn blocked(status: u16, body: &str) -> Failure {
@@ -326,7 +328,11 @@ mod tests {
     fn a_model_that_is_not_there_blocks() {
         assert_eq!(blocked(404, "not found").reason, "not_found");
         let ollama = r#"{"error":{"message":"model \"small\" not found, try pulling it first","type":"api_error","param":null,"code":null}}"#;
-        assert!(blocked(404, ollama).message.contains("check embed.url and embed.model (\"small\")"));
+        assert!(
+            blocked(404, ollama)
+                .message
+                .contains("check embed.url and embed.model (\"small\")")
+        );
         let openai = r#"{"error":{"message":"invalid model ID","type":"invalid_request_error","param":"model","code":null}}"#;
         assert_eq!(blocked(400, openai).reason, "model");
     }
@@ -362,21 +368,6 @@ mod tests {
     }
 
     #[test]
-    fn base64_that_is_not_known_is_refused_once() {
-        let body = r#"{"error":{"message":"bad value","param":"encoding_format"}}"#;
-        assert_eq!(refusal(400, body), Refusal::Encoding);
-        let floats = Asked {
-            base64: false,
-            ..ASKED
-        };
-        let complaint = Complaint::read(body.as_bytes());
-        assert!(matches!(
-            read(StatusCode::BAD_REQUEST, None, &complaint, floats),
-            Refusal::Inputs(_)
-        ));
-    }
-
-    #[test]
     fn every_shape_of_complaint_is_understood() {
         for body in [
             r#"{"error":{"message":"too long"}}"#,
@@ -385,7 +376,11 @@ mod tests {
             r#"{"detail":"too long"}"#,
             "  too\n long ",
         ] {
-            assert_eq!(Complaint::read(body.as_bytes()).message, "too long", "{body}");
+            assert_eq!(
+                Complaint::read(body.as_bytes()).message,
+                "too long",
+                "{body}"
+            );
         }
     }
 

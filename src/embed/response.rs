@@ -44,8 +44,8 @@ pub(super) enum BadAnswer {
 
 /// Reads the answer to a request of `inputs` texts, which should be vectors of `dimensions` numbers.
 pub(super) fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Answer, BadAnswer> {
-    let body: Body = serde_json::from_slice(body)
-        .map_err(|error| BadAnswer::Malformed(error.to_string()))?;
+    let body: Body =
+        serde_json::from_slice(body).map_err(|error| BadAnswer::Malformed(error.to_string()))?;
     let vectors = in_order(body.data, inputs)?;
     for vector in &vectors {
         if vector.len() != dimensions {
@@ -174,7 +174,11 @@ fn floats(text: &str) -> Option<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
 
     use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
     use proptest::prelude::*;
@@ -183,11 +187,18 @@ mod tests {
     use super::*;
 
     fn encode(vector: &[f32]) -> String {
-        let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let bytes: Vec<u8> = vector
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
         BASE64_STANDARD.encode(bytes)
     }
 
-    fn read(body: &serde_json::Value, inputs: usize, dimensions: usize) -> Result<Answer, BadAnswer> {
+    fn read(
+        body: &serde_json::Value,
+        inputs: usize,
+        dimensions: usize,
+    ) -> Result<Answer, BadAnswer> {
         parse(body.to_string().as_bytes(), inputs, dimensions)
     }
 
@@ -254,7 +265,10 @@ mod tests {
     fn slashes_may_be_escaped() {
         let text = encode(&[f32::from_le_bytes([0xff, 0xff, 0xfe, 0x3f]), 1.0]);
         assert!(text.contains('/'));
-        let body = format!(r#"{{"data":[{{"embedding":"{}"}}]}}"#, text.replace('/', "\\/"));
+        let body = format!(
+            r#"{{"data":[{{"embedding":"{}"}}]}}"#,
+            text.replace('/', "\\/")
+        );
         assert_eq!(parse(body.as_bytes(), 1, 2).unwrap().vectors.len(), 1);
     }
 
@@ -271,15 +285,25 @@ mod tests {
     fn without_an_index_the_order_is_the_inputs() {
         let body = json!({"data": [{"embedding": [1, 1]}, {"embedding": [2, 2]}]});
         assert_eq!(read(&body, 2, 2).unwrap().vectors, [[1.0, 1.0], [2.0, 2.0]]);
-        let zero_left_out = json!({"data": [{"index": 1, "embedding": [2, 2]}, {"embedding": [1, 1]}]});
-        assert_eq!(read(&zero_left_out, 2, 2).unwrap().vectors, [[1.0, 1.0], [2.0, 2.0]]);
+        let zero_left_out =
+            json!({"data": [{"index": 1, "embedding": [2, 2]}, {"embedding": [1, 1]}]});
+        assert_eq!(
+            read(&zero_left_out, 2, 2).unwrap().vectors,
+            [[1.0, 1.0], [2.0, 2.0]]
+        );
     }
 
     #[test]
     fn a_vector_too_few_or_twice_or_for_nobody_is_malformed() {
         let item = |index: usize| json!({"index": index, "embedding": [1, 1]});
-        assert_eq!(malformed(&json!({"data": [item(0)]}), 2), "1 vectors for 2 inputs");
-        assert_eq!(malformed(&json!({"data": [item(0), item(0)]}), 2), "index 0 comes twice");
+        assert_eq!(
+            malformed(&json!({"data": [item(0)]}), 2),
+            "1 vectors for 2 inputs"
+        );
+        assert_eq!(
+            malformed(&json!({"data": [item(0), item(0)]}), 2),
+            "index 0 comes twice"
+        );
         assert_eq!(
             malformed(&json!({"data": [item(0), item(7)]}), 2),
             "index 7 in an answer to 2 inputs"
@@ -303,7 +327,10 @@ mod tests {
             assert!(!malformed(&body, 1).is_empty());
         }
         let not_even_json = br#"{"data":[{"index":0,"embedding":[1,NaN]}]}"#;
-        assert!(matches!(parse(not_even_json, 1, 2), Err(BadAnswer::Malformed(_))));
+        assert!(matches!(
+            parse(not_even_json, 1, 2),
+            Err(BadAnswer::Malformed(_))
+        ));
     }
 
     #[test]

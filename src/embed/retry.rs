@@ -91,10 +91,16 @@ mod tests {
         let now = httpdate::parse_http_date("Fri, 31 Jul 2026 23:59:00 GMT").unwrap();
         assert_eq!(asked(RETRY_AFTER, "7", now), Some(7 * SECOND));
         assert_eq!(asked(RETRY_AFTER, "0.25", now), Some(SECOND / 4));
-        assert_eq!(asked(RETRY_AFTER_MS, "120", now), Some(Duration::from_millis(120)));
+        assert_eq!(
+            asked(RETRY_AFTER_MS, "120", now),
+            Some(Duration::from_millis(120))
+        );
         let date = "Sat, 01 Aug 2026 00:00:30 GMT";
         assert_eq!(asked(RETRY_AFTER, date, now), Some(90 * SECOND));
-        assert_eq!(asked(RETRY_AFTER, date, now + 100 * SECOND), Some(Duration::ZERO));
+        assert_eq!(
+            asked(RETRY_AFTER, date, now + 100 * SECOND),
+            Some(Duration::ZERO)
+        );
     }
 
     #[test]

@@ -3,20 +3,16 @@
 //! A request is cut from the queue when it may be sent, not earlier, so that what waits fills it
 //! up. One that has to be sent again keeps its texts and goes before new ones.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::info;
 
 use super::{
     EmbedRequest, Settings,
     batcher::Batcher,
+    call::{Call, Purpose},
+    condition::{Condition, State},
     limiter::Limiter,
     refusal::{Blame, Refusal},
     response::Answer,
@@ -25,11 +21,8 @@ use super::{
 use crate::{
     config::EncodingFormat,
     error::Failure,
-    telemetry::{Health, Lane, LaneState, metrics::EmbedMetrics},
+    telemetry::{EmbedMetrics, Health},
 };
-
-/// The longest wait between two probes of a blocked lane.
-const PROBE_AT_LEAST_EVERY: Duration = Duration::from_secs(30);
 
 /// A provider's wish for a longer wait than this shows in the lane's health; shorter ones are
 /// everyday life near a rate limit.
@@ -37,31 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// After so many full requests, one that takes twice as many texts is tried again.
 const GROW_AFTER: u32 = 256;
-
-/// What a blocked lane with no texts of its own asks for.
-const PROBE_TEXT: &str = "vectide";
-
-/// One request: under way, or waiting to be sent again.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) texts: Vec<Arc<str>>,
-    pub(super) encoding: EncodingFormat,
-    /// Outages it has met so far, and when it met the last.
-    failures: u32,
-    failed_at: Option<Instant>,
-    /// When it may be sent again.
-    due: Instant,
-    /// The halves of a refused request share a count of how many of them were accepted.
-    half_of: Option<Arc<AtomicU8>>,
-    purpose: Purpose,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Ordinary,
-    /// Finds out whether a blocked lane still is.
-    Probe,
-}
 
 /// What there is to do.
 #[derive(Debug)]
@@ -72,17 +40,6 @@ pub(super) enum Next {
     Wait(Option<Instant>),
 }
 
-#[derive(Debug)]
-enum Condition {
-    Ready,
-    /// An outage, for that reason.
-    Waiting(&'static str),
-    Blocked {
-        /// When to probe; `None` while a probe is under way.
-        probe: Option<Instant>,
-    },
-}
-
 /// The state of the embed stage. Time comes in as an argument; answers go straight to the askers.
 #[derive(Debug)]
 pub(super) struct Schedule {
@@ -91,9 +48,9 @@ pub(super) struct Schedule {
     backoff: Backoff,
     random: fastrand::Rng,
     encoding: EncodingFormat,
+    base64_works: bool,
     concurrency: usize,
     batch_inputs: usize,
-    probe_every: Duration,
     waiting: Vec<Call>,
     in_flight: usize,
     condition: Condition,
@@ -101,7 +58,6 @@ pub(super) struct Schedule {
     throttled_in_a_row: u32,
     full_in_a_row: u32,
     metrics: EmbedMetrics,
-    health: Health,
 }
 
 impl Schedule {
@@ -118,17 +74,16 @@ impl Schedule {
             backoff: Backoff::new(settings.retry_initial, settings.retry_max),
             random,
             encoding: settings.encoding_format,
+            base64_works: false,
             concurrency: settings.concurrency.max(1),
             batch_inputs: settings.batch_inputs.max(1),
-            probe_every: settings.retry_max.min(PROBE_AT_LEAST_EVERY),
             waiting: Vec::new(),
             in_flight: 0,
-            condition: Condition::Ready,
+            condition: Condition::new(settings.retry_max, health),
             last_success: None,
             throttled_in_a_row: 0,
             full_in_a_row: 0,
             metrics,
-            health,
         }
     }
 
@@ -139,8 +94,11 @@ impl Schedule {
 
     /// What to do now. Ask again after every submission and every answer.
     pub(super) fn next(&mut self, now: Instant) -> Next {
-        let next = self.choose(now);
-        if matches!(next, Next::Send(_)) {
+        let mut next = self.choose(now);
+        if let Next::Send(call) = &mut next {
+            if self.encoding == EncodingFormat::Float {
+                call.encoding = EncodingFormat::Float;
+            }
             self.limiter.spend();
             self.in_flight += 1;
         }
@@ -149,51 +107,37 @@ impl Schedule {
     }
 
     fn choose(&mut self, now: Instant) -> Next {
-        let purpose = match &self.condition {
-            Condition::Blocked { probe: None } => return Next::Wait(None),
-            Condition::Blocked { probe: Some(at) } if now < *at => return Next::Wait(Some(*at)),
-            Condition::Blocked { probe: Some(_) } => Purpose::Probe,
-            Condition::Ready | Condition::Waiting(_) => Purpose::Ordinary,
+        let state = self.condition.state();
+        let due = match state {
+            State::Blocked { probe } => probe,
+            State::Ready | State::Waiting(_) => self.due(),
+        };
+        let Some(due) = due else {
+            if self.in_flight == 0 {
+                self.condition.nothing_waits();
+            }
+            return Next::Wait(None);
         };
         if self.in_flight >= self.concurrency {
             return Next::Wait(None);
         }
-        let due = match purpose {
-            Purpose::Probe => now,
-            Purpose::Ordinary => match self.due() {
-                Some(due) => due,
-                None => {
-                    self.rest();
-                    return Next::Wait(None);
-                }
-            },
-        };
         if now < due {
             return Next::Wait(Some(due));
         }
         if let Err(until) = self.limiter.admit(now) {
             return Next::Wait(Some(until));
         }
-        let call = match purpose {
-            Purpose::Ordinary => {
-                let new_is_due = self.new_due().is_some_and(|due| due <= now);
-                self.take_waiting(|call| call.due <= now)
-                    .or_else(|| new_is_due.then(|| self.cut(now)).flatten())
-            }
-            Purpose::Probe => self
-                .take_waiting(|_| true)
-                .or_else(|| self.cut(now))
-                .or_else(|| Some(self.call(vec![Arc::from(PROBE_TEXT)], now))),
+        if matches!(state, State::Blocked { .. }) {
+            self.condition.probe_sent();
+            return Next::Send(Call::probe(self.encoding, now));
+        }
+        let new_is_due = self.new_due().is_some_and(|due| due <= now);
+        let call = match self.take_waiting(now) {
+            None if new_is_due => self.cut(now),
+            waiting => waiting,
         };
         match call {
-            Some(mut call) => {
-                call.purpose = purpose;
-                call.encoding = self.encoding;
-                if purpose == Purpose::Probe {
-                    self.condition = Condition::Blocked { probe: None };
-                }
-                Next::Send(call)
-            }
+            Some(call) => Next::Send(call),
             // What was due is wanted no more; something else may be.
             None => self.choose(now),
         }
@@ -209,23 +153,23 @@ impl Schedule {
     fn new_due(&self) -> Option<Instant> {
         // In an outage those that wait keep their places, so that no more requests than may be
         // under way ever knock at a sick endpoint. Otherwise the fault is theirs, and others pass.
-        let places = match self.condition {
-            Condition::Ready => self.in_flight,
-            Condition::Waiting(_) | Condition::Blocked { .. } => self.in_flight + self.waiting.len(),
+        let places = match self.condition.state() {
+            State::Ready => self.in_flight,
+            State::Waiting(_) | State::Blocked { .. } => self.in_flight + self.waiting.len(),
         };
         (places < self.concurrency)
             .then(|| self.batcher.due())
             .flatten()
     }
 
-    /// Of the requests that wait and `may` go, the one that is due first and still wanted.
-    fn take_waiting(&mut self, may: impl Fn(&Call) -> bool) -> Option<Call> {
+    /// Of the requests that wait and are due, the one that was due first and is still wanted.
+    fn take_waiting(&mut self, now: Instant) -> Option<Call> {
         loop {
             let (first, _) = self
                 .waiting
                 .iter()
                 .enumerate()
-                .filter(|(_, call)| may(call))
+                .filter(|(_, call)| call.due <= now)
                 .min_by_key(|(_, call)| call.due)?;
             let mut call = self.waiting.swap_remove(first);
             self.batcher.keep_wanted(&mut call.texts);
@@ -238,25 +182,14 @@ impl Schedule {
     /// A new request, if any text in the queue is still wanted.
     fn cut(&mut self, now: Instant) -> Option<Call> {
         let texts = self.batcher.cut();
-        (!texts.is_empty()).then(|| self.call(texts, now))
+        (!texts.is_empty()).then(|| Call::new(texts, self.encoding, now))
     }
 
-    /// Ends an outage that nobody waits for: all that was to be sent again is wanted no more.
-    fn rest(&mut self) {
-        if self.in_flight == 0 && matches!(self.condition, Condition::Waiting(_)) {
-            self.reachable(Purpose::Ordinary);
-        }
-    }
-
-    fn call(&self, texts: Vec<Arc<str>>, now: Instant) -> Call {
-        Call {
-            texts,
-            encoding: self.encoding,
-            failures: 0,
-            failed_at: None,
-            due: now,
-            half_of: None,
-            purpose: Purpose::Ordinary,
+    /// Keeps a request until it is due again.
+    fn again(&mut self, call: Call) {
+        // A probe is nobody's; there will be another.
+        if call.purpose == Purpose::Vectors {
+            self.waiting.push(call);
         }
     }
 
@@ -272,8 +205,8 @@ impl Schedule {
             Err(refusal) => self.refused(call, refusal, now),
         };
         self.metrics.requests.with_label_values(&[label]).inc();
-        if is_probe && let Condition::Blocked { probe: probe @ None } = &mut self.condition {
-            *probe = Some(now + self.probe_every);
+        if is_probe {
+            self.condition.probe_ended(now);
         }
         self.note_queue();
     }
@@ -281,9 +214,10 @@ impl Schedule {
     fn answered(&mut self, call: &Call, answer: Answer, now: Instant) {
         self.last_success = Some(now);
         self.throttled_in_a_row = 0;
-        self.reachable(call.purpose);
+        self.condition.reachable(call.purpose);
         self.metrics.tokens.inc_by(answer.tokens);
         self.metrics.inputs.inc_by(call.texts.len() as u64);
+        self.learn_encoding(call);
         self.learn_size(call);
         for (text, vector) in call.texts.iter().zip(answer.vectors) {
             self.batcher.answer(text, vector);
@@ -302,7 +236,7 @@ impl Schedule {
                 if let Some(after) = after {
                     self.limiter.hold(after, now);
                 }
-                self.wait_for_recovery(&failure);
+                self.condition.outage(&failure);
                 self.after_outage(call, blame, now);
                 "transient"
             }
@@ -310,46 +244,26 @@ impl Schedule {
                 self.count_retry(&failure);
                 self.throttled_in_a_row += 1;
                 let wait = after.filter(|wait| !wait.is_zero()).unwrap_or_else(|| {
-                    self.backoff.delay(self.throttled_in_a_row, self.random.f64())
+                    self.backoff
+                        .delay(self.throttled_in_a_row, self.random.f64())
                 });
                 self.limiter.hold(wait, now);
                 if wait > PATIENCE {
-                    self.wait_for_recovery(&failure);
+                    self.condition.outage(&failure);
                 }
-                self.waiting.push(Call { due: now, ..call });
+                self.again(Call { due: now, ..call });
                 "throttled"
             }
             Refusal::Inputs(failure) => {
-                self.reachable(call.purpose);
+                self.condition.reachable(call.purpose);
                 self.throttled_in_a_row = 0;
-                match halves(call, now) {
-                    Ok(halves) => self.waiting.extend(halves),
-                    Err(call) => {
-                        for text in &call.texts {
-                            self.batcher.refuse(text, failure.clone());
-                        }
-                    }
-                }
-                "refused"
-            }
-            Refusal::Encoding => {
-                if self.encoding == EncodingFormat::Base64 {
-                    info!("the embedding endpoint does not know base64: asking for numbers");
-                    self.encoding = EncodingFormat::Float;
-                }
-                self.reachable(call.purpose);
-                self.waiting.push(Call { due: now, ..call });
+                self.after_refusal(call, &failure, now);
                 "refused"
             }
             Refusal::Blocked(failure) => {
                 self.count_retry(&failure);
-                if !matches!(self.condition, Condition::Blocked { .. }) {
-                    let probe = Some(now + self.probe_every);
-                    self.condition = Condition::Blocked { probe };
-                }
-                self.health
-                    .set(Lane::Embed, LaneState::Blocked(failure.message));
-                self.waiting.push(Call { due: now, ..call });
+                self.condition.block(failure, now);
+                self.again(Call { due: now, ..call });
                 "blocked"
             }
         }
@@ -359,28 +273,67 @@ impl Schedule {
     /// reason to think that it fails for what it asks. Otherwise one text that makes the server
     /// fail would hold up its siblings for ever.
     fn after_outage(&mut self, mut call: Call, blame: Blame, now: Instant) {
-        let works_for_others = call.failed_at < self.last_success;
+        let works_for_others = call.failed_at <= self.last_success;
+        let failed_before = call.failures > 0;
         let is_own_fault = match blame {
             Blame::Endpoint => false,
             // A server that is merely slow may never have answered anything in time.
-            Blame::Size => call.failures >= 1,
-            Blame::Inputs => call.failures >= 1 && works_for_others,
+            Blame::Size => failed_before,
+            // In a real outage this doubles the requests that wait, and no more.
+            Blame::Inputs => {
+                failed_before && (works_for_others || self.waiting.len() < 2 * self.concurrency)
+            }
         };
         call.failures = call.failures.saturating_add(1);
         call.failed_at = Some(now);
         call.due = now + self.backoff.delay(call.failures, self.random.f64());
         if !is_own_fault {
-            self.waiting.push(call);
+            self.again(call);
             return;
         }
         let due = call.due;
-        match halves(call, due) {
+        match call.halve(self.encoding, due) {
             // It was not refused for its size; nothing is to be learnt from its halves.
             Ok(halves) => self.waiting.extend(halves.map(|half| Call {
                 half_of: None,
                 ..half
             })),
-            Err(call) => self.waiting.push(call),
+            Err(call) => self.again(call),
+        }
+    }
+
+    /// Finds out what was refused: base64, the texts together, or one of them.
+    fn after_refusal(&mut self, call: Call, failure: &Failure, now: Instant) {
+        if call.encoding == EncodingFormat::Base64 && !self.base64_works {
+            self.again(Call {
+                encoding: EncodingFormat::Float,
+                due: now,
+                ..call
+            });
+            return;
+        }
+        match call.halve(self.encoding, now) {
+            Ok(halves) => self.waiting.extend(halves),
+            Err(call) => {
+                for text in &call.texts {
+                    self.batcher.refuse(text, failure.clone());
+                }
+            }
+        }
+    }
+
+    /// Some endpoints refuse `encoding_format: "base64"`, not all in so many words. So until it
+    /// has worked once, what is refused is tried with numbers; and if that helps, for good.
+    fn learn_encoding(&mut self, call: &Call) {
+        match call.encoding {
+            EncodingFormat::Base64 => self.base64_works = true,
+            EncodingFormat::Float
+                if self.encoding == EncodingFormat::Base64 && !self.base64_works =>
+            {
+                info!("the embedding endpoint does not know base64: asking for numbers");
+                self.encoding = EncodingFormat::Float;
+            }
+            EncodingFormat::Float => {}
         }
     }
 
@@ -408,29 +361,6 @@ impl Schedule {
         }
     }
 
-    /// The endpoint answers, if not always what one would like: the lane is ready. A lane that
-    /// is blocked takes only a probe's word for it; others may have been sent before.
-    fn reachable(&mut self, purpose: Purpose) {
-        if matches!(self.condition, Condition::Blocked { .. }) && purpose != Purpose::Probe {
-            return;
-        }
-        self.condition = Condition::Ready;
-        self.health.set(Lane::Embed, LaneState::Ready);
-    }
-
-    fn wait_for_recovery(&mut self, failure: &Failure) {
-        debug!(reason = failure.reason, "{failure}");
-        match self.condition {
-            Condition::Blocked { .. } => return,
-            // Said once, not once for each request.
-            Condition::Waiting(reason) if reason == failure.reason => return,
-            Condition::Ready | Condition::Waiting(_) => {}
-        }
-        self.condition = Condition::Waiting(failure.reason);
-        self.health
-            .set(Lane::Embed, LaneState::Waiting(failure.message.clone()));
-    }
-
     fn count_retry(&self, failure: &Failure) {
         self.metrics
             .retries
@@ -446,23 +376,5 @@ impl Schedule {
     }
 }
 
-/// Splits a request in two, both to be sent at `due`; or gives it back if it has but one text.
-fn halves(mut call: Call, due: Instant) -> Result<[Call; 2], Call> {
-    if call.texts.len() < 2 {
-        return Err(call);
-    }
-    let accepted = Some(Arc::new(AtomicU8::new(0)));
-    let second = call.texts.split_off(call.texts.len().div_ceil(2));
-    let half = |texts| Call {
-        texts,
-        encoding: call.encoding,
-        failures: call.failures,
-        failed_at: call.failed_at,
-        due,
-        half_of: accepted.clone(),
-        purpose: Purpose::Ordinary,
-    };
-    let second = half(second);
-    let first = half(std::mem::take(&mut call.texts));
-    Ok([first, second])
-}
+#[cfg(test)]
+mod tests;
