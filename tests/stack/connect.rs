@@ -30,7 +30,7 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
-    /// Its topics' prefix; names its slot and publication too.
+    /// Its topics' prefix; names its replication slot too.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::WithSchemas => "shop",
@@ -100,21 +100,18 @@ impl Connect {
         let mut changes = json!({
             "database.hostname": "127.0.0.1",
             "database.port": postgres.port().to_string(),
-            "database.user": "postgres",
             "database.dbname": "postgres",
             "topic.prefix": prefix,
+            // The publication is shared; a slot has one reader.
             "slot.name": prefix,
-            "publication.name": prefix,
         });
         if matches!(dialect, Dialect::Bare) {
-            merge(
-                &mut changes,
-                json!({
-                    "key.converter.schemas.enable": "false",
-                    "value.converter.schemas.enable": "false",
-                    "decimal.handling.mode": "string",
-                }),
-            );
+            let bare = json!({
+                "key.converter.schemas.enable": "false",
+                "value.converter.schemas.enable": "false",
+                "decimal.handling.mode": "string",
+            });
+            merge(&mut changes, bare);
         }
         merge(&mut settings, changes);
 

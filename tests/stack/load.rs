@@ -81,7 +81,8 @@ impl Load {
             output,
             random: Rng::with_seed(seed),
             live: Vec::new(),
-            next_id: 1,
+            // Above the sample's rows, which nothing changes.
+            next_id: 1_001,
             transactions: 0,
         })
     }

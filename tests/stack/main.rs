@@ -56,7 +56,7 @@ fn the_topics_tell_every_change_of_the_table() -> Result<()> {
         let mut servers = Servers::start(workspace)?;
         let up = began.elapsed();
         let mut load = Load::open(&servers.postgres, workspace, 1)?;
-        servers.postgres.query(table::CREATE)?;
+        table::create(&servers.postgres)?;
         load.fill(ROWS)?;
         for dialect in DIALECTS {
             servers.connect.register(&servers.postgres, dialect)?;
@@ -102,7 +102,7 @@ fn the_index_equals_the_table_while_members_come_and_go() -> Result<()> {
         let mut servers = Servers::start(workspace)?;
         let stand_ins = StandIns::start(workspace)?;
         let mut load = Load::open(&servers.postgres, workspace, 2)?;
-        servers.postgres.query(table::CREATE)?;
+        table::create(&servers.postgres)?;
         load.fill(ROWS)?;
 
         // The members are there before their topics are.

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value};
 
 use crate::postgres::Postgres;
 
-/// The table as the connector sees it; REPLICA IDENTITY stays at its default.
-pub(crate) const CREATE: &str = "CREATE TABLE products (\
-    id bigint PRIMARY KEY, sku text NOT NULL, title text NOT NULL, category text NOT NULL, description text, \
-    price numeric(10,2) NOT NULL, stock integer NOT NULL, updated_at timestamptz NOT NULL DEFAULT now())";
+/// Makes the table as the deployment's sample does, with Debezium's role and publication; REPLICA IDENTITY stays at its default.
+pub(crate) fn create(postgres: &Postgres) -> Result<()> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/docker/init.sql");
+    postgres.query(&fs::read_to_string(file)?)?;
+    Ok(())
+}
 
 /// The columns that are compared.
 const COLUMNS: [&str; 8] = [

@@ -1,0 +1,32 @@
+#!/bin/sh
+# register.sh [CONNECT_URL [NAME [SETTINGS]]]: registers the connector, or changes it to the settings given, and waits until it runs.
+set -eu
+url=${1:-http://localhost:8083}
+name=${2:-shop}
+settings=${3:-$(dirname "$0")/postgres.json}
+
+echo "waiting for Kafka Connect at $url"
+until curl -fsS -o /dev/null "$url/connectors" 2>/dev/null; do sleep 2; done
+
+# PUT creates and updates alike, so that running it again is harmless.
+answer=$(curl -sS --fail-with-body -X PUT -H 'Content-Type: application/json' --data-binary "@$settings" "$url/connectors/$name/config") || {
+    echo "connector $name was not taken: $answer" >&2
+    exit 1
+}
+
+echo "waiting for connector $name"
+while :; do
+    status=$(curl -fsS "$url/connectors/$name/status" 2>/dev/null || true)
+    case $status in
+        *'"state":"FAILED"'*)
+            echo "connector $name failed: $status" >&2
+            exit 1
+            ;;
+        # The connector and its one task.
+        *'"state":"RUNNING"'*'"state":"RUNNING"'*)
+            echo "connector $name runs"
+            exit 0
+            ;;
+    esac
+    sleep 2
+done
