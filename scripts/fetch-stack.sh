@@ -77,6 +77,7 @@ fetch_jars() {
     mv "$part" "$jars"
 }
 
+command -v curl >/dev/null || "$here/install-packages.sh" curl
 find_postgres >/dev/null || install_postgres
 find_java >/dev/null || install_java
 postgres=$(find_postgres) || fail "no PostgreSQL server found under /usr/lib/postgresql or on the path"

@@ -1,19 +1,30 @@
 #!/usr/bin/env bash
-# Lints what is not Rust, each kind where its linter is installed: shell scripts, Dockerfiles, the compose file, workflows, JSON.
+# Lints what is not Rust: shell scripts, Dockerfiles, workflows, the compose file; each where its linter is installed.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/.."
 
-lint() {
-    local tool=$1
-    if command -v "$tool" >/dev/null; then
-        "$@"
-    else
-        echo "skipped: $tool is not installed"
-    fi
+has() {
+    command -v "$1" >/dev/null || {
+        echo "skipped: $1 is not installed"
+        return 1
+    }
 }
 
-mapfile -t shell < <(git ls-files '*.sh' .ci/run)
-mapfile -t docker < <(git ls-files '*Dockerfile')
-lint shellcheck --external-sources "${shell[@]}"
-lint hadolint "${docker[@]}"
-lint actionlint
+if ! command -v shellcheck >/dev/null && [ "${VECTIDE_INSTALL_TOOLS:-}" = 1 ]; then
+    "$here/install-packages.sh" shellcheck
+fi
+if has shellcheck; then
+    shellcheck .ci/run scripts/*.sh deploy/debezium/*.sh
+fi
+if has hadolint; then
+    hadolint Dockerfile deploy/debezium/Dockerfile
+fi
+if has actionlint; then
+    actionlint
+fi
+if docker compose version >/dev/null 2>&1; then
+    docker compose --file docker-compose.yml config --quiet
+else
+    echo "skipped: docker compose is not installed"
+fi

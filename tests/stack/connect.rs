@@ -1,23 +1,22 @@
 //! Kafka Connect, and Debezium's connector in it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::{Value, json};
 
-use crate::http::Http;
 use crate::java::Java;
 use crate::kafka::Kafka;
 use crate::postgres::Postgres;
-use crate::process::{Process, free_port};
+use crate::process::{Process, Program, free_port};
 use crate::wait::until;
 use crate::workspace::Workspace;
 
 /// A running worker.
 pub(crate) struct Connect {
     process: Process,
-    http: Http,
+    port: u16,
 }
 
 /// How a connector writes its records.
@@ -79,71 +78,54 @@ impl Connect {
                 &properties,
             ],
         )?;
-        let mut connect = Self {
-            process,
-            http: Http::to(format!("http://127.0.0.1:{port}"))?,
-        };
-        connect
-            .process
-            .wait_until_ready(Duration::from_mins(2), || {
-                connect.http.get("/connectors").is_ok()
-            })?;
-        Ok(connect)
+        Ok(Self { process, port })
     }
 
-    /// Registers Debezium's connector for the product table, with the deployment's own settings, and waits until it runs.
-    pub(crate) fn register(&mut self, postgres: &Postgres, dialect: Dialect) -> Result<()> {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/postgres.json");
-        let mut settings: Value = serde_json::from_str(&fs::read_to_string(file)?)
-            .context("deploy/debezium/postgres.json")?;
+    /// Registers Debezium's connector for the product table as the deployment does, and waits until it runs.
+    pub(crate) fn register(
+        &mut self,
+        workspace: &Workspace,
+        postgres: &Postgres,
+        dialect: Dialect,
+    ) -> Result<()> {
         let prefix = dialect.prefix();
-        let mut changes = json!({
-            "database.hostname": "127.0.0.1",
-            "database.port": postgres.port().to_string(),
-            "database.dbname": "postgres",
-            "topic.prefix": prefix,
-            // The publication is shared; a slot has one reader.
-            "slot.name": prefix,
-        });
-        if matches!(dialect, Dialect::Bare) {
-            let bare = json!({
-                "key.converter.schemas.enable": "false",
-                "value.converter.schemas.enable": "false",
-                "decimal.handling.mode": "string",
-            });
-            merge(&mut changes, bare);
-        }
-        merge(&mut settings, changes);
-
-        self.http
-            .put(&format!("/connectors/{prefix}/config"), &settings)
-            .with_context(|| format!("connector {prefix} was not taken"))?;
-        until(
+        let settings = workspace.write(&format!("{prefix}.json"), &settings(postgres, dialect)?)?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/register.sh");
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let name = format!("register-{prefix}");
+        let mut register =
+            Program::new(&name, &[script, &url, prefix, &settings]).start(&workspace.logs())?;
+        let status = until(
             &format!("connector {prefix} to run"),
-            Duration::from_mins(1),
+            Duration::from_mins(3),
             || {
                 self.process.expect_running()?;
-                self.state(prefix)
+                register.has_ended()
             },
-        )
-    }
-
-    /// `Some` once the connector and its task run; an error when either has failed.
-    fn state(&self, connector: &str) -> Result<Option<()>> {
-        // Asked about one connector alone, Connect answers 404 until it has heard of its first state.
-        let all = self.http.get("/connectors?expand=status")?;
-        let state = |part| all.pointer(&format!("/{connector}/status/{part}/state"));
-        let states = [state("connector"), state("tasks/0")];
-        if states.contains(&Some(&json!("FAILED"))) {
-            bail!("connector {connector} failed: {all}");
+        )?;
+        if !status.success() {
+            bail!("connector {prefix} does not run:\n{}", register.log_tail());
         }
-        Ok((states == [Some(&json!("RUNNING")); 2]).then_some(()))
+        Ok(())
     }
 }
 
-/// Puts the members of `changes` over those of `settings`.
-fn merge(settings: &mut Value, changes: Value) {
-    if let (Value::Object(settings), Value::Object(changes)) = (settings, changes) {
-        settings.extend(changes);
+/// The deployment's own settings, with what differs here.
+fn settings(postgres: &Postgres, dialect: Dialect) -> Result<String> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/postgres.json");
+    let mut settings: BTreeMap<String, String> = serde_json::from_str(&fs::read_to_string(file)?)
+        .context("deploy/debezium/postgres.json")?;
+    let mut set = |name: &str, value: &str| settings.insert(name.to_owned(), value.to_owned());
+    set("database.hostname", "127.0.0.1");
+    set("database.port", &postgres.port().to_string());
+    set("database.dbname", "postgres");
+    set("topic.prefix", dialect.prefix());
+    // The publication is shared; a slot has one reader.
+    set("slot.name", dialect.prefix());
+    if matches!(dialect, Dialect::Bare) {
+        set("key.converter.schemas.enable", "false");
+        set("value.converter.schemas.enable", "false");
+        set("decimal.handling.mode", "string");
     }
+    Ok(serde_json::to_string(&settings)?)
 }

@@ -6,7 +6,6 @@
 #![allow(clippy::print_stdout, reason = "a summary for whoever runs them")]
 
 mod connect;
-mod http;
 mod index;
 mod java;
 mod kafka;
@@ -59,7 +58,9 @@ fn the_topics_tell_every_change_of_the_table() -> Result<()> {
         table::create(&servers.postgres)?;
         load.fill(ROWS)?;
         for dialect in DIALECTS {
-            servers.connect.register(&servers.postgres, dialect)?;
+            servers
+                .connect
+                .register(workspace, &servers.postgres, dialect)?;
         }
         load.run(PART)?;
 
@@ -113,7 +114,9 @@ fn the_index_equals_the_table_while_members_come_and_go() -> Result<()> {
         let mut second = start(shop, "shop-2")?;
         let mut alone = start(bare, "bare-1")?;
         for dialect in DIALECTS {
-            servers.connect.register(&servers.postgres, dialect)?;
+            servers
+                .connect
+                .register(workspace, &servers.postgres, dialect)?;
         }
 
         load.run(PART)?;

@@ -123,15 +123,20 @@ impl Process {
         Ok(())
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// Waits until it has ended.
     pub(crate) fn wait_for_exit(&mut self, patience: Duration) -> Result<ExitStatus> {
         let what = format!("{} to stop", self.name);
-        until(&what, patience, || Ok(self.child.try_wait()?))
+        until(&what, patience, || self.has_ended())
     }
 
     /// Fails, with the end of its log, when it has ended by itself.
     pub(crate) fn expect_running(&mut self) -> Result<()> {
-        if let Some(status) = self.child.try_wait()? {
+        if let Some(status) = self.has_ended()? {
             bail!(
                 "{} ended ({status}); the end of its log:\n{}",
                 self.name,
