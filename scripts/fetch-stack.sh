@@ -72,7 +72,10 @@ fetch_jars() {
     local part="$jars.part"
     rm -rf "$part"
     JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$java")")") \
-        mvn -B -q -Dstyle.color=never -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$part" >&2
+        mvn -B -q -f "$pom" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$part" >"$cache/maven.log" 2>&1 || {
+        cat "$cache/maven.log" >&2
+        fail "Maven could not resolve tests/stack/pom.xml, see above"
+    }
     rm -rf "$cache"/jars-????????????
     mv "$part" "$jars"
 }

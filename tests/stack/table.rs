@@ -28,8 +28,8 @@ const COLUMNS: [&str; 8] = [
     "updated_at",
 ];
 
-/// A row: column to value, as text without the differences that mean nothing.
-pub(crate) type Row = BTreeMap<&'static str, Option<String>>;
+/// A row: column to value, as text without the differences that mean nothing; a null is absent.
+pub(crate) type Row = BTreeMap<&'static str, String>;
 
 /// Rows by id.
 pub(crate) type Rows = BTreeMap<i64, Row>;
@@ -49,12 +49,9 @@ pub(crate) fn row(columns: &Map<String, Value>) -> Result<(i64, Row)> {
         .get("id")
         .and_then(Value::as_i64)
         .with_context(|| format!("no id in {columns:?}"))?;
-    let row = COLUMNS.iter().map(|&column| {
-        (
-            column,
-            columns.get(column).and_then(|value| plain(column, value)),
-        )
-    });
+    let row = COLUMNS
+        .iter()
+        .filter_map(|&column| Some((column, plain(column, columns.get(column)?)?)));
     Ok((id, row.collect()))
 }
 
@@ -85,6 +82,10 @@ fn plain(column: &str, value: &Value) -> Option<String> {
     })
 }
 
+fn shown(value: Option<&String>) -> &str {
+    value.map_or("null", String::as_str)
+}
+
 /// How a copy differs from the table.
 #[derive(Default)]
 pub(crate) struct Differences {
@@ -98,16 +99,16 @@ impl Differences {
         for (id, row) in table {
             match copy.get(id) {
                 None => lines.push(format!("product {id} is missing")),
-                Some(copied) => lines.extend(
-                    row.iter()
-                        .filter(|&(column, value)| copied.get(column) != Some(value))
-                        .map(|(column, value)| {
-                            format!(
-                                "product {id}: {column} is {:?}, in the table {value:?}",
-                                copied.get(column)
-                            )
-                        }),
-                ),
+                Some(copied) => lines.extend(COLUMNS.iter().filter_map(|column| {
+                    let (found, wanted) = (copied.get(column), row.get(column));
+                    (found != wanted).then(|| {
+                        format!(
+                            "product {id}: {column} is {}, in the table {}",
+                            shown(found),
+                            shown(wanted)
+                        )
+                    })
+                })),
             }
         }
         lines.extend(
@@ -136,5 +137,41 @@ impl fmt::Display for Differences {
         } else {
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rows(list: &Value) -> Rows {
+        let list = list.as_array().expect("a list of rows");
+        list.iter()
+            .map(|columns| row(columns.as_object().expect("a row")).expect("an id"))
+            .collect()
+    }
+
+    #[test]
+    fn spellings_of_one_value_are_equal() {
+        let table = rows(
+            &json!([{"id": 1, "price": 12.5, "description": null, "updated_at": "2025-01-02T03:04:05.6+00:00"}]),
+        );
+        let copy = rows(
+            &json!([{"id": 1, "price": "12.50", "updated_at": "2025-01-02T03:04:05.600000Z"}]),
+        );
+        assert_eq!(Differences::between(&table, &copy).count(), 0);
+    }
+
+    #[test]
+    fn a_missing_a_changed_and_a_surplus_row_are_differences() {
+        let table = rows(&json!([{"id": 1, "stock": 1}, {"id": 2, "stock": 2}]));
+        let copy = rows(&json!([{"id": 2, "stock": 20}, {"id": 3, "stock": 3}]));
+        let differences = Differences::between(&table, &copy);
+        assert_eq!(
+            differences.to_string(),
+            "3 differences\n  product 1 is missing\n  product 2: stock is 20, in the table 2\n  product 3 is not in the table"
+        );
     }
 }

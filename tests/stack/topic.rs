@@ -145,18 +145,30 @@ fn payload(dialect: Dialect, bytes: &[u8]) -> Result<Value> {
     }
 }
 
-/// Connect's Decimal: the unscaled value as big-endian two's complement, in base64.
+/// Connect's Decimal of a price, which is never negative: the unscaled value, big-endian, in base64.
 fn precise(text: &str, scale: usize) -> Result<String> {
     let bytes = BASE64.decode(text)?;
-    let mut unscaled: i64 = if bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
-        -1
-    } else {
-        0
-    };
-    for byte in bytes {
-        unscaled = (unscaled << 8) | i64::from(byte);
-    }
+    let unscaled = bytes
+        .iter()
+        .fold(0_i64, |value, &byte| (value << 8) | i64::from(byte));
     let digits = format!("{:0width$}", unscaled, width = scale + 1);
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     Ok(format!("{whole}.{fraction}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::precise;
+
+    #[test]
+    fn a_precise_decimal_is_its_unscaled_value_in_base64() {
+        for (encoded, decimal) in [
+            ("AfQ=", "5.00"),
+            ("BQ==", "0.05"),
+            ("AMg=", "2.00"),
+            ("AA==", "0.00"),
+        ] {
+            assert_eq!(precise(encoded, 2).expect("base64"), decimal);
+        }
+    }
 }

@@ -13,12 +13,6 @@ use crate::workspace::{Workspace, text};
 /// The program under test.
 const VECTIDE: &str = env!("CARGO_BIN_EXE_vectide");
 
-/// The length of the vectors.
-pub(crate) const DIMENSIONS: u32 = 64;
-
-/// What the configuration's document section makes of a row, for the test to check the vectors with.
-pub(crate) const MODEL: &str = "hashed-words";
-
 /// The stand-ins' processes.
 pub(crate) struct StandIns {
     qdrant_port: u16,
@@ -106,8 +100,8 @@ impl Group {
              \n\
              [embed]\n\
              url = \"{embeddings}\"\n\
-             model = \"{MODEL}\"\n\
-             dimensions = {DIMENSIONS}\n\
+             model = \"hashed-words\"\n\
+             dimensions = 64\n\
              \n\
              [index]\n\
              url = \"{qdrant}\"\n\
