@@ -1,0 +1,42 @@
+# `make` lists the targets. Everything goes through cargo; nothing is built outside its target folder.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-stack lint fmt doc bench tools
+MAKEFLAGS += --no-print-directory
+# rustup's folder, for a shell that was open before it ran.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+# Arguments of the program behind a target: make demo ARGS=--stay
+ARGS ?=
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
+		printf '  make %-11s %s\n' "$$target" "$$text"; done
+
+demo: tools ## build and run the whole pipeline on embedded servers (ARGS=--stay keeps it up)
+	@cargo build --bin vectide
+	@cargo run -q -- demo $(ARGS)
+
+test: tools ## run every test that needs no server
+	@cargo test --workspace $(ARGS)
+
+test-stack: tools ## run against real PostgreSQL, Kafka and Debezium, downloaded once
+	@scripts/fetch-stack.sh >/dev/null
+	@cargo test --test stack -- --ignored --test-threads=1 --nocapture $(ARGS)
+
+lint: tools ## check formatting, clippy's warnings, and the dependencies' licences
+	@cargo fmt --all --check
+	@cargo clippy -q --workspace --all-targets -- -D warnings
+	@cargo clippy -q -p vectide --no-default-features --lib --bins -- -D warnings
+	@scripts/deny.sh
+	@scripts/lint-files.sh
+
+fmt: tools ## format the code
+	@cargo fmt --all
+
+doc: tools ## build the API documentation of the workspace
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps $(ARGS)
+
+bench: tools ## run the benchmarks (ARGS=NAME picks one)
+	@cargo bench -p vectide $(ARGS)
+
+tools:
+	@scripts/ensure-tools.sh

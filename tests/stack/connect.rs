@@ -1,0 +1,131 @@
+//! Kafka Connect, and Debezium's connector in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::java::Java;
+use crate::kafka::Kafka;
+use crate::postgres::Postgres;
+use crate::process::{Process, Program, free_port};
+use crate::wait::until;
+use crate::workspace::Workspace;
+
+/// A running worker.
+pub(crate) struct Connect {
+    process: Process,
+    port: u16,
+}
+
+/// How a connector writes its records.
+#[derive(Clone, Copy)]
+pub(crate) enum Dialect {
+    /// JSON with the schema in each record; decimals as Connect's own Decimal. The deployment's settings, unchanged.
+    WithSchemas,
+    /// Bare JSON; decimals as strings.
+    Bare,
+}
+
+impl Dialect {
+    /// Its topics' prefix; names its replication slot too.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::WithSchemas => "shop",
+            Self::Bare => "bare",
+        }
+    }
+
+    /// The topic of the product table.
+    pub(crate) fn topic(self) -> String {
+        format!("{}.public.products", self.prefix())
+    }
+}
+
+impl Connect {
+    /// Starts a worker that keeps its state in `kafka`.
+    pub(crate) fn start(workspace: &Workspace, java: &Java, kafka: &Kafka) -> Result<Self> {
+        let port = free_port()?;
+        let properties = workspace.write(
+            "connect.properties",
+            &format!(
+                "bootstrap.servers={}\n\
+                 group.id=connect\n\
+                 listeners=http://127.0.0.1:{port}\n\
+                 rest.advertised.host.name=127.0.0.1\n\
+                 plugin.discovery=only_scan\n\
+                 key.converter=org.apache.kafka.connect.json.JsonConverter\n\
+                 value.converter=org.apache.kafka.connect.json.JsonConverter\n\
+                 config.storage.topic=connect-configs\n\
+                 config.storage.replication.factor=1\n\
+                 offset.storage.topic=connect-offsets\n\
+                 offset.storage.partitions=1\n\
+                 offset.storage.replication.factor=1\n\
+                 offset.flush.interval.ms=1000\n\
+                 status.storage.topic=connect-status\n\
+                 status.storage.partitions=1\n\
+                 status.storage.replication.factor=1\n",
+                kafka.brokers()
+            ),
+        )?;
+        let process = java.start(
+            workspace,
+            "connect",
+            "512m",
+            &[
+                "org.apache.kafka.connect.cli.ConnectDistributed",
+                &properties,
+            ],
+        )?;
+        Ok(Self { process, port })
+    }
+
+    /// Registers Debezium's connector for the product table as the deployment does, and waits until it runs.
+    pub(crate) fn register(
+        &mut self,
+        workspace: &Workspace,
+        postgres: &Postgres,
+        dialect: Dialect,
+    ) -> Result<()> {
+        let prefix = dialect.prefix();
+        let settings = workspace.write(&format!("{prefix}.json"), &settings(postgres, dialect)?)?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/register.sh");
+        let url = format!("http://127.0.0.1:{}", self.port);
+        let name = format!("register-{prefix}");
+        let mut register =
+            Program::new(&name, &[script, &url, prefix, &settings]).start(&workspace.logs())?;
+        let status = until(
+            &format!("connector {prefix} to run"),
+            Duration::from_mins(3),
+            || {
+                self.process.expect_running()?;
+                register.has_ended()
+            },
+        )?;
+        if !status.success() {
+            bail!("connector {prefix} does not run:\n{}", register.log_tail());
+        }
+        Ok(())
+    }
+}
+
+/// The deployment's own settings, with what differs here.
+fn settings(postgres: &Postgres, dialect: Dialect) -> Result<String> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/postgres.json");
+    let mut settings: BTreeMap<String, String> = serde_json::from_str(&fs::read_to_string(file)?)
+        .context("deploy/debezium/postgres.json")?;
+    let mut set = |name: &str, value: &str| settings.insert(name.to_owned(), value.to_owned());
+    set("database.hostname", "127.0.0.1");
+    set("database.port", &postgres.port().to_string());
+    set("database.dbname", "postgres");
+    set("topic.prefix", dialect.prefix());
+    // The publication is shared; a slot has one reader.
+    set("slot.name", dialect.prefix());
+    if matches!(dialect, Dialect::Bare) {
+        set("key.converter.schemas.enable", "false");
+        set("value.converter.schemas.enable", "false");
+        set("decimal.handling.mode", "string");
+    }
+    Ok(serde_json::to_string(&settings)?)
+}
