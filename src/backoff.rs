@@ -1,60 +1,52 @@
-//! Pauses between attempts: exponential, capped, jittered. Pure: the randomness is passed in.
+//! Pauses between attempts. Pure: the count of failures and the randomness are passed in.
 
 use std::time::Duration;
 
-/// The pauses of one thing that keeps failing.
+/// Exponential backoff: `initial`, twice that, four times that … but never more than `max`.
 #[derive(Debug, Clone, Copy)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     initial: Duration,
     max: Duration,
-    attempt: u32,
 }
 
 impl Backoff {
-    /// `initial`, twice that, four times that, …, at most `max`; each within a quarter more or
-    /// less, so that many who failed together don't come back together.
-    pub fn new(initial: Duration, max: Duration) -> Self {
-        Self { initial, max, attempt: 0 }
+    pub(crate) fn new(initial: Duration, max: Duration) -> Self {
+        Self { initial, max }
     }
 
-    /// The next pause; `random` is in 0..1.
-    pub fn next(&mut self, random: f64) -> Duration {
-        let factor = 2_u32.saturating_pow(self.attempt);
-        self.attempt = self.attempt.saturating_add(1);
-        let pause = self.initial.saturating_mul(factor).min(self.max);
-        pause.mul_f64(0.75 + random.clamp(0.0, 1.0) / 2.0)
-    }
-
-    /// How many pauses there were since the start or the last [`reset`](Self::reset).
-    pub fn attempts(&self) -> u32 {
-        self.attempt
-    }
-
-    /// It works again: the next pause is the initial one.
-    pub fn reset(&mut self) {
-        self.attempt = 0;
+    /// How long to wait after failure number `failures` (the first is 1). `random` lies in 0..1
+    /// and takes away up to half of the wait, so that those who failed together don't return
+    /// together.
+    pub(crate) fn delay(&self, failures: u32, random: f64) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        let nominal = self.initial.saturating_mul(1 << doublings).min(self.max);
+        nominal.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn pauses_double_up_to_the_cap() {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(6));
-        let seconds: Vec<u64> = (0..5).map(|_| backoff.next(0.5).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 6, 6]);
-        backoff.reset();
-        assert_eq!(backoff.next(0.5), Duration::from_secs(1));
-    }
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn however_long_it_lasts_the_pause_stays_within_the_cap_and_its_jitter() {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
-        for attempt in 0..200 {
-            let pause = backoff.next(f64::from(attempt % 10) / 10.0);
-            assert!(pause <= Duration::from_millis(37_500), "{pause:?}");
+    fn the_wait_doubles_up_to_its_maximum() {
+        let backoff = Backoff::new(SECOND, 10 * SECOND);
+        let waits: Vec<u64> = (1..=6).map(|n| backoff.delay(n, 0.0).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
+        assert_eq!(backoff.delay(u32::MAX, 0.0), 10 * SECOND);
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_takes_away_at_most_half(failures in 1_u32.., random in 0.0..1.0_f64) {
+            let backoff = Backoff::new(SECOND, 60 * SECOND);
+            let nominal = backoff.delay(failures, 0.0);
+            let wait = backoff.delay(failures, random);
+            prop_assert!(wait <= nominal && wait * 2 >= nominal, "{wait:?} of {nominal:?}");
         }
     }
 }

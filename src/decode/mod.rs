@@ -69,11 +69,16 @@ impl Decoder {
         key::canonical(bytes)
     }
 
-    /// What a record says.
-    pub fn decode(&mut self, raw: &RawRecord) -> Result<Decoded, Failure> {
+    /// What a record says; `key` is what [`key`](Self::key) made of it, needed only if it is
+    /// about a row.
+    pub fn decode(
+        &mut self,
+        raw: &RawRecord,
+        key: Result<RowKey, Failure>,
+    ) -> Result<Decoded, Failure> {
         let Some(value) = raw.value.as_deref().filter(|value| *value != b"null") else {
             // A tombstone; flattened without schemas it arrives as the literal `null`.
-            return Ok(change(raw, Self::key(raw)?, RowState::Gone, None, None));
+            return Ok(change(raw, key?, RowState::Gone, None, None));
         };
         let envelope = self.envelopes.read(value)?;
         let state = match envelope.operation {
@@ -81,7 +86,7 @@ impl Decoder {
             Operation::Upsert(row) => RowState::Present(row),
             Operation::Delete => RowState::Gone,
         };
-        Ok(change(raw, Self::key(raw)?, state, envelope.commit_ms, envelope.lsn))
+        Ok(change(raw, key?, state, envelope.commit_ms, envelope.lsn))
     }
 }
 

@@ -18,7 +18,8 @@ fn record(key: Option<&str>, value: Option<&str>) -> RawRecord {
 }
 
 fn decode(key: Option<&str>, value: Option<&str>) -> Result<Decoded, Failure> {
-    Decoder::default().decode(&record(key, value))
+    let raw = record(key, value);
+    Decoder::default().decode(&raw, Decoder::key(&raw))
 }
 
 fn row(decoded: Decoded) -> Row {
@@ -66,11 +67,14 @@ fn a_schema_makes_decimals_exact() {
 #[test]
 fn a_record_without_schema_after_one_with_is_read_without() {
     let mut decoder = Decoder::default();
-    let key = Some(r#"{"id":1}"#);
-    decoder.decode(&record(key, Some(WITH_SCHEMA))).unwrap();
-    let bare = row(decoder.decode(&record(key, Some(BARE))).unwrap());
+    let mut decode = |value| {
+        let raw = record(Some(r#"{"id":1}"#), Some(value));
+        decoder.decode(&raw, Decoder::key(&raw)).unwrap()
+    };
+    decode(WITH_SCHEMA);
+    let bare = row(decode(BARE));
     assert_eq!(bare.get("price"), Some(&Value::String("39.90".into())));
-    let again = row(decoder.decode(&record(key, Some(WITH_SCHEMA))).unwrap());
+    let again = row(decode(WITH_SCHEMA));
     assert_eq!(again.get("price"), Some(&Value::Decimal("5.00".into())));
 }
 
@@ -148,8 +152,8 @@ proptest! {
         let mut raw = record(None, None);
         raw.key = Some(key.into());
         raw.value = Some(value.into());
-        let _ = decoder.decode(&raw);
+        let _ = decoder.decode(&raw, Decoder::key(&raw));
         raw.value = WITH_SCHEMA.as_bytes().get(..cut).map(Into::into);
-        let _ = decoder.decode(&raw);
+        let _ = decoder.decode(&raw, Decoder::key(&raw));
     }
 }

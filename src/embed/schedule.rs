@@ -16,9 +16,9 @@ use super::{
     limiter::Limiter,
     refusal::{Blame, Refusal},
     response::Answer,
-    retry::Backoff,
 };
 use crate::{
+    backoff::Backoff,
     config::EncodingFormat,
     error::Failure,
     telemetry::{EmbedMetrics, Health},

@@ -72,8 +72,8 @@ pub(super) async fn ensure(
     health: &Health,
     shutdown: &CancellationToken,
 ) -> Result<bool, CollectionError> {
-    let mut backoff = Backoff::new(calls.retry_initial, calls.retry_max);
-    loop {
+    let backoff = Backoff::new(calls.retry_initial, calls.retry_max);
+    for failures in 1_u32.. {
         let failure = match try_ensure(client, spec).await {
             Ok(empty) => {
                 health.set(Lane::Index, LaneState::Ready);
@@ -91,10 +91,11 @@ pub(super) async fn ensure(
             Disposition::Record => return Err(CollectionError::Refused(failure)),
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.next(fastrand::f64())) => {}
+            () = tokio::time::sleep(backoff.delay(failures, fastrand::f64())) => {}
             () = shutdown.cancelled() => return Err(CollectionError::Stopped),
         }
     }
+    Err(CollectionError::Stopped)
 }
 
 /// One attempt.

@@ -104,6 +104,7 @@ async fn call(connection: &Connection, batch: &[WriteRequest]) -> Result<(), Fai
 pub(super) struct Outage<'a> {
     connection: &'a Connection,
     backoff: Backoff,
+    failures: u32,
 }
 
 impl<'a> Outage<'a> {
@@ -112,20 +113,22 @@ impl<'a> Outage<'a> {
         Self {
             connection,
             backoff: Backoff::new(calls.retry_initial, calls.retry_max),
+            failures: 0,
         }
     }
 
     /// The server answers.
     pub(super) fn over(&mut self) {
-        self.backoff.reset();
+        self.failures = 0;
         self.connection.health.set(Lane::Index, LaneState::Ready);
     }
 
     /// Waits before the next attempt; `false` when there is to be none, because of a shutdown.
     pub(super) async fn pause(&mut self, failure: &Failure) -> bool {
+        self.failures = self.failures.saturating_add(1);
         let pause = match failure.disposition {
             Disposition::Throttled { after: Some(after) } => after,
-            _ => self.backoff.next(fastrand::f64()),
+            _ => self.backoff.delay(self.failures, fastrand::f64()),
         };
         let state = match failure.disposition {
             Disposition::Blocked => LaneState::Blocked(failure.message.clone()),

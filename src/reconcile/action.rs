@@ -58,6 +58,8 @@ pub enum Action {
         ack: Ack,
         /// As what.
         settled: Settled,
+        /// Where the record stands.
+        position: Position,
     },
     /// Dead-letter a record; it settles once that is delivered.
     DeadLetter {

@@ -259,6 +259,7 @@ impl Reconciler {
             out.push(Action::Settle {
                 ack: slot.news.ack,
                 settled: slot.news.settles_as,
+                position: slot.news.position,
             });
         }
     }

@@ -106,6 +106,7 @@ impl Slot {
         out.push(Action::Settle {
             ack: earlier.ack,
             settled: Settled::Superseded,
+            position: earlier.position,
         });
     }
 

@@ -20,7 +20,7 @@ use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 use tracing::{info, warn};
 
 use crate::{
-    config::{CommitConfig, KafkaConfig, PipelineConfig},
+    config::Config,
     record::{Header, Offset, RawRecord, TopicPartition},
     telemetry::{Health, Metrics},
 };
@@ -58,14 +58,13 @@ impl Source {
     /// Joins the group and starts polling. Must be called inside a tokio runtime.
     pub fn start(
         base: &ClientConfig,
-        kafka: &KafkaConfig,
-        commit: &CommitConfig,
-        pipeline: &PipelineConfig,
+        config: &Config,
         partitions: Box<dyn Partitions>,
         budget: Budget,
         metrics: &Metrics,
         health: Health,
     ) -> Result<Self, SourceError> {
+        let Config { kafka, commit, pipeline, .. } = config;
         let group = Group::new(
             partitions,
             pipeline.drain_timeout,

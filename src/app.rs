@@ -1,0 +1,204 @@
+//! The composition root: the only place that knows every part, and the order in which they start
+//! and stop.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    admin::Admin,
+    config::Config,
+    dead_letter::DeadLetters,
+    document::{DocumentBuilder, PointIds},
+    embed::{self, Embedder},
+    index::{self, Calls, CollectionSpec, Index},
+    pipeline::{Pipeline, Services, Settings},
+    reconcile::Delays,
+    record::Fingerprint,
+    source::{self, Budget, Source},
+    stand_ins::{Endpoints, StandIns},
+    telemetry::{Health, Metrics},
+};
+
+/// Hashes are remembered by partition; this is how many partitions the whole is divided by. A
+/// member that owns more of them remembers more.
+const PARTITIONS_A_MEMBER: usize = 8;
+
+/// The running program.
+pub struct App {
+    metrics: Metrics,
+    health: Health,
+    admin: Option<Admin>,
+    endpoints: Endpoints,
+    stand_ins: StandIns,
+    source: Source,
+    alive: Arc<AtomicBool>,
+    /// Stops the shared services, once nobody needs them any more.
+    shutdown: CancellationToken,
+}
+
+impl App {
+    /// Starts everything, and returns once the index is ready and the consumer group is being
+    /// joined. Waits for Qdrant as long as it takes; the admin address answers meanwhile.
+    pub async fn start(config: &Config) -> anyhow::Result<Self> {
+        let (stand_ins, endpoints) = StandIns::start(config).await?;
+        Self::start_with(config, stand_ins, endpoints).await
+    }
+
+    /// Like [`start`](Self::start), with servers that run already.
+    pub async fn start_with(
+        config: &Config,
+        stand_ins: StandIns,
+        endpoints: Endpoints,
+    ) -> anyhow::Result<Self> {
+        let metrics = Metrics::new().context("can't register the metrics")?;
+        let health = Health::default();
+        let shutdown = CancellationToken::new();
+        let stop_on_failure = shutdown.clone().drop_guard();
+        let alive = Arc::new(AtomicBool::new(true));
+
+        let admin = if config.admin.enabled {
+            let live = alive.clone();
+            let live = Arc::new(move || live.load(Ordering::Acquire));
+            let admin =
+                Admin::start(config.admin.address, metrics.clone(), health.clone(), live).await?;
+            info!(address = %admin.address(), "admin");
+            Some(admin)
+        } else {
+            None
+        };
+
+        let base = source::client_config(&config.kafka, &endpoints.brokers)
+            .context("can't read a secret of kafka")?;
+        let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
+            .context("can't read a secret of embed")?;
+        let documents =
+            DocumentBuilder::new(&config.document, config.window.version_column.as_deref())?;
+
+        let index = Index::connect(
+            index::connect_client(&config.index, &endpoints.index_url)?,
+            &CollectionSpec::new(&config.index, config.embed.dimensions),
+            Calls::new(&config.index),
+            metrics.index.clone(),
+            health.clone(),
+            shutdown.clone(),
+        )
+        .await?;
+        let embedder = Embedder::start(
+            &embed_settings,
+            metrics.embed.clone(),
+            health.clone(),
+            shutdown.clone(),
+        )?;
+        let dead_letters = DeadLetters::start(
+            &base,
+            &config.dead_letter,
+            &config.kafka.group,
+            health.clone(),
+            shutdown.clone(),
+        )?;
+
+        let limit = config.pipeline.budget.bytes();
+        metrics.pipeline.budget_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+        let budget = Budget::new(limit, metrics.pipeline.budget_used.clone());
+        let pipeline = Pipeline::new(
+            Settings {
+                linger: config.window.linger,
+                delays: Delays {
+                    quiet: config.window.quiet,
+                    max_hold: config.window.max_hold,
+                },
+                fingerprint: Fingerprint::new(
+                    &config.embed.model,
+                    config.embed.dimensions,
+                    &config.embed.url,
+                ),
+                documents,
+                point_ids: PointIds(config.document.point_id),
+                cache_keys: (config.index.cache_keys / PARTITIONS_A_MEMBER).max(1),
+            },
+            Services {
+                embedder,
+                index,
+                dead_letters,
+                budget: budget.clone(),
+                metrics: metrics.pipeline.clone(),
+            },
+        );
+        let source = Source::start(
+            &base,
+            config,
+            Box::new(pipeline),
+            budget,
+            &metrics,
+            health.clone(),
+        )?;
+        stop_on_failure.disarm();
+        Ok(Self {
+            metrics,
+            health,
+            admin,
+            endpoints,
+            stand_ins,
+            source,
+            alive,
+            shutdown,
+        })
+    }
+
+    /// What every lane can do right now.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// The metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Where the servers are.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// The stand-ins that run in this process.
+    pub fn stand_ins(&self) -> &StandIns {
+        &self.stand_ins
+    }
+
+    /// Where `/livez`, `/readyz`, `/metrics` and `/status` answer.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Returns once the program can't go on by itself, which nothing but a bug should bring about.
+    pub async fn failed(&self) {
+        while !self.source.is_finished() {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+        self.alive.store(false, Ordering::Release);
+    }
+
+    /// Drains every partition, commits, leaves the group, then stops the rest. Bounded by
+    /// `pipeline.shutdown_timeout` and a little more.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let source = self.source;
+        tokio::task::spawn_blocking(move || source.stop())
+            .await
+            .context("the source panicked while stopping")?;
+        self.shutdown.cancel();
+        if let Some(admin) = self.admin {
+            admin.shutdown().await;
+        }
+        self.stand_ins.stop().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Pipeline: the stages, wired up for each assigned partition.
+//!
+//! ```text
+//! source ─> [ decode ─> window ─> document ─> reconcile ─ ledger ] ─> frontier ─> commit
+//!              │                                 │   ▲
+//!              ▼                                 ▼   │ answers
+//!         dead letters                     embed, index
+//! ```
+//!
+//! What is in brackets is one task a partition, the [`worker`]: it owns all state of the
+//! partition, so nothing is shared and nothing is locked. Embedding, index and dead letters are
+//! services shared by all partitions.
+
+mod worker;
+
+use std::sync::Arc;
+
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
+
+use crate::{
+    commit::Frontier,
+    dead_letter::DeadLetters,
+    document::{DocumentBuilder, PointIds},
+    embed::Embedder,
+    index::Index,
+    reconcile::{Delays, ObservedCache, Reconciler},
+    record::{Fingerprint, TopicPartition},
+    source::{Budget, Feed, Partitions},
+    telemetry::PipelineMetrics,
+};
+
+use worker::Worker;
+
+/// How every partition is processed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long changes at hand are collapsed before deletes and patches go out.
+    pub linger: std::time::Duration,
+    /// How long texts are held back.
+    pub delays: Delays,
+    /// What makes the vectors.
+    pub fingerprint: Fingerprint,
+    /// Makes documents; cloned for each partition.
+    pub documents: DocumentBuilder,
+    /// Makes point ids.
+    pub point_ids: PointIds,
+    /// How many keys' hashes a partition remembers.
+    pub cache_keys: usize,
+}
+
+/// The services that all partitions share.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Buys vectors.
+    pub embedder: Embedder,
+    /// Reads and writes points.
+    pub index: Index,
+    /// Takes what can't be processed.
+    pub dead_letters: DeadLetters,
+    /// Takes back what settled records were charged.
+    pub budget: Budget,
+    /// Counts.
+    pub metrics: PipelineMetrics,
+}
+
+/// Starts a worker for each partition that is assigned.
+#[derive(Debug)]
+pub struct Pipeline {
+    settings: Arc<Settings>,
+    services: Services,
+    runtime: Handle,
+}
+
+impl Pipeline {
+    /// A pipeline whose workers run on the current tokio runtime.
+    pub fn new(settings: Settings, services: Services) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            services,
+            runtime: Handle::current(),
+        }
+    }
+}
+
+impl Partitions for Pipeline {
+    fn assign(&self, partition: TopicPartition) -> Feed {
+        let (records, queue) = mpsc::unbounded_channel();
+        let (drain, drained) = oneshot::channel();
+        let frontier = Frontier::default();
+        let settings = &self.settings;
+        let cache = ObservedCache::new(settings.cache_keys, self.services.index.known_empty());
+        let reconciler = Reconciler::new(
+            partition.clone(),
+            settings.fingerprint.clone(),
+            settings.delays,
+            cache,
+        );
+        let worker = Worker::new(
+            partition,
+            settings,
+            self.services.clone(),
+            reconciler,
+            frontier.clone(),
+        );
+        self.runtime.spawn(worker.run(queue, drained));
+        Feed { records, frontier, drain }
+    }
+}

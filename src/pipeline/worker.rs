@@ -1,0 +1,432 @@
+//! One partition: records come in, its frontier goes out.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    oneshot,
+};
+use tracing::{debug, warn};
+
+use crate::{
+    commit::{Frontier, OffsetLedger},
+    dead_letter::{DeadLetter, Delivered},
+    decode::{Decoded, Decoder},
+    document::{DocumentBuilder, PointIds},
+    embed::{EmbedReply, EmbedRequest},
+    error::Failure,
+    index::IndexReply,
+    reconcile::{Action, Desired, KeyChange, Reconciler},
+    record::{Ack, Position, RawRecord, RowKey, RowState, Settled, Ticket, TopicPartition},
+    source::Drain,
+    window::{Pending, Window},
+};
+
+use super::{Services, Settings};
+
+/// Owns all state of one assigned partition.
+pub(super) struct Worker {
+    partition: TopicPartition,
+    decoder: Decoder,
+    documents: DocumentBuilder,
+    point_ids: PointIds,
+    window: Window,
+    linger: Duration,
+    reconciler: Reconciler,
+    ledger: OffsetLedger,
+    frontier: Frontier,
+    /// Records on their way to the dead-letter topic.
+    dead: HashMap<Ticket, Ack>,
+    next_dead: u64,
+    services: Services,
+    actions: Vec<Action>,
+    shown: Shown,
+    answers: Senders,
+}
+
+/// What this worker has added to the gauges that all partitions share.
+#[derive(Default)]
+struct Shown {
+    pending: i64,
+    remembered: i64,
+}
+
+/// Where the services answer to.
+struct Senders {
+    index: UnboundedSender<IndexReply>,
+    embed: UnboundedSender<EmbedReply>,
+    dead: UnboundedSender<Delivered>,
+}
+
+struct Receivers {
+    index: UnboundedReceiver<IndexReply>,
+    embed: UnboundedReceiver<EmbedReply>,
+    dead: UnboundedReceiver<Delivered>,
+}
+
+/// A worker whose channels are not in use yet.
+pub(super) struct NewWorker {
+    worker: Worker,
+    receivers: Receivers,
+}
+
+impl Worker {
+    #[expect(clippy::new_ret_no_self, reason = "the receiving ends go separate ways in `run`")]
+    pub(super) fn new(
+        partition: TopicPartition,
+        settings: &Arc<Settings>,
+        services: Services,
+        reconciler: Reconciler,
+        frontier: Frontier,
+    ) -> NewWorker {
+        let (index, index_answers) = unbounded_channel();
+        let (embed, embed_answers) = unbounded_channel();
+        let (dead, dead_answers) = unbounded_channel();
+        NewWorker {
+            worker: Self {
+                partition,
+                decoder: Decoder::default(),
+                documents: settings.documents.clone(),
+                point_ids: settings.point_ids,
+                window: Window::default(),
+                linger: settings.linger,
+                reconciler,
+                ledger: OffsetLedger::default(),
+                frontier,
+                dead: HashMap::new(),
+                next_dead: 0,
+                services,
+                actions: Vec::new(),
+                shown: Shown::default(),
+                answers: Senders { index, embed, dead },
+            },
+            receivers: Receivers {
+                index: index_answers,
+                embed: embed_answers,
+                dead: dead_answers,
+            },
+        }
+    }
+}
+
+impl NewWorker {
+    /// Processes records until the partition is given up.
+    pub(super) async fn run(
+        self,
+        mut queue: UnboundedReceiver<Vec<RawRecord>>,
+        mut drain: oneshot::Receiver<Drain>,
+    ) {
+        let Self { mut worker, mut receivers } = self;
+        let drain = loop {
+            let due = worker.due();
+            tokio::select! {
+                biased;
+                drain = &mut drain => break drain.ok(),
+                Some(reply) = receivers.index.recv() => worker.on_index(reply, &mut receivers.index),
+                Some(reply) = receivers.embed.recv() => worker.on_embedded(reply, &mut receivers.embed),
+                Some(delivered) = receivers.dead.recv() => worker.on_delivered(delivered),
+                records = queue.recv() => match records {
+                    Some(records) => worker.on_records(records, queue.is_empty()),
+                    // The source is gone without a word: nobody will commit.
+                    None => break None,
+                },
+                () = sleep_until(due) => {}
+            }
+            worker.on_time();
+        };
+        queue.close();
+        if let Some(drain) = drain {
+            worker.drain(&mut receivers, drain).await;
+        }
+        while let Ok(records) = queue.try_recv() {
+            let charge = records.iter().map(RawRecord::charge).sum();
+            worker.services.budget.refund(charge);
+        }
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Worker {
+    /// When something is to be done although nothing arrives.
+    fn due(&self) -> Option<Instant> {
+        [self.window.due(self.linger), self.reconciler.due()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes records in; `all` says that no more are at hand, so that there is nothing to wait
+    /// for.
+    fn on_records(&mut self, records: Vec<RawRecord>, all: bool) {
+        let now = Instant::now();
+        for raw in records {
+            self.on_record(raw, now);
+        }
+        if all {
+            self.close_window(now);
+        }
+    }
+
+    fn on_record(&mut self, raw: RawRecord, now: Instant) {
+        let charge = raw.charge();
+        let ack = match self.ledger.receive(raw.offset, charge) {
+            Ok(ack) => ack,
+            Err(rewound) => {
+                warn!(partition = %self.partition, "{rewound}; reading on from there");
+                self.restart();
+                match self.ledger.receive(raw.offset, charge) {
+                    Ok(ack) => ack,
+                    Err(_) => return self.services.budget.refund(charge),
+                }
+            }
+        };
+        let key = Decoder::key(&raw);
+        if let Ok(key) = &key
+            && self.is_replay(key, &raw)
+        {
+            return self.settle(ack, Settled::Unchanged, None);
+        }
+        match self.decoder.decode(&raw, key) {
+            Ok(Decoded::Change(change)) => {
+                let superseded = self.window.push(Pending { change, raw, ack }, now);
+                if let Some(superseded) = superseded {
+                    self.settle(superseded, Settled::Superseded, None);
+                }
+            }
+            Ok(Decoded::Skip(skip)) => {
+                self.services.metrics.skipped.with_label_values(&[skip.label()]).inc();
+                self.settle(ack, Settled::Skipped, None);
+            }
+            Err(failure) => self.bury(raw, ack, "decode", failure),
+        }
+    }
+
+    /// Whether the index is known to hold something later than this record.
+    fn is_replay(&self, key: &RowKey, raw: &RawRecord) -> bool {
+        let position = Position {
+            offset: raw.offset,
+            timestamp_ms: raw.timestamp_ms.unwrap_or(0),
+            commit_ms: None,
+            lsn: None,
+        };
+        self.point_ids
+            .of(&self.partition.topic, key)
+            .is_ok_and(|point| self.reconciler.is_replay(&point, &position))
+    }
+
+    /// Hands what the window has collapsed to the reconciler.
+    fn close_window(&mut self, now: Instant) {
+        for Pending { change, raw, ack } in self.window.take() {
+            let desired = self
+                .point_ids
+                .of(&self.partition.topic, &change.key)
+                .and_then(|point| Ok((point, self.desired(&change.key, change.state)?)));
+            match desired {
+                Ok((point, desired)) => {
+                    let change = KeyChange {
+                        key: change.key,
+                        point,
+                        desired,
+                        position: change.position,
+                        raw,
+                        ack,
+                    };
+                    self.reconciler.on_change(change, now, &mut self.actions);
+                }
+                Err(failure) => self.bury(raw, ack, "document", failure),
+            }
+        }
+    }
+
+    fn desired(&mut self, key: &RowKey, state: RowState) -> Result<Desired, Failure> {
+        match state {
+            RowState::Present(row) => {
+                Ok(Desired::Row(Box::new(self.documents.build(key, &row)?)))
+            }
+            RowState::Gone => Ok(Desired::Gone),
+        }
+    }
+
+    fn on_index(&mut self, reply: IndexReply, more: &mut UnboundedReceiver<IndexReply>) {
+        let now = Instant::now();
+        let mut next = Some(reply);
+        while let Some(reply) = next {
+            match reply {
+                IndexReply::Read { ticket, point } => {
+                    let point = point.as_ref().map(Option::as_ref);
+                    self.reconciler.on_read(ticket, point, now, &mut self.actions);
+                }
+                IndexReply::Written { ticket, outcome } => {
+                    self.reconciler.on_written(ticket, outcome, now, &mut self.actions);
+                }
+            }
+            next = more.try_recv().ok();
+        }
+    }
+
+    fn on_embedded(&mut self, reply: EmbedReply, more: &mut UnboundedReceiver<EmbedReply>) {
+        let now = Instant::now();
+        let mut next = Some(reply);
+        while let Some(EmbedReply { ticket, outcome }) = next {
+            self.reconciler.on_embedded(ticket, outcome, now, &mut self.actions);
+            next = more.try_recv().ok();
+        }
+    }
+
+    fn on_delivered(&mut self, delivered: Delivered) {
+        if let Some(ack) = self.dead.remove(&delivered.ticket) {
+            self.settle(ack, Settled::DeadLettered, None);
+        }
+    }
+
+    /// Does what is due, then what the reconciler wants done.
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        if self.window.due(self.linger).is_some_and(|due| due <= now) {
+            self.close_window(now);
+        }
+        self.reconciler.on_time(now, &mut self.actions);
+        self.act();
+        if let Some(frontier) = self.ledger.frontier() {
+            self.frontier.publish(frontier);
+        }
+        self.show();
+    }
+
+    fn act(&mut self) {
+        for action in std::mem::take(&mut self.actions) {
+            match action {
+                Action::Read { ticket, point } => {
+                    self.services.index.read(ticket, point, self.answers.index.clone());
+                }
+                Action::Embed { ticket, text, wanted } => {
+                    self.services.embedder.submit(EmbedRequest {
+                        ticket,
+                        text,
+                        wanted,
+                        reply: self.answers.embed.clone(),
+                    });
+                }
+                Action::Write { ticket, write } => {
+                    self.services.index.write(ticket, write, self.answers.index.clone());
+                }
+                Action::Settle { ack, settled, position } => {
+                    self.settle(ack, settled, Some(position));
+                }
+                Action::DeadLetter { raw, ack, stage, failure } => {
+                    self.bury(raw, ack, stage, failure);
+                }
+                Action::VersionConflict => self.services.metrics.version_conflicts.inc(),
+            }
+        }
+    }
+
+    /// The one path by which records settle.
+    fn settle(&mut self, ack: Ack, settled: Settled, position: Option<Position>) {
+        let refund = self.ledger.settle(ack);
+        self.services.budget.refund(refund);
+        let label = settled.label();
+        self.services.metrics.settled.with_label_values(&[label]).inc();
+        if let Some(position) = position
+            && matches!(settled, Settled::Written | Settled::Deleted)
+        {
+            let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
+            let latency = (now_ms() - since_ms).max(0) as f64 / 1_000.0;
+            self.services.metrics.settle_latency.with_label_values(&[label]).observe(latency);
+        }
+    }
+
+    /// Sends a record to the dead letters; it settles once it is delivered there.
+    fn bury(&mut self, raw: RawRecord, ack: Ack, stage: &'static str, failure: Failure) {
+        warn!(
+            partition = %self.partition,
+            offset = %raw.offset,
+            stage,
+            reason = failure.reason,
+            "dead letter: {failure}"
+        );
+        let reason = failure.reason;
+        self.services.metrics.dead_letters.with_label_values(&[stage, reason]).inc();
+        let ticket = Ticket(self.next_dead);
+        self.next_dead += 1;
+        self.dead.insert(ticket, ack);
+        let letter = DeadLetter { raw, stage, failure };
+        self.services.dead_letters.submit(ticket, letter, self.answers.dead.clone());
+    }
+
+    /// The partition was rewound: what was known of its offsets is void.
+    fn restart(&mut self) {
+        // Their acknowledgements are void with the ledger's restart, which refunds their charges.
+        self.window.take().clear();
+        let refund = self.ledger.restart();
+        self.services.budget.refund(refund);
+    }
+
+    /// Finishes what is in flight, until the deadline, and buys nothing more.
+    async fn drain(&mut self, receivers: &mut Receivers, drain: Drain) {
+        self.reconciler.drain();
+        self.close_window(Instant::now());
+        self.on_time();
+        while !(self.reconciler.is_idle() && self.dead.is_empty()) {
+            tokio::select! {
+                biased;
+                Some(reply) = receivers.index.recv() => self.on_index(reply, &mut receivers.index),
+                Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
+                Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
+                () = tokio::time::sleep_until(drain.deadline) => break,
+            }
+            self.on_time();
+        }
+        debug!(
+            partition = %self.partition,
+            left = self.reconciler.len(),
+            frontier = ?self.ledger.frontier(),
+            "drained"
+        );
+        drop(drain.done);
+    }
+
+    fn show(&mut self) {
+        let now = Shown {
+            pending: count(self.reconciler.len() + self.window.len()),
+            remembered: count(self.reconciler.remembered()),
+        };
+        let metrics = &self.services.metrics;
+        metrics.pending_keys.add(now.pending - self.shown.pending);
+        metrics.remembered_keys.add(now.remembered - self.shown.remembered);
+        self.shown = now;
+    }
+}
+
+impl Drop for Worker {
+    /// What is still in flight goes back to the budget: the partition's next owner reads it again.
+    fn drop(&mut self) {
+        let refund = self.ledger.restart();
+        self.services.budget.refund(refund);
+        self.services.metrics.pending_keys.sub(self.shown.pending);
+        self.services.metrics.remembered_keys.sub(self.shown.remembered);
+    }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
+}
+
