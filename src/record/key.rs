@@ -17,6 +17,11 @@ impl RowKey {
         Self(canonical.into())
     }
 
+    /// The key of a table with one integer key column.
+    pub fn single_integer(id: i64) -> Self {
+        Self(format!("[{id}]").into())
+    }
+
     /// The canonical form.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,0 +1,210 @@
+//! The index as a searcher, and as an auditor, sees it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context;
+use qdrant_client::{
+    Qdrant,
+    qdrant::{
+        Condition, Filter, GetPointsBuilder, PointId, QueryPointsBuilder, Range, RetrievedPoint,
+        ScrollPointsBuilder, Value, point_id::PointIdOptions, value::Kind,
+    },
+};
+use serde::Deserialize;
+
+use super::{
+    catalogue::Product,
+    shop::{price_of, text_of},
+};
+use crate::{
+    index,
+    record::{PointId as Id, TextHash},
+};
+
+/// Points read at once.
+const PAGE: u32 = 500;
+
+/// Looks at a collection through Qdrant's own client.
+pub(super) struct View {
+    pub(super) client: Qdrant,
+    pub(super) collection: String,
+    pub(super) vector: String,
+    pub(super) embed_url: String,
+    pub(super) dimensions: u32,
+}
+
+/// One search result.
+pub(super) struct Hit {
+    pub(super) id: i64,
+    pub(super) title: String,
+    pub(super) price: String,
+    pub(super) score: f32,
+}
+
+impl View {
+    /// The vector of a search's words, bought as any searcher would buy it.
+    pub(super) async fn vector_of(&self, words: &str) -> anyhow::Result<Vec<f32>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            data: Vec<Datum>,
+        }
+        #[derive(Deserialize)]
+        struct Datum {
+            embedding: Vec<f32>,
+        }
+        let request = serde_json::json!({
+            "model": "text-embedding-3-small", "input": words, "dimensions": self.dimensions,
+        });
+        let body = reqwest::Client::new()
+            .post(format!("{}/embeddings", self.embed_url))
+            .header("content-type", "application/json")
+            .body(request.to_string())
+            .send()
+            .await?
+            .bytes()
+            .await?;
+        let answer: Answer = serde_json::from_slice(&body)?;
+        let datum = answer.data.into_iter().next().context("no vector came back")?;
+        Ok(datum.embedding)
+    }
+
+    /// The nearest products that are in stock.
+    pub(super) async fn search(&self, vector: Vec<f32>, limit: u64) -> anyhow::Result<Vec<Hit>> {
+        let in_stock = Condition::range("stock", Range { gt: Some(0.0), ..Range::default() });
+        let answer = self
+            .client
+            .query(
+                QueryPointsBuilder::new(&self.collection)
+                    .query(vector)
+                    .using(&self.vector)
+                    .filter(Filter::must([in_stock]))
+                    .with_payload(true)
+                    .limit(limit),
+            )
+            .await?;
+        Ok(answer
+            .result
+            .into_iter()
+            .map(|point| Hit {
+                id: integer(&point.payload, "id").unwrap_or_default(),
+                title: text(&point.payload, "title").unwrap_or_default().to_owned(),
+                price: text(&point.payload, "price").unwrap_or_default().to_owned(),
+                score: point.score,
+            })
+            .collect())
+    }
+
+    /// Of these points, those that a shopper still sees: they exist and are in stock.
+    pub(super) async fn visible(&self, ids: &[Id]) -> anyhow::Result<Vec<PointId>> {
+        let ids: Vec<PointId> = ids.iter().map(|id| index::to_point_id(*id)).collect();
+        let answer = self
+            .client
+            .get_points(GetPointsBuilder::new(&self.collection, ids).with_payload(true))
+            .await?;
+        Ok(answer
+            .result
+            .into_iter()
+            .filter(|point| integer(&point.payload, "stock").is_some_and(|stock| stock > 0))
+            .filter_map(|point| point.id)
+            .collect())
+    }
+
+    /// How many points there are.
+    pub(super) async fn count(&self) -> anyhow::Result<u64> {
+        let count = qdrant_client::qdrant::CountPointsBuilder::new(&self.collection).exact(true);
+        let answer = self.client.count(count).await?;
+        Ok(answer.result.map_or(0, |result| result.count))
+    }
+
+    /// Compares every row with its point, and every point with its row: a line for each
+    /// difference.
+    pub(super) async fn differences(
+        &self,
+        table: &BTreeMap<i64, Product>,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut differences = Vec::new();
+        let mut missing: BTreeMap<i64, &Product> =
+            table.iter().map(|(id, product)| (*id, product)).collect();
+        for point in self.all().await? {
+            let Some(id) = integer(&point.payload, "id") else {
+                differences.push(format!("a point without id: {:?}", point.id));
+                continue;
+            };
+            match missing.remove(&id) {
+                None => differences.push(format!("product {id} is in the index, not in the table")),
+                Some(product) => {
+                    for (what, same) in compare(product, &point) {
+                        if !same {
+                            differences.push(format!("product {id}: {what} differs"));
+                        }
+                    }
+                }
+            }
+        }
+        differences.extend(
+            missing
+                .keys()
+                .map(|id| format!("product {id} is in the table, not in the index")),
+        );
+        Ok(differences)
+    }
+
+    async fn all(&self) -> anyhow::Result<Vec<RetrievedPoint>> {
+        let mut points = Vec::new();
+        let mut offset: Option<PointId> = None;
+        loop {
+            let mut page = ScrollPointsBuilder::new(&self.collection)
+                .limit(PAGE)
+                .with_payload(true)
+                .with_vectors(true);
+            if let Some(offset) = offset {
+                page = page.offset(offset);
+            }
+            let answer = self.client.scroll(page).await?;
+            points.extend(answer.result);
+            offset = answer.next_page_offset;
+            if offset.is_none() {
+                return Ok(points);
+            }
+        }
+    }
+}
+
+fn compare(product: &Product, point: &RetrievedPoint) -> [(&'static str, bool); 8] {
+    let payload = &point.payload;
+    let text_hash = index::stored_from_payload(payload).and_then(|stored| stored.text_hash);
+    let price = price_of(product);
+    [
+        ("sku", text(payload, "sku") == Some(&*product.sku)),
+        ("title", text(payload, "title") == Some(&*product.title)),
+        ("category", text(payload, "category") == Some(&*product.category)),
+        ("description", text(payload, "description") == Some(&*product.description)),
+        ("price", text(payload, "price") == Some(&*price)),
+        ("stock", integer(payload, "stock") == Some(product.stock)),
+        ("the vector's text", text_hash == Some(TextHash::of_text(&text_of(product)))),
+        ("the vector", point.vectors.is_some()),
+    ]
+}
+
+fn text<'a>(payload: &'a HashMap<String, Value>, field: &str) -> Option<&'a str> {
+    match &payload.get(field)?.kind {
+        Some(Kind::StringValue(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn integer(payload: &HashMap<String, Value>, field: &str) -> Option<i64> {
+    match payload.get(field)?.kind {
+        Some(Kind::IntegerValue(integer)) => Some(integer),
+        _ => None,
+    }
+}
+
+/// Whether a point's id on the wire is this one.
+pub(super) fn is_point(wire: &PointId, id: Id) -> bool {
+    match (&wire.point_id_options, id) {
+        (Some(PointIdOptions::Uuid(text)), Id::Uuid(id)) => *text == id.to_string(),
+        (Some(PointIdOptions::Num(number)), Id::Integer(id)) => *number == id,
+        _ => false,
+    }
+}
