@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
-use crate::config::{EncodingFormat, Secret};
+use crate::config::{EmbedConfig, EncodingFormat, Secret, SecretError, SecretRef};
 
 /// How to reach an OpenAI-compatible endpoint, and how hard to use it.
 #[derive(Debug, Clone)]
@@ -39,4 +39,33 @@ pub struct Settings {
     pub retry_initial: Duration,
     /// The longest wait before a request is sent again.
     pub retry_max: Duration,
+}
+
+impl Settings {
+    /// What `config` asks for, of the endpoint at `url`: its own, or a stand-in's. Reads the key,
+    /// with blocking I/O where it is in a file.
+    pub fn new(config: &EmbedConfig, url: &str) -> Result<Self, SecretError> {
+        Ok(Self {
+            url: url.to_owned(),
+            model: config.model.clone(),
+            dimensions: config.dimensions,
+            send_dimensions: config.send_dimensions,
+            encoding_format: config.encoding_format,
+            api_key: config
+                .api_key
+                .as_ref()
+                .map(SecretRef::resolve)
+                .transpose()?,
+            api_key_header: config.api_key_header.clone(),
+            query: config.query.clone(),
+            timeout: config.timeout,
+            connect_timeout: config.connect_timeout,
+            concurrency: config.concurrency,
+            batch_inputs: config.batch_inputs,
+            batch_linger: config.batch_linger,
+            requests_per_minute: config.requests_per_minute.and_then(NonZeroU32::new),
+            retry_initial: config.retry_initial,
+            retry_max: config.retry_max,
+        })
+    }
 }

@@ -10,6 +10,7 @@ mod collection;
 mod failure;
 mod operations;
 mod reader;
+mod settings;
 mod stored;
 mod value;
 mod writer;
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub use collection::{CollectionError, CollectionSpec};
+pub use settings::connect_client;
 pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};
 pub use value::{point_id as to_point_id, value as to_payload_value};
 

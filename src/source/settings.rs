@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use crate::config::{KafkaConfig, SaslMechanism, SecretError, SecurityProtocol};
+use crate::config::{KafkaConfig, Secret, SecretError, SecretRef};
 
 /// The settings that every client of this cluster shares: brokers, security, and what the user
 /// passes through.
@@ -13,27 +13,17 @@ pub fn client_config(config: &KafkaConfig, brokers: &str) -> Result<ClientConfig
     for (name, value) in &config.properties {
         client.set(name, value);
     }
-    client.set("bootstrap.servers", brokers).set("client.id", "vectide");
+    for (name, secret) in &config.secret_properties {
+        client.set(name, secret.resolve()?.expose());
+    }
+    if !config.properties.contains_key("client.id") {
+        client.set("client.id", "vectide");
+    }
+    client.set("bootstrap.servers", brokers);
     let security = &config.security;
-    client.set(
-        "security.protocol",
-        match security.protocol {
-            SecurityProtocol::Plaintext => "plaintext",
-            SecurityProtocol::Ssl => "ssl",
-            SecurityProtocol::SaslPlaintext => "sasl_plaintext",
-            SecurityProtocol::SaslSsl => "sasl_ssl",
-        },
-    );
+    client.set("security.protocol", security.protocol.as_str());
     if let Some(mechanism) = security.mechanism {
-        client.set(
-            "sasl.mechanism",
-            match mechanism {
-                SaslMechanism::Plain => "PLAIN",
-                SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
-                SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
-                SaslMechanism::OauthBearer => "OAUTHBEARER",
-            },
-        );
+        client.set("sasl.mechanism", mechanism.as_str());
     }
     let mut set = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
@@ -46,15 +36,18 @@ pub fn client_config(config: &KafkaConfig, brokers: &str) -> Result<ClientConfig
         ("ssl.certificate.location", &security.certificate_file),
         ("ssl.key.location", &security.key_file),
     ] {
-        set(name, path.as_ref().map(|path| path.to_string_lossy()).as_deref());
+        set(
+            name,
+            path.as_ref().map(|path| path.to_string_lossy()).as_deref(),
+        );
     }
     for (name, secret) in [
         ("sasl.password", &security.password),
         ("ssl.key.password", &security.key_password),
         ("sasl.oauthbearer.config", &security.oauthbearer_config),
     ] {
-        let secret = secret.as_ref().map(crate::config::SecretRef::resolve).transpose()?;
-        set(name, secret.as_ref().map(crate::config::Secret::expose));
+        let secret = secret.as_ref().map(SecretRef::resolve).transpose()?;
+        set(name, secret.as_ref().map(Secret::expose));
     }
     Ok(client)
 }
@@ -74,7 +67,10 @@ pub(super) fn consumer_config(base: &ClientConfig, config: &KafkaConfig) -> Clie
     // A topic that does not exist yet is found within seconds of being made.
     default("topic.metadata.refresh.interval.ms", "10000");
     default("statistics.interval.ms", "2000");
-    default("heartbeat.interval.ms", &(config.session_timeout.as_millis() / 5).to_string());
+    default(
+        "heartbeat.interval.ms",
+        &(config.session_timeout.as_millis() / 5).to_string(),
+    );
     client
         .set("group.id", &config.group)
         .set("enable.auto.commit", "false")
@@ -93,4 +89,31 @@ pub(super) fn consumer_config(base: &ClientConfig, config: &KafkaConfig) -> Clie
 
 fn milliseconds(duration: Duration) -> String {
     duration.as_millis().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn secret_properties_and_the_users_own_client_id_reach_the_client() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"hunter2\n").unwrap();
+        let secret = SecretRef::File(file.path().to_owned());
+        let config = KafkaConfig {
+            properties: [("client.id".to_owned(), "shop-7".to_owned())].into(),
+            secret_properties: [("ssl.keystore.password".to_owned(), secret)].into(),
+            ..KafkaConfig::default()
+        };
+        let client = client_config(&config, "kafka:9092").unwrap();
+        assert_eq!(client.get("client.id"), Some("shop-7"));
+        assert_eq!(client.get("ssl.keystore.password"), Some("hunter2"));
+        assert_eq!(client.get("bootstrap.servers"), Some("kafka:9092"));
+        assert_eq!(client.get("security.protocol"), Some("plaintext"));
+
+        let client = client_config(&KafkaConfig::default(), "kafka:9092").unwrap();
+        assert_eq!(client.get("client.id"), Some("vectide"));
+    }
 }

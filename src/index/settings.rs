@@ -1,0 +1,152 @@
+//! From the configuration to a client of Qdrant, and to what is asked of it.
+
+use std::{net::IpAddr, time::Duration};
+
+use anyhow::Context;
+use qdrant_client::{
+    Qdrant,
+    qdrant::{Distance, FieldType},
+};
+use reqwest::Url;
+use tracing::warn;
+
+use crate::config::{self, IndexConfig, PayloadIndexKind};
+
+use super::{Calls, CollectionSpec};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client of the Qdrant at `url`, its gRPC address. It connects with its first call, and with
+/// `https://` trusts the authorities that the system trusts. Fails where `index.api_key` leads to
+/// no secret, or `url` is none.
+pub fn connect_client(config: &IndexConfig, url: &str) -> anyhow::Result<Qdrant> {
+    let mut client = Qdrant::from_url(url)
+        .timeout(config.timeout)
+        .connect_timeout(config.timeout.min(CONNECT_TIMEOUT))
+        .keep_alive_while_idle()
+        // It blocks, and prints to standard output.
+        .skip_compatibility_check();
+    if let Some(key) = &config.api_key {
+        let key = key.resolve().context("cannot read index.api_key")?;
+        if is_readable_on_the_way(url) {
+            warn!("index.api_key is sent unencrypted: use an https:// address in index.url");
+        }
+        client.set_api_key(key.expose());
+    }
+    client.build().context("cannot use index.url")
+}
+
+/// Whether what is sent to `url` crosses a network unencrypted.
+pub(crate) fn is_readable_on_the_way(url: &str) -> bool {
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let is_loopback = host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback());
+    url.scheme() == "http" && !is_loopback
+}
+
+impl CollectionSpec {
+    /// What `index` and the length of the vectors (`embed.dimensions`) ask for.
+    pub fn new(index: &IndexConfig, dimensions: u32) -> Self {
+        Self {
+            name: index.collection.clone(),
+            vector: index.vector.clone(),
+            dimensions,
+            distance: distance(index.distance),
+            payload_indexes: index
+                .payload_indexes
+                .iter()
+                .map(|(field, kind)| (field.clone(), field_type(*kind)))
+                .collect(),
+            create: index.create_collection,
+        }
+    }
+}
+
+impl Calls {
+    /// What `index` asks for.
+    pub fn new(index: &IndexConfig) -> Self {
+        Self {
+            batch_points: index.batch_points,
+            concurrency: index.concurrency,
+            retry_initial: index.retry_initial,
+            retry_max: index.retry_max,
+        }
+    }
+}
+
+fn distance(distance: config::Distance) -> Distance {
+    match distance {
+        config::Distance::Cosine => Distance::Cosine,
+        config::Distance::Dot => Distance::Dot,
+        config::Distance::Euclid => Distance::Euclid,
+        config::Distance::Manhattan => Distance::Manhattan,
+    }
+}
+
+fn field_type(kind: PayloadIndexKind) -> FieldType {
+    match kind {
+        PayloadIndexKind::Keyword => FieldType::Keyword,
+        PayloadIndexKind::Integer => FieldType::Integer,
+        PayloadIndexKind::Float => FieldType::Float,
+        PayloadIndexKind::Bool => FieldType::Bool,
+        PayloadIndexKind::Datetime => FieldType::Datetime,
+        PayloadIndexKind::Uuid => FieldType::Uuid,
+        PayloadIndexKind::Text => FieldType::Text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::config::SecretRef;
+
+    #[test]
+    fn only_what_leaves_the_machine_unencrypted_is_readable_on_the_way() {
+        for (url, readable) in [
+            ("http://qdrant:6334", true),
+            ("http://10.0.0.7:6334", true),
+            ("https://qdrant.example.com:6334", false),
+            ("http://localhost:6334", false),
+            ("http://127.0.0.1:6334", false),
+            ("http://[::1]:6334", false),
+        ] {
+            assert_eq!(is_readable_on_the_way(url), readable, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_client_is_made_for_tls_too_without_connecting() {
+        for url in ["http://localhost:6334", "https://localhost:6334"] {
+            assert!(
+                connect_client(&IndexConfig::default(), url).is_ok(),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_leads_nowhere_and_a_url_that_is_none_are_named() {
+        let config = IndexConfig {
+            api_key: Some(SecretRef::Env("VECTIDE_TEST_SURELY_UNSET".into())),
+            ..IndexConfig::default()
+        };
+        let message = |config, url| {
+            let error = connect_client(config, url).err().unwrap();
+            format!("{error:#}")
+        };
+        assert_eq!(
+            message(&config, "http://localhost:6334"),
+            "cannot read index.api_key: the environment variable VECTIDE_TEST_SURELY_UNSET is not set"
+        );
+        assert!(message(&IndexConfig::default(), "no url").starts_with("cannot use index.url: "));
+    }
+}
