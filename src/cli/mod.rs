@@ -2,9 +2,11 @@
 
 mod completions;
 mod config;
+#[cfg(feature = "embedded")]
 pub mod demo;
 mod failure;
 mod output;
+mod run;
 
 use std::path::PathBuf;
 
@@ -46,18 +48,20 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Command),
+    #[cfg(feature = "embedded")]
+    Demo(demo::Command),
     Config(config::Command),
     Completions(completions::Command),
 }
 
 impl Cli {
     /// Does what was asked, and writes what it has to say to `out`.
-    #[expect(
-        clippy::unused_async,
-        reason = "subcommands that serve await; `main` need not tell them apart"
-    )]
     pub async fn run(self, out: &mut Output) -> anyhow::Result<ExitStatus> {
         match self.command {
+            Command::Run(command) => command.run(&self.options).await,
+            #[cfg(feature = "embedded")]
+            Command::Demo(command) => command.run(self.options.log_level.as_deref(), out).await,
             Command::Config(command) => command.run(&self.options, out),
             Command::Completions(command) => command.run(out),
         }

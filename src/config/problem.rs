@@ -38,6 +38,12 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
+impl From<Vec<Problem>> for Problems {
+    fn from(problems: Vec<Problem>) -> Self {
+        Self(problems)
+    }
+}
+
 impl Problem {
     /// A problem of a key, wherever it is set.
     pub(super) fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
