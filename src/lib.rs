@@ -4,6 +4,7 @@ mod backoff;
 pub mod cli;
 pub mod commit;
 pub mod config;
+pub mod dead_letter;
 pub mod decode;
 pub mod document;
 pub mod embed;
