@@ -1,0 +1,216 @@
+//! What Kafka's errors mean for a dead letter. None is the letter's own fault: it is tried again
+//! until it is delivered.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use crate::error::Failure;
+
+/// The code in an error; also where `rdkafka_error_code` leaves it out.
+pub(super) fn code(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        error => error.rdkafka_error_code(),
+    }
+}
+
+/// What an error says, without the name of the call that it came from.
+pub(super) fn text(error: &KafkaError) -> String {
+    code(error).map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+/// Whether the error says that the topic does not exist.
+pub(super) fn is_unknown_topic(code: Option<Code>) -> bool {
+    matches!(
+        code,
+        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition)
+    )
+}
+
+/// What to do about an error of writing a letter of so many `bytes` to `topic`.
+pub(super) fn of_delivery(code: Option<Code>, said: &str, topic: &str, bytes: usize) -> Failure {
+    match code {
+        Some(Code::MessageSizeTooLarge | Code::InvalidMessageSize) => Failure::blocked(
+            "too_large",
+            format!(
+                "the dead-letter topic `{topic}` does not take a record of {bytes} bytes: raise the topic's max.message.bytes ({said})"
+            ),
+        ),
+        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => Failure::blocked(
+            "unknown_topic",
+            format!(
+                "the dead-letter topic `{topic}` does not exist: create it, or set dead_letter.create_topic = true"
+            ),
+        ),
+        Some(Code::TopicAuthorizationFailed) => Failure::blocked(
+            "topic_authorization",
+            format!("dead letters can't be written: grant WRITE on the topic `{topic}` ({said})"),
+        ),
+        Some(Code::ClusterAuthorizationFailed) => Failure::blocked(
+            "cluster_authorization",
+            format!(
+                "dead letters can't be written: grant IDEMPOTENT_WRITE on the cluster, which brokers before 2.8 want, and WRITE on the topic `{topic}` ({said})"
+            ),
+        ),
+        Some(Code::InvalidTimestamp) => Failure::blocked(
+            "invalid_timestamp",
+            format!(
+                "the dead-letter topic `{topic}` does not take a record with a timestamp that far from now: raise the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms ({said})"
+            ),
+        ),
+        // Brokers say this where a compacted topic gets a record without key.
+        Some(Code::InvalidRecord) => Failure::blocked(
+            "invalid_record",
+            format!(
+                "the dead-letter topic `{topic}` does not take the record; if the topic is compacted, set its cleanup.policy to delete ({said})"
+            ),
+        ),
+        Some(Code::PolicyViolation) => Failure::blocked(
+            "policy_violation",
+            format!("a policy of the brokers forbids writing to the topic `{topic}` ({said})"),
+        ),
+        Some(Code::UnsupportedCompressionType) => Failure::blocked(
+            "unsupported_compression",
+            format!(
+                "the brokers do not take the compression of dead letters: set kafka.properties.\"compression.type\" ({said})"
+            ),
+        ),
+        _ => of_connection(code, said),
+    }
+}
+
+/// What to do about an error of making `topic`, by brokers that can be reached; `None` where it
+/// isn't in the way of writing to it.
+pub(super) fn of_creation(code: Option<Code>, said: &str, topic: &str) -> Option<Failure> {
+    Some(match code {
+        // It is there. Or these brokers don't know how to make a topic when asked to, or know no
+        // controller that would, as librdkafka's mock cluster; they make one that is written to.
+        Some(
+            Code::TopicAlreadyExists
+            | Code::UnsupportedFeature
+            | Code::OperationTimedOut
+            | Code::RequestTimedOut,
+        ) => return None,
+        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
+            Failure::blocked(
+                "topic_authorization",
+                format!(
+                    "the dead-letter topic `{topic}` does not exist and can't be created: create it, or grant CREATE on it ({said})"
+                ),
+            )
+        }
+        Some(
+            Code::InvalidReplicationFactor
+            | Code::InvalidPartitions
+            | Code::InvalidReplicaAssignment
+            | Code::InvalidTopic
+            | Code::PolicyViolation
+            | Code::UnsupportedVersion
+            | Code::InvalidRequest
+            | Code::InvalidConfig,
+        ) => Failure::blocked(
+            "topic_refused",
+            format!(
+                "the brokers refuse to create the dead-letter topic `{topic}`: create it, or correct dead_letter.partitions and dead_letter.replication_factor ({said})"
+            ),
+        ),
+        _ => of_connection(code, said),
+    })
+}
+
+/// What to do about an error of the connection, or any other.
+pub(super) fn of_connection(code: Option<Code>, said: &str) -> Failure {
+    match code {
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) => Failure::blocked(
+            "authentication",
+            format!("Kafka refuses the credentials: correct kafka.security ({said})"),
+        ),
+        Some(Code::SSL) => Failure::blocked(
+            "tls",
+            format!(
+                "no encrypted connection to Kafka comes about: correct kafka.security ({said})"
+            ),
+        ),
+        _ => Failure::transient(
+            "unavailable",
+            format!("dead letters can't be delivered; trying again ({said})"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Disposition::{Blocked, Transient};
+
+    #[test]
+    fn what_only_a_person_can_mend_blocks_and_says_what_to_do() {
+        for (code, disposition, advice) in [
+            (
+                Code::MessageSizeTooLarge,
+                Blocked,
+                "raise the topic's max.message.bytes",
+            ),
+            (
+                Code::TopicAuthorizationFailed,
+                Blocked,
+                "grant WRITE on the topic `dead`",
+            ),
+            (
+                Code::ClusterAuthorizationFailed,
+                Blocked,
+                "grant IDEMPOTENT_WRITE",
+            ),
+            (Code::UnknownTopic, Blocked, "create it"),
+            (Code::UnknownTopicOrPartition, Blocked, "create it"),
+            (
+                Code::InvalidTimestamp,
+                Blocked,
+                "message.timestamp.before.max.ms",
+            ),
+            (Code::InvalidRecord, Blocked, "cleanup.policy"),
+            (
+                Code::UnsupportedCompressionType,
+                Blocked,
+                "compression.type",
+            ),
+            (Code::SaslAuthenticationFailed, Blocked, "kafka.security"),
+            (Code::BrokerTransportFailure, Transient, "trying again"),
+            (Code::MessageTimedOut, Transient, "trying again"),
+            (Code::QueueFull, Transient, "trying again"),
+            (Code::NotEnoughReplicas, Transient, "trying again"),
+            (Code::PurgeQueue, Transient, "trying again"),
+        ] {
+            let failure = of_delivery(Some(code), "so it said", "dead", 17);
+            assert_eq!(failure.disposition, disposition, "{code:?}");
+            assert!(failure.message.contains(advice), "{code:?}: {failure}");
+        }
+        assert_eq!(of_delivery(None, "?", "dead", 17).disposition, Transient);
+    }
+
+    #[test]
+    fn a_topic_that_is_there_or_makes_itself_is_no_failure() {
+        for code in [
+            Code::TopicAlreadyExists,
+            Code::UnsupportedFeature,
+            Code::OperationTimedOut,
+        ] {
+            assert_eq!(of_creation(Some(code), "", "dead"), None, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_topic_that_may_not_be_made_blocks_and_an_outage_does_not() {
+        for (code, disposition) in [
+            (Code::TopicAuthorizationFailed, Blocked),
+            (Code::InvalidReplicationFactor, Blocked),
+            (Code::PolicyViolation, Blocked),
+            (Code::Authentication, Blocked),
+            (Code::BrokerTransportFailure, Transient),
+            (Code::NotController, Transient),
+        ] {
+            let failure = of_creation(Some(code), "so it said", "dead");
+            let found = failure.map(|failure| failure.disposition);
+            assert_eq!(found, Some(disposition), "{code:?}");
+        }
+    }
+}
