@@ -9,7 +9,9 @@ use tonic::{Code, Status};
 
 /// Makes the points service slow, absent or broken while it runs. Clones switch the same server.
 ///
-/// The collections service and the health check are left alone.
+/// The collections service and the health check are left alone. Mind that `qdrant_client` itself
+/// repeats a call once that answered `Unavailable`, `Internal`, `Cancelled` or `Unknown`: to be seen
+/// by its user, such a fault must last for two calls.
 #[derive(Clone, Debug, Default)]
 pub struct FaultSwitch {
     state: Arc<Mutex<Faults>>,

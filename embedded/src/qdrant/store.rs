@@ -34,10 +34,11 @@ const INVALID_NAME_CHARS: [char; 11] =
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
-    /// The folder, where it is private: gone when the store is closed.
-    temporary: Mutex<Option<TempDir>>,
     durable: bool,
     catalog: RwLock<Catalog>,
+    /// The folder, where it is private: gone when the store is closed. The last field, so that it
+    /// outlives the engines where the store is only dropped: they flush when they are.
+    temporary: Mutex<Option<TempDir>>,
 }
 
 #[derive(Debug, Default)]
@@ -66,9 +67,9 @@ impl Store {
         let catalog = Catalog::open(&folder, durable)?;
         Ok(Self {
             folder,
-            temporary: Mutex::new(temporary),
             durable,
             catalog: RwLock::new(catalog),
+            temporary: Mutex::new(temporary),
         })
     }
 

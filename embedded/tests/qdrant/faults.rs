@@ -28,7 +28,8 @@ async fn the_next_calls_fail_and_change_nothing() {
 #[tokio::test]
 async fn a_lost_answer_is_a_write_that_happened() {
     let server = Server::with_collection().await;
-    server.qdrant.faults().lose_next_answers(1);
+    // The client repeats the call once.
+    server.qdrant.faults().lose_next_answers(2);
     let answer = server
         .client
         .upsert_points(upsert([bare_point(1, json!({}))]))

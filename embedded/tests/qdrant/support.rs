@@ -50,7 +50,11 @@ impl Server {
 }
 
 pub(crate) fn client(url: &str) -> Qdrant {
-    Qdrant::from_url(url).build().unwrap()
+    // The check blocks this thread, on which the server runs too.
+    Qdrant::from_url(url)
+        .skip_compatibility_check()
+        .build()
+        .unwrap()
 }
 
 pub(crate) async fn create_collection(client: &Qdrant, size: u64) {
