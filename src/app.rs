@@ -107,7 +107,10 @@ impl App {
         )?;
 
         let limit = config.pipeline.budget.bytes();
-        metrics.pipeline.budget_limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+        metrics
+            .pipeline
+            .budget_limit
+            .set(i64::try_from(limit).unwrap_or(i64::MAX));
         let budget = Budget::new(limit, metrics.pipeline.budget_used.clone());
         let pipeline = Pipeline::new(
             Settings {

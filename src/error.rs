@@ -54,11 +54,7 @@ impl Failure {
     }
 
     /// A failure of any disposition.
-    pub fn new(
-        disposition: Disposition,
-        reason: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(disposition: Disposition, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             disposition,
             reason,

@@ -73,7 +73,10 @@ mod present {
                     Embedded::InMemory => Storage::Memory,
                     Embedded::Folder(folder) => Storage::Folder(folder.to_owned()),
                 };
-                let options = QdrantOptions { address: ANY_PORT, storage };
+                let options = QdrantOptions {
+                    address: ANY_PORT,
+                    storage,
+                };
                 let qdrant = EmbeddedQdrant::start(options)
                     .await
                     .context("can't start the embedded Qdrant")?;

@@ -33,12 +33,15 @@ impl Frontier {
 
     /// The offset last published.
     pub fn get(&self) -> Option<Offset> {
-        Some(self.settled.load(Ordering::Acquire)).filter(|offset| *offset != NONE).map(Offset)
+        Some(self.settled.load(Ordering::Acquire))
+            .filter(|offset| *offset != NONE)
+            .map(Offset)
     }
 
     /// The offset to commit, if it is another than the one committed last.
     pub fn uncommitted(&self) -> Option<Offset> {
-        self.get().filter(|offset| offset.0 != self.committed.load(Ordering::Acquire))
+        self.get()
+            .filter(|offset| offset.0 != self.committed.load(Ordering::Acquire))
     }
 
     /// `offset` was committed.

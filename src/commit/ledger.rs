@@ -76,7 +76,11 @@ impl OffsetLedger {
             return 0;
         };
         let mut refund = charge - SETTLED_ENTRY;
-        while self.entries.front().is_some_and(|entry| entry.unsettled.is_none()) {
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.unsettled.is_none())
+        {
             self.entries.pop_front();
             self.first += 1;
             refund += SETTLED_ENTRY;

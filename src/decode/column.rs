@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::Deserialize;
 use serde::de::{
     DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
     value::{MapAccessDeserializer, SeqAccessDeserializer},
 };
-use serde::Deserialize;
 
 use crate::record::{Row, Value};
 
@@ -168,12 +168,16 @@ impl<'de> Visitor<'de> for ColumnSeed<'_> {
                 .map(Value::Decimal)
                 .ok_or_else(|| self.no_decimal());
         }
-        Ok(Value::Json(Box::new(serde_json::Value::deserialize(object)?)))
+        Ok(Value::Json(Box::new(serde_json::Value::deserialize(
+            object,
+        )?)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value, A::Error> {
         let array = SeqAccessDeserializer::new(seq);
-        Ok(Value::Json(Box::new(serde_json::Value::deserialize(array)?)))
+        Ok(Value::Json(Box::new(serde_json::Value::deserialize(
+            array,
+        )?)))
     }
 }
 

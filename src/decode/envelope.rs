@@ -98,7 +98,10 @@ impl Parts<'_> {
             Some(other) => {
                 return Err(Failure::record(
                     "unknown_operation",
-                    format!("the envelope's operation `{}` is unknown", other.escape_debug()),
+                    format!(
+                        "the envelope's operation `{}` is unknown",
+                        other.escape_debug()
+                    ),
                 ));
             }
             None if self.only_time && self.fields == 1 => Operation::Skip(Skip::Heartbeat),
@@ -226,7 +229,11 @@ impl<'de> Parts<'de> {
     ) -> Result<(), A::Error> {
         self.fields += 1;
         match field {
-            "op" => self.op = map.next_value::<Option<BorrowedName<'de>>>()?.map(|op| op.0),
+            "op" => {
+                self.op = map
+                    .next_value::<Option<BorrowedName<'de>>>()?
+                    .map(|op| op.0)
+            }
             "after" => {
                 self.after = map.next_value_seed(RowSeed {
                     columns: &mut reader.columns,

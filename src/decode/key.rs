@@ -58,7 +58,9 @@ fn payload_of<'a>(fields: &Fields<'a>) -> Option<&'a RawValue> {
 /// Writes a value so that equal values are equal texts, whatever their spelling in JSON.
 fn push_canonical(out: &mut String, value: &RawValue) -> Result<(), Failure> {
     let raw = value.get();
-    let plain_integer = raw.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let plain_integer = raw
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
     if plain_integer {
         out.push_str(raw);
         return Ok(());
@@ -69,7 +71,8 @@ fn push_canonical(out: &mut String, value: &RawValue) -> Result<(), Failure> {
             "a column of the record's key is null; a key can't be",
         ));
     }
-    let value: serde_json::Value = serde_json::from_str(raw).map_err(|error| undecodable(&error))?;
+    let value: serde_json::Value =
+        serde_json::from_str(raw).map_err(|error| undecodable(&error))?;
     out.push_str(&value.to_string());
     Ok(())
 }
@@ -178,7 +181,11 @@ mod tests {
             ("null", "null_key"),
             ("{}", "no_key"),
         ] {
-            assert_eq!(canonical(text.as_bytes()).unwrap_err().reason, reason, "{text}");
+            assert_eq!(
+                canonical(text.as_bytes()).unwrap_err().reason,
+                reason,
+                "{text}"
+            );
         }
     }
 }

@@ -103,7 +103,11 @@ fn change(
         commit_ms,
         lsn,
     };
-    Decoded::Change(RowChange { key, state, position })
+    Decoded::Change(RowChange {
+        key,
+        state,
+        position,
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,11 @@ impl RowSchema {
     /// From the schema of an envelope: the fields of `after`.
     pub(super) fn parse(schema: &RawValue) -> Result<Self, serde_json::Error> {
         let envelope: Struct<'_> = serde_json::from_str(schema.get())?;
-        let Some(after) = envelope.fields.iter().find(|field| field.field == Some("after")) else {
+        let Some(after) = envelope
+            .fields
+            .iter()
+            .find(|field| field.field == Some("after"))
+        else {
             return Ok(Self::default());
         };
         let columns = after
@@ -83,7 +87,11 @@ pub(super) struct SchemaCache {
 impl SchemaCache {
     /// The row schema inside this envelope schema, and whether it is another than the last one.
     pub(super) fn load(&mut self, schema: &RawValue) -> Result<bool, serde_json::Error> {
-        if self.last.as_ref().is_some_and(|(text, _)| **text == *schema.get()) {
+        if self
+            .last
+            .as_ref()
+            .is_some_and(|(text, _)| **text == *schema.get())
+        {
             return Ok(false);
         }
         let parsed = RowSchema::parse(schema)?;
@@ -103,4 +111,3 @@ impl SchemaCache {
             .map_or(ColumnType::Plain, |(_, schema)| schema.column_type(name))
     }
 }
-

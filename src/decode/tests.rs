@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use proptest::prelude::*;
 
@@ -24,7 +28,10 @@ fn decode(key: Option<&str>, value: Option<&str>) -> Result<Decoded, Failure> {
 
 fn row(decoded: Decoded) -> Row {
     match decoded {
-        Decoded::Change(RowChange { state: RowState::Present(row), .. }) => row,
+        Decoded::Change(RowChange {
+            state: RowState::Present(row),
+            ..
+        }) => row,
         other => panic!("no row: {other:?}"),
     }
 }
@@ -53,7 +60,10 @@ fn a_bare_envelope_gives_the_row_and_its_position() {
     assert_eq!(row.get("title"), Some(&Value::String("Tent".into())));
     assert_eq!(row.get("stock"), Some(&Value::Int(3)));
     assert_eq!(row.get("x"), Some(&Value::Null));
-    assert_eq!(row.get("tags"), Some(&Value::Json(Box::new(serde_json::json!(["a"])))));
+    assert_eq!(
+        row.get("tags"),
+        Some(&Value::Json(Box::new(serde_json::json!(["a"]))))
+    );
     assert_eq!(row.get("absent"), None);
 }
 
@@ -61,7 +71,10 @@ fn a_bare_envelope_gives_the_row_and_its_position() {
 fn a_schema_makes_decimals_exact() {
     let row = row(decode(Some(r#"{"id":1}"#), Some(WITH_SCHEMA)).unwrap());
     assert_eq!(row.get("price"), Some(&Value::Decimal("5.00".into())));
-    assert_eq!(row.get("list_price"), Some(&Value::Decimal("112.4875".into())));
+    assert_eq!(
+        row.get("list_price"),
+        Some(&Value::Decimal("112.4875".into()))
+    );
 }
 
 #[test]
@@ -81,7 +94,10 @@ fn a_record_without_schema_after_one_with_is_read_without() {
 #[test]
 fn a_payload_written_before_its_schema_is_read_with_it() {
     let parsed: serde_json::Value = serde_json::from_str(WITH_SCHEMA).unwrap();
-    let (schema, payload) = (parsed.get("schema").unwrap(), parsed.get("payload").unwrap());
+    let (schema, payload) = (
+        parsed.get("schema").unwrap(),
+        parsed.get("payload").unwrap(),
+    );
     let swapped = format!(r#"{{"payload":{payload},"schema":{schema}}}"#);
     let row = row(decode(Some(r#"{"id":1}"#), Some(&swapped)).unwrap());
     assert_eq!(row.get("price"), Some(&Value::Decimal("5.00".into())));
@@ -101,9 +117,15 @@ fn deletes_and_tombstones_say_that_the_row_is_gone() {
 #[test]
 fn what_carries_no_row_is_skipped_by_its_shape() {
     for (value, skip) in [
-        (r#"{"op":"m","ts_ms":1,"source":{},"message":{"prefix":"p"}}"#, Skip::Message),
+        (
+            r#"{"op":"m","ts_ms":1,"source":{},"message":{"prefix":"p"}}"#,
+            Skip::Message,
+        ),
         (r#"{"ts_ms":1700000000000}"#, Skip::Heartbeat),
-        (r#"{"status":"BEGIN","id":"784:22697456","ts_ms":1}"#, Skip::Transaction),
+        (
+            r#"{"status":"BEGIN","id":"784:22697456","ts_ms":1}"#,
+            Skip::Transaction,
+        ),
     ] {
         assert_eq!(decode(None, Some(value)).unwrap(), Decoded::Skip(skip));
     }
@@ -135,14 +157,21 @@ fn every_undecodable_record_says_why() {
 fn a_decimal_that_is_none_is_a_fault_of_the_record_and_names_the_column() {
     let broken = WITH_SCHEMA.replace("AfQ=", "n/a");
     let failure = decode(Some(r#"{"id":1}"#), Some(&broken)).unwrap_err();
-    assert!(failure.message.contains("`price` is no decimal"), "{}", failure.message);
+    assert!(
+        failure.message.contains("`price` is no decimal"),
+        "{}",
+        failure.message
+    );
 }
 
 #[test]
 fn an_integer_beyond_64_bits_signed_keeps_its_digits() {
     let value = r#"{"op":"c","after":{"n":18446744073709551615}}"#;
     let row = row(decode(Some(r#"{"id":1}"#), Some(value)).unwrap());
-    assert_eq!(row.get("n"), Some(&Value::Decimal("18446744073709551615".into())));
+    assert_eq!(
+        row.get("n"),
+        Some(&Value::Decimal("18446744073709551615".into()))
+    );
 }
 
 proptest! {

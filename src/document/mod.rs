@@ -53,7 +53,9 @@ impl DocumentBuilder {
         if text.is_empty() {
             return Err(Failure::record(
                 "empty_text",
-                format!("the template makes no text of row {key}: all its columns are null or empty"),
+                format!(
+                    "the template makes no text of row {key}: all its columns are null or empty"
+                ),
             ));
         }
         let text_hash = TextHash::of_text(&text);
@@ -146,7 +148,10 @@ mod tests {
         let mut config = DocumentConfig::default();
         config.columns.price = Some("price".into());
         let document = build(&config, &tent()).unwrap();
-        assert_eq!(&*document.text, "Product: Tent\nCategory: camping\nPrice: 39.90");
+        assert_eq!(
+            &*document.text,
+            "Product: Tent\nCategory: camping\nPrice: 39.90"
+        );
     }
 
     #[test]
@@ -172,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_missing_column_is_told_from_a_null_one() {
-        let failure = build(&DocumentConfig::default(), &row(&[("title", text("Tent"))])).unwrap_err();
+        let failure =
+            build(&DocumentConfig::default(), &row(&[("title", text("Tent"))])).unwrap_err();
         assert_eq!(failure.reason, "missing_column");
         assert!(failure.message.contains("category"), "{}", failure.message);
     }
@@ -203,7 +209,10 @@ mod tests {
         config.payload.exclude = vec!["category".into()];
         let document = build(&config, &tent()).unwrap();
         assert_eq!(document.payload.get("category"), None);
-        assert_eq!(document.source_columns.get("category"), Some(&text("camping")));
+        assert_eq!(
+            document.source_columns.get("category"),
+            Some(&text("camping"))
+        );
         assert_eq!(document.source_columns.get("title"), None);
     }
 
@@ -213,7 +222,12 @@ mod tests {
         config.payload.include = vec!["title".into(), "price".into()];
         config.payload.rename = [("price".to_owned(), "price_eur".to_owned())].into();
         let document = build(&config, &tent()).unwrap();
-        let names: Vec<&str> = document.payload.fields().iter().map(|(name, _)| &**name).collect();
+        let names: Vec<&str> = document
+            .payload
+            .fields()
+            .iter()
+            .map(|(name, _)| &**name)
+            .collect();
         assert_eq!(names, ["price_eur", "title"]);
     }
 

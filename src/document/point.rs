@@ -2,7 +2,11 @@
 
 use uuid::Uuid;
 
-use crate::{config::PointIdKind, error::Failure, record::{PointId, RowKey}};
+use crate::{
+    config::PointIdKind,
+    error::Failure,
+    record::{PointId, RowKey},
+};
 
 /// Gives each row of a table its point id.
 ///

@@ -52,7 +52,10 @@ impl Template {
             })
             .collect();
         variables.sort_unstable();
-        Ok(Self { environment, variables })
+        Ok(Self {
+            environment,
+            variables,
+        })
     }
 
     /// Whether the text is made of this column, among others.
@@ -78,7 +81,9 @@ impl Template {
             .environment
             .get_template(NAME)
             .and_then(|template| template.render(context))
-            .map_err(|error| Failure::record("template", format!("the template failed: {error}")))?;
+            .map_err(|error| {
+                Failure::record("template", format!("the template failed: {error}"))
+            })?;
         Ok(rendered.trim().into())
     }
 }

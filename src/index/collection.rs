@@ -104,7 +104,11 @@ pub(crate) async fn try_ensure(
     spec: &CollectionSpec,
 ) -> Result<bool, CollectionError> {
     let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
-    if !client.collection_exists(&spec.name).await.map_err(refused)? {
+    if !client
+        .collection_exists(&spec.name)
+        .await
+        .map_err(refused)?
+    {
         if !spec.create {
             return Err(CollectionError::Absent(spec.name.clone()));
         }
@@ -136,7 +140,14 @@ async fn create(client: &Qdrant, spec: &CollectionSpec) -> Result<(), Collection
             "made the collection"
         ),
         // Another member of the group was faster.
-        Err(_) if client.collection_exists(&spec.name).await.map_err(refused)? => return Ok(()),
+        Err(_)
+            if client
+                .collection_exists(&spec.name)
+                .await
+                .map_err(refused)? =>
+        {
+            return Ok(());
+        }
         Err(error) => return Err(refused(error)),
     }
     for (field, kind) in &spec.payload_indexes {
@@ -163,7 +174,12 @@ async fn check(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionE
         .and_then(|params| params.vectors_config)
         .and_then(|vectors| vectors.config);
     let describe = |params: &VectorParams| {
-        format!("vector `{}` of {} dimensions, {}", spec.vector, params.size, distance_name(params.distance()))
+        format!(
+            "vector `{}` of {} dimensions, {}",
+            spec.vector,
+            params.size,
+            distance_name(params.distance())
+        )
     };
     let found = match &config {
         Some(vectors_config::Config::ParamsMap(vectors)) => match vectors.map.get(&spec.vector) {
@@ -175,7 +191,8 @@ async fn check(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionE
             }
             Some(params) => format!("it has {}", describe(params)),
             None => {
-                let mut names: Vec<_> = vectors.map.keys().map(|name| format!("`{name}`")).collect();
+                let mut names: Vec<_> =
+                    vectors.map.keys().map(|name| format!("`{name}`")).collect();
                 names.sort_unstable();
                 format!("its vectors are {}", names.join(", "))
             }

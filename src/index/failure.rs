@@ -19,7 +19,10 @@ mod code {
 /// What to do about an error of a call on `collection`.
 pub(super) fn failure(error: &QdrantError, collection: &str) -> Failure {
     match error {
-        QdrantError::ResourceExhaustedError { retry_after_seconds, .. } => Failure::new(
+        QdrantError::ResourceExhaustedError {
+            retry_after_seconds,
+            ..
+        } => Failure::new(
             Disposition::Throttled {
                 after: Some(Duration::from_secs(*retry_after_seconds)),
             },
@@ -33,8 +36,13 @@ pub(super) fn failure(error: &QdrantError, collection: &str) -> Failure {
             "invalid_url",
             format!("index.url is no URL ({error}); correct it and restart"),
         ),
-        QdrantError::Io(error) => Failure::transient("io", format!("Qdrant can't be reached: {error}")),
-        other => Failure::blocked("client", format!("Qdrant's client refused the request: {other}")),
+        QdrantError::Io(error) => {
+            Failure::transient("io", format!("Qdrant can't be reached: {error}"))
+        }
+        other => Failure::blocked(
+            "client",
+            format!("Qdrant's client refused the request: {other}"),
+        ),
     }
 }
 
@@ -46,9 +54,10 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
                 "Qdrant refuses the vectors ({message}); set embed.dimensions to the size of collection `{collection}`, or use another collection"
             ),
         ),
-        code::INVALID_ARGUMENT => {
-            Failure::record("invalid_argument", format!("Qdrant refuses the point: {message}"))
-        }
+        code::INVALID_ARGUMENT => Failure::record(
+            "invalid_argument",
+            format!("Qdrant refuses the point: {message}"),
+        ),
         code::NOT_FOUND => Failure::blocked(
             "not_found",
             format!(
@@ -57,11 +66,15 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
         ),
         code::UNAUTHENTICATED | code::PERMISSION_DENIED => Failure::blocked(
             "unauthorized",
-            format!("Qdrant refuses the API key ({message}); set index.api_key to one that may write"),
+            format!(
+                "Qdrant refuses the API key ({message}); set index.api_key to one that may write"
+            ),
         ),
         code::UNIMPLEMENTED => Failure::blocked(
             "unimplemented",
-            format!("this Qdrant does not know the call ({message}); version 1.16 or later is needed"),
+            format!(
+                "this Qdrant does not know the call ({message}); version 1.16 or later is needed"
+            ),
         ),
         code::RESOURCE_EXHAUSTED => Failure::new(
             Disposition::Throttled { after: None },
@@ -83,14 +96,26 @@ mod tests {
             (4, "deadline", Disposition::Transient),
             (13, "internal", Disposition::Transient),
             (8, "busy", Disposition::Throttled { after: None }),
-            (3, "Wrong input: Vector dimension error: expected dim: 4, got 3", Disposition::Blocked),
+            (
+                3,
+                "Wrong input: Vector dimension error: expected dim: 4, got 3",
+                Disposition::Blocked,
+            ),
             (3, "Unable to parse UUID", Disposition::Record),
-            (5, "Not found: Collection `p` doesn't exist!", Disposition::Blocked),
+            (
+                5,
+                "Not found: Collection `p` doesn't exist!",
+                Disposition::Blocked,
+            ),
             (7, "Forbidden", Disposition::Blocked),
             (16, "Must provide an API key", Disposition::Blocked),
             (12, "unknown", Disposition::Blocked),
         ] {
-            assert_eq!(of_status(status, message, "p").disposition, disposition, "{status} {message}");
+            assert_eq!(
+                of_status(status, message, "p").disposition,
+                disposition,
+                "{status} {message}"
+            );
         }
     }
 }

@@ -138,11 +138,19 @@ impl Index {
     /// pipeline's budget.
     pub fn read(&self, ticket: Ticket, point: PointId, reply: UnboundedSender<IndexReply>) {
         // Without a service there is no answer; the record stays unsettled, as it must.
-        let _ = self.reads.send(ReadRequest { ticket, point, reply });
+        let _ = self.reads.send(ReadRequest {
+            ticket,
+            point,
+            reply,
+        });
     }
 
     /// Asks for a write. Never blocks.
     pub fn write(&self, ticket: Ticket, write: Write, reply: UnboundedSender<IndexReply>) {
-        let _ = self.writes.send(WriteRequest { ticket, write, reply });
+        let _ = self.writes.send(WriteRequest {
+            ticket,
+            write,
+            reply,
+        });
     }
 }

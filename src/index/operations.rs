@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use qdrant_client::qdrant::{
-    DenseVector, NamedVectors, PointStruct, PointsIdsList, PointsSelector, PointsUpdateOperation, Vector, Vectors,
+    DenseVector, NamedVectors, PointStruct, PointsIdsList, PointsSelector, PointsUpdateOperation,
+    Vector, Vectors,
     points_selector::PointsSelectorOneOf,
     points_update_operation::{DeletePoints, Operation, OverwritePayload, PointStructList},
     vector, vectors,
@@ -26,12 +27,21 @@ pub(super) fn of_writes<'a>(
     let mut operations = Vec::new();
     for write in writes {
         match write {
-            Write::Upsert { point, vector, payload, stored } => upserts.push(PointStruct {
+            Write::Upsert {
+                point,
+                vector,
+                payload,
+                stored,
+            } => upserts.push(PointStruct {
                 id: Some(value::point_id(*point)),
                 payload: full_payload(payload, stored),
                 vectors: Some(named(vector_name, vector)),
             }),
-            Write::PatchPayload { point, payload, stored } => {
+            Write::PatchPayload {
+                point,
+                payload,
+                stored,
+            } => {
                 operations.push(operation(Operation::OverwritePayload(OverwritePayload {
                     payload: full_payload(payload, stored),
                     points_selector: Some(selector(vec![value::point_id(*point)])),
@@ -72,13 +82,18 @@ fn full_payload(
     fields
 }
 
-#[expect(deprecated, reason = "the struct's own deprecated fields have to be given")]
+#[expect(
+    deprecated,
+    reason = "the struct's own deprecated fields have to be given"
+)]
 fn named(name: &str, data: &[f32]) -> Vectors {
     let vector = Vector {
         data: Vec::new(),
         indices: None,
         vectors_count: None,
-        vector: Some(vector::Vector::Dense(DenseVector { data: data.to_vec() })),
+        vector: Some(vector::Vector::Dense(DenseVector {
+            data: data.to_vec(),
+        })),
     };
     Vectors {
         vectors_options: Some(vectors::VectorsOptions::Vectors(NamedVectors {
@@ -94,7 +109,9 @@ fn selector(ids: Vec<qdrant_client::qdrant::PointId>) -> PointsSelector {
 }
 
 fn operation(operation: Operation) -> PointsUpdateOperation {
-    PointsUpdateOperation { operation: Some(operation) }
+    PointsUpdateOperation {
+        operation: Some(operation),
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +122,9 @@ mod tests {
     #[test]
     fn all_deletes_of_a_batch_are_one_operation() {
         let writes: Vec<Write> = (0..256)
-            .map(|id| Write::Delete { point: PointId::Integer(id) })
+            .map(|id| Write::Delete {
+                point: PointId::Integer(id),
+            })
             .collect();
         assert_eq!(of_writes(writes.iter(), "text").len(), 1);
     }

@@ -2,13 +2,18 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use qdrant_client::qdrant::{GetPointsBuilder, PointId, with_payload_selector::SelectorOptions, PayloadIncludeSelector};
+use qdrant_client::qdrant::{
+    GetPointsBuilder, PayloadIncludeSelector, PointId, with_payload_selector::SelectorOptions,
+};
 use tokio::sync::{
     Semaphore,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::{error::Failure, record::{RESERVED_FIELD, Stored}};
+use crate::{
+    error::Failure,
+    record::{RESERVED_FIELD, Stored},
+};
 
 use super::{Connection, IndexReply, ReadRequest, failure::failure, stored, value, writer::Outage};
 
@@ -23,7 +28,11 @@ async fn serve(connection: Arc<Connection>, mut queue: UnboundedReceiver<ReadReq
     // The permit comes first: what queues up while all calls are busy goes out in one batch.
     while let Ok(permit) = permits.clone().acquire_owned().await {
         let mut batch = Vec::new();
-        if queue.recv_many(&mut batch, connection.calls.batch_points).await == 0 {
+        if queue
+            .recv_many(&mut batch, connection.calls.batch_points)
+            .await
+            == 0
+        {
             return;
         }
         let connection = connection.clone();
@@ -68,14 +77,21 @@ async fn call(
     connection: &Connection,
     batch: &[ReadRequest],
 ) -> Result<HashMap<PointId, Option<Stored>>, Failure> {
-    let ids: Vec<PointId> = batch.iter().map(|request| value::point_id(request.point)).collect();
+    let ids: Vec<PointId> = batch
+        .iter()
+        .map(|request| value::point_id(request.point))
+        .collect();
     let bookkeeping = SelectorOptions::Include(PayloadIncludeSelector {
         fields: vec![RESERVED_FIELD.to_owned()],
     });
     let request = GetPointsBuilder::new(&connection.collection, ids)
         .with_payload(bookkeeping)
         .with_vectors(false);
-    let timer = connection.metrics.duration.with_label_values(&["read"]).start_timer();
+    let timer = connection
+        .metrics
+        .duration
+        .with_label_values(&["read"])
+        .start_timer();
     let answer = connection.client.get_points(request).await;
     timer.observe_duration();
     connection.metrics.count_call("read", answer.is_ok());

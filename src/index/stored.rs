@@ -43,7 +43,10 @@ pub fn to_value(stored: &Stored) -> qdrant::Value {
             .iter()
             .map(|(name, column)| (name.to_string(), value::value(column)))
             .collect();
-        put("source_columns", value::wrap(Kind::StructValue(Struct { fields })));
+        put(
+            "source_columns",
+            value::wrap(Kind::StructValue(Struct { fields })),
+        );
     }
     value::wrap(Kind::StructValue(Struct { fields }))
 }

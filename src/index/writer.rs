@@ -27,7 +27,11 @@ async fn serve(connection: Arc<Connection>, mut queue: UnboundedReceiver<WriteRe
     // The permit comes first: what queues up while all calls are busy goes out in one batch.
     while let Ok(permit) = permits.clone().acquire_owned().await {
         let mut batch = Vec::new();
-        if queue.recv_many(&mut batch, connection.calls.batch_points).await == 0 {
+        if queue
+            .recv_many(&mut batch, connection.calls.batch_points)
+            .await
+            == 0
+        {
             return;
         }
         let connection = connection.clone();
@@ -74,7 +78,11 @@ async fn write(connection: &Connection, batch: Vec<WriteRequest>) {
 fn answer(connection: &Connection, batch: Vec<WriteRequest>, outcome: &Result<(), Failure>) {
     for request in batch {
         if outcome.is_ok() {
-            connection.metrics.points.with_label_values(&[request.write.label()]).inc();
+            connection
+                .metrics
+                .points
+                .with_label_values(&[request.write.label()])
+                .inc();
         }
         let reply = IndexReply::Written {
             ticket: request.ticket,
@@ -88,10 +96,17 @@ fn answer(connection: &Connection, batch: Vec<WriteRequest>, outcome: &Result<()
 async fn call(connection: &Connection, batch: &[WriteRequest]) -> Result<(), Failure> {
     let writes = batch.iter().map(|request| &request.write);
     let operations = operations::of_writes(writes, &connection.vector);
-    connection.metrics.operations.observe(operations.len() as f64);
+    connection
+        .metrics
+        .operations
+        .observe(operations.len() as f64);
     connection.metrics.batch_points.observe(batch.len() as f64);
     let request = UpdateBatchPointsBuilder::new(&connection.collection, operations).wait(true);
-    let timer = connection.metrics.duration.with_label_values(&["write"]).start_timer();
+    let timer = connection
+        .metrics
+        .duration
+        .with_label_values(&["write"])
+        .start_timer();
     let answer = connection.client.update_points_batch(request).await;
     timer.observe_duration();
     connection.metrics.count_call("write", answer.is_ok());

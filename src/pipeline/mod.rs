@@ -106,6 +106,10 @@ impl Partitions for Pipeline {
             frontier.clone(),
         );
         self.runtime.spawn(worker.run(queue, drained));
-        Feed { records, frontier, drain }
+        Feed {
+            records,
+            frontier,
+            drain,
+        }
     }
 }

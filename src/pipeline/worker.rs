@@ -75,7 +75,10 @@ pub(super) struct NewWorker {
 }
 
 impl Worker {
-    #[expect(clippy::new_ret_no_self, reason = "the receiving ends go separate ways in `run`")]
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "the receiving ends go separate ways in `run`"
+    )]
     pub(super) fn new(
         partition: TopicPartition,
         settings: &Arc<Settings>,
@@ -120,7 +123,10 @@ impl NewWorker {
         mut queue: UnboundedReceiver<Vec<RawRecord>>,
         mut drain: oneshot::Receiver<Drain>,
     ) {
-        let Self { mut worker, mut receivers } = self;
+        let Self {
+            mut worker,
+            mut receivers,
+        } = self;
         let drain = loop {
             let due = worker.due();
             tokio::select! {
@@ -204,7 +210,11 @@ impl Worker {
                 }
             }
             Ok(Decoded::Skip(skip)) => {
-                self.services.metrics.skipped.with_label_values(&[skip.label()]).inc();
+                self.services
+                    .metrics
+                    .skipped
+                    .with_label_values(&[skip.label()])
+                    .inc();
                 self.settle(ack, Settled::Skipped, None);
             }
             Err(failure) => self.bury(raw, ack, "decode", failure),
@@ -250,9 +260,7 @@ impl Worker {
 
     fn desired(&mut self, key: &RowKey, state: RowState) -> Result<Desired, Failure> {
         match state {
-            RowState::Present(row) => {
-                Ok(Desired::Row(Box::new(self.documents.build(key, &row)?)))
-            }
+            RowState::Present(row) => Ok(Desired::Row(Box::new(self.documents.build(key, &row)?))),
             RowState::Gone => Ok(Desired::Gone),
         }
     }
@@ -264,10 +272,12 @@ impl Worker {
             match reply {
                 IndexReply::Read { ticket, point } => {
                     let point = point.as_ref().map(Option::as_ref);
-                    self.reconciler.on_read(ticket, point, now, &mut self.actions);
+                    self.reconciler
+                        .on_read(ticket, point, now, &mut self.actions);
                 }
                 IndexReply::Written { ticket, outcome } => {
-                    self.reconciler.on_written(ticket, outcome, now, &mut self.actions);
+                    self.reconciler
+                        .on_written(ticket, outcome, now, &mut self.actions);
                 }
             }
             next = more.try_recv().ok();
@@ -278,7 +288,8 @@ impl Worker {
         let now = Instant::now();
         let mut next = Some(reply);
         while let Some(EmbedReply { ticket, outcome }) = next {
-            self.reconciler.on_embedded(ticket, outcome, now, &mut self.actions);
+            self.reconciler
+                .on_embedded(ticket, outcome, now, &mut self.actions);
             next = more.try_recv().ok();
         }
     }
@@ -307,9 +318,15 @@ impl Worker {
         for action in std::mem::take(&mut self.actions) {
             match action {
                 Action::Read { ticket, point } => {
-                    self.services.index.read(ticket, point, self.answers.index.clone());
+                    self.services
+                        .index
+                        .read(ticket, point, self.answers.index.clone());
                 }
-                Action::Embed { ticket, text, wanted } => {
+                Action::Embed {
+                    ticket,
+                    text,
+                    wanted,
+                } => {
                     self.services.embedder.submit(EmbedRequest {
                         ticket,
                         text,
@@ -318,12 +335,23 @@ impl Worker {
                     });
                 }
                 Action::Write { ticket, write } => {
-                    self.services.index.write(ticket, write, self.answers.index.clone());
+                    self.services
+                        .index
+                        .write(ticket, write, self.answers.index.clone());
                 }
-                Action::Settle { ack, settled, position } => {
+                Action::Settle {
+                    ack,
+                    settled,
+                    position,
+                } => {
                     self.settle(ack, settled, Some(position));
                 }
-                Action::DeadLetter { raw, ack, stage, failure } => {
+                Action::DeadLetter {
+                    raw,
+                    ack,
+                    stage,
+                    failure,
+                } => {
                     self.bury(raw, ack, stage, failure);
                 }
                 Action::VersionConflict => self.services.metrics.version_conflicts.inc(),
@@ -336,13 +364,21 @@ impl Worker {
         let refund = self.ledger.settle(ack);
         self.services.budget.refund(refund);
         let label = settled.label();
-        self.services.metrics.settled.with_label_values(&[label]).inc();
+        self.services
+            .metrics
+            .settled
+            .with_label_values(&[label])
+            .inc();
         if let Some(position) = position
             && matches!(settled, Settled::Written | Settled::Deleted)
         {
             let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
             let latency = (now_ms() - since_ms).max(0) as f64 / 1_000.0;
-            self.services.metrics.settle_latency.with_label_values(&[label]).observe(latency);
+            self.services
+                .metrics
+                .settle_latency
+                .with_label_values(&[label])
+                .observe(latency);
         }
     }
 
@@ -356,12 +392,22 @@ impl Worker {
             "dead letter: {failure}"
         );
         let reason = failure.reason;
-        self.services.metrics.dead_letters.with_label_values(&[stage, reason]).inc();
+        self.services
+            .metrics
+            .dead_letters
+            .with_label_values(&[stage, reason])
+            .inc();
         let ticket = Ticket(self.next_dead);
         self.next_dead += 1;
         self.dead.insert(ticket, ack);
-        let letter = DeadLetter { raw, stage, failure };
-        self.services.dead_letters.submit(ticket, letter, self.answers.dead.clone());
+        let letter = DeadLetter {
+            raw,
+            stage,
+            failure,
+        };
+        self.services
+            .dead_letters
+            .submit(ticket, letter, self.answers.dead.clone());
     }
 
     /// The partition was rewound: what was known of its offsets is void.
@@ -403,7 +449,9 @@ impl Worker {
         };
         let metrics = &self.services.metrics;
         metrics.pending_keys.add(now.pending - self.shown.pending);
-        metrics.remembered_keys.add(now.remembered - self.shown.remembered);
+        metrics
+            .remembered_keys
+            .add(now.remembered - self.shown.remembered);
         self.shown = now;
     }
 }
@@ -414,7 +462,10 @@ impl Drop for Worker {
         let refund = self.ledger.restart();
         self.services.budget.refund(refund);
         self.services.metrics.pending_keys.sub(self.shown.pending);
-        self.services.metrics.remembered_keys.sub(self.shown.remembered);
+        self.services
+            .metrics
+            .remembered_keys
+            .sub(self.shown.remembered);
     }
 }
 
@@ -429,4 +480,3 @@ fn now_ms() -> i64 {
         .and_then(|since| i64::try_from(since.as_millis()).ok())
         .unwrap_or(0)
 }
-

@@ -108,7 +108,10 @@ impl Reconciler {
 
     /// The answer to [`Action::Read`]: the point, if there is one, with its bookkeeping, if it has
     /// any.
-    #[expect(clippy::option_option, reason = "a point without bookkeeping is not an absent point")]
+    #[expect(
+        clippy::option_option,
+        reason = "a point without bookkeeping is not an absent point"
+    )]
     pub fn on_read(
         &mut self,
         ticket: Ticket,
@@ -352,11 +355,17 @@ impl Reconciler {
             self.give_up(point, "embed", failure, out);
             return false;
         }
-        if slot.embedding.as_ref().is_some_and(|embedding| embedding.text == hash) {
+        if slot
+            .embedding
+            .as_ref()
+            .is_some_and(|embedding| embedding.text == hash)
+        {
             return true;
         }
         slot.forget_embedding(&mut self.tickets);
-        let due = slot.hold_text(hash, now).due(self.delays.quiet, self.delays.max_hold);
+        let due = slot
+            .hold_text(hash, now)
+            .due(self.delays.quiet, self.delays.max_hold);
         if self.draining {
             return true;
         }
@@ -368,7 +377,11 @@ impl Reconciler {
         let (embedding, wanted) = Embedding::new(Ticket(self.next_ticket), hash);
         slot.embedding = Some(embedding);
         let ticket = self.issue(point);
-        out.push(Action::Embed { ticket, text, wanted });
+        out.push(Action::Embed {
+            ticket,
+            text,
+            wanted,
+        });
         true
     }
 }

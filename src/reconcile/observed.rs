@@ -2,7 +2,9 @@
 
 use quick_cache::unsync::Cache;
 
-use crate::record::{Fingerprint, Offset, PayloadHash, PointId, Position, Stored, TextHash, TopicPartition};
+use crate::record::{
+    Fingerprint, Offset, PayloadHash, PointId, Position, Stored, TextHash, TopicPartition,
+};
 
 /// What the index holds for one key, as far as planning needs it: hashes, not rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +70,9 @@ impl Observed {
         match self {
             Self::Absent => false,
             Self::Present(present) => {
-                present.offset.is_some_and(|offset| offset > position.offset)
+                present
+                    .offset
+                    .is_some_and(|offset| offset > position.offset)
                     && present.timestamp_ms >= position.timestamp_ms
             }
         }

@@ -9,8 +9,8 @@ use std::{
 use crate::{
     error::Failure,
     record::{
-        Ack, Document, Fingerprint, PointId, Position, RawRecord, RowKey, Settled, Stored, TextHash,
-        Ticket, TopicPartition,
+        Ack, Document, Fingerprint, PointId, Position, RawRecord, RowKey, Settled, Stored,
+        TextHash, Ticket, TopicPartition,
     },
     window::Debounce,
 };
@@ -66,7 +66,14 @@ impl Embedding {
     pub(super) fn new(ticket: Ticket, text: TextHash) -> (Self, Weak<()>) {
         let wanted = Arc::new(());
         let weak = Arc::downgrade(&wanted);
-        (Self { ticket, text, _wanted: wanted }, weak)
+        (
+            Self {
+                ticket,
+                text,
+                _wanted: wanted,
+            },
+            weak,
+        )
     }
 }
 
@@ -122,7 +129,10 @@ impl Slot {
     }
 
     pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<Vec<f32>, Failure>) {
-        let Some(embedding) = self.embedding.take_if(|embedding| embedding.ticket == ticket) else {
+        let Some(embedding) = self
+            .embedding
+            .take_if(|embedding| embedding.ticket == ticket)
+        else {
             return;
         };
         match outcome {

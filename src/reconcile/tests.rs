@@ -75,7 +75,10 @@ struct World {
 }
 
 fn reconciler() -> Reconciler {
-    let partition = TopicPartition { topic: "t".into(), partition: 0 };
+    let partition = TopicPartition {
+        topic: "t".into(),
+        partition: 0,
+    };
     let cache = ObservedCache::new(100, false);
     Reconciler::new(partition, Fingerprint::new("m", 1, "e"), DELAYS, cache)
 }
@@ -114,7 +117,12 @@ impl World {
             key: RowKey::from_canonical(format!("[{key}]")),
             point: point(key),
             desired: row.map_or(Desired::Gone, |row| Desired::Row(Box::new(document(row)))),
-            position: Position { offset, timestamp_ms: offset.0, commit_ms: None, lsn: None },
+            position: Position {
+                offset,
+                timestamp_ms: offset.0,
+                commit_ms: None,
+                lsn: None,
+            },
             raw: RawRecord {
                 topic: "t".into(),
                 partition: 0,
@@ -146,15 +154,25 @@ impl World {
                     reconciler.on_read(ticket, stored.as_ref().map(Some), now, out);
                 });
             }
-            Action::Embed { ticket, text, wanted } => {
+            Action::Embed {
+                ticket,
+                text,
+                wanted,
+            } => {
                 if Weak::upgrade(&wanted).is_some() {
                     let outcome = if &*text == "text 9" {
                         Err(Failure::record("http_400", "refused"))
                     } else {
-                        Ok(TextHash::of_text(&text).to_string().bytes().map(f32::from).collect())
+                        Ok(TextHash::of_text(&text)
+                            .to_string()
+                            .bytes()
+                            .map(f32::from)
+                            .collect())
                     };
                     self.bought.push(text);
-                    self.act(|reconciler, now, out| reconciler.on_embedded(ticket, outcome, now, out));
+                    self.act(|reconciler, now, out| {
+                        reconciler.on_embedded(ticket, outcome, now, out)
+                    });
                 }
             }
             Action::Write { ticket, write } => {
@@ -203,19 +221,51 @@ impl World {
                 self.index.remove(&point);
                 return;
             }
-            Write::Upsert { point, vector, payload, stored } => {
+            Write::Upsert {
+                point,
+                vector,
+                payload,
+                stored,
+            } => {
                 let text = stored.text_hash.unwrap();
                 let of_text: Vec<f32> = text.to_string().bytes().map(f32::from).collect();
-                assert_eq!(vector, of_text, "a vector is written with the hash of its own text");
-                (point, ModelPoint { stored: *stored, payload, vector_of: text })
+                assert_eq!(
+                    vector, of_text,
+                    "a vector is written with the hash of its own text"
+                );
+                (
+                    point,
+                    ModelPoint {
+                        stored: *stored,
+                        payload,
+                        vector_of: text,
+                    },
+                )
             }
-            Write::PatchPayload { point, payload, stored } => {
-                let vector_of = before.as_ref().expect("only what exists is patched").vector_of;
-                (point, ModelPoint { stored: *stored, payload, vector_of })
+            Write::PatchPayload {
+                point,
+                payload,
+                stored,
+            } => {
+                let vector_of = before
+                    .as_ref()
+                    .expect("only what exists is patched")
+                    .vector_of;
+                (
+                    point,
+                    ModelPoint {
+                        stored: *stored,
+                        payload,
+                        vector_of,
+                    },
+                )
             }
         };
         if let Some(before) = before {
-            assert!(before.stored.offset <= after.stored.offset, "a point never gets older");
+            assert!(
+                before.stored.offset <= after.stored.offset,
+                "a point never gets older"
+            );
         }
         self.index.insert(id, after);
     }
@@ -286,7 +336,10 @@ fn a_change_of_stock_buys_nothing_and_waits_for_nothing() {
     world.deliver();
     assert!(matches!(
         world.pending[..],
-        [Action::Write { write: Write::PatchPayload { .. }, .. }]
+        [Action::Write {
+            write: Write::PatchPayload { .. },
+            ..
+        }]
     ));
     world.settle_all();
     world.assert_equal();
@@ -308,7 +361,10 @@ fn a_delete_does_not_wait_for_the_embedding_of_its_own_key() {
     let wanted = wanted.clone();
     world.produce(1, None);
     world.deliver();
-    assert!(wanted.upgrade().is_none(), "nobody pays for the text any more");
+    assert!(
+        wanted.upgrade().is_none(),
+        "nobody pays for the text any more"
+    );
     world.answer(1);
     assert!(world.index.is_empty());
     world.settle_all();
@@ -327,7 +383,10 @@ fn when_text_and_payload_change_the_payload_goes_out_at_once() {
     assert_eq!(patched.payload, document((2, 0)).payload);
     assert_eq!(patched.vector_of, document((1, 5)).text_hash);
     assert_eq!(patched.stored.wanted, Some(document((2, 0)).text_hash));
-    assert_eq!(world.committed, 1, "the record has not settled: its vector is owed");
+    assert_eq!(
+        world.committed, 1,
+        "the record has not settled: its vector is owed"
+    );
     world.settle_all();
     world.assert_equal();
 }
@@ -375,7 +434,11 @@ fn replaying_the_whole_log_buys_and_writes_nothing() {
     while world.next < world.log.len() {
         world.deliver();
         while !world.pending.is_empty() {
-            assert!(matches!(world.pending[0], Action::Read { .. }), "{:?}", world.pending);
+            assert!(
+                matches!(world.pending[0], Action::Read { .. }),
+                "{:?}",
+                world.pending
+            );
             world.answer(0);
         }
     }
@@ -410,7 +473,12 @@ fn a_draining_partition_buys_nothing_more() {
 
 #[test]
 fn a_topic_made_anew_is_not_taken_for_a_replay() {
-    let position = Position { offset: Offset(3), timestamp_ms: 2_000, commit_ms: None, lsn: None };
+    let position = Position {
+        offset: Offset(3),
+        timestamp_ms: 2_000,
+        commit_ms: None,
+        lsn: None,
+    };
     let at = |timestamp_ms| {
         Observed::Present(Present {
             offset: Some(Offset(90)),
@@ -421,7 +489,10 @@ fn a_topic_made_anew_is_not_taken_for_a_replay() {
         })
     };
     assert!(at(2_500).is_later_than(&position));
-    assert!(!at(1_000).is_later_than(&position), "the point is of an earlier time");
+    assert!(
+        !at(1_000).is_later_than(&position),
+        "the point is of an earlier time"
+    );
 }
 
 #[derive(Debug, Clone)]

@@ -103,7 +103,10 @@ mod tests {
     fn what_is_no_hash_is_refused() {
         for text in ["", "xyz", "+1111111111111111111111111111111"] {
             let parsed = text.parse::<TextHash>();
-            assert!(parsed.is_err() || parsed.unwrap().to_string() != text, "{text}");
+            assert!(
+                parsed.is_err() || parsed.unwrap().to_string() != text,
+                "{text}"
+            );
         }
     }
 
@@ -111,6 +114,9 @@ mod tests {
     fn a_fingerprint_names_the_host_but_not_the_path() {
         let fingerprint = Fingerprint::new("m", 8, "https://api.example.com/v1");
         assert_eq!(fingerprint.as_str(), "m/8@api.example.com");
-        assert_eq!(Fingerprint::new("m", 8, "embedded").as_str(), "m/8@embedded");
+        assert_eq!(
+            Fingerprint::new("m", 8, "embedded").as_str(),
+            "m/8@embedded"
+        );
     }
 }

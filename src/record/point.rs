@@ -90,7 +90,9 @@ impl Write {
     /// The point written to.
     pub fn point(&self) -> PointId {
         match self {
-            Self::Upsert { point, .. } | Self::PatchPayload { point, .. } | Self::Delete { point } => *point,
+            Self::Upsert { point, .. }
+            | Self::PatchPayload { point, .. }
+            | Self::Delete { point } => *point,
         }
     }
 

@@ -23,7 +23,11 @@ pub struct Budget {
 impl Budget {
     /// A budget of `limit` bytes, shown in `gauge`.
     pub fn new(limit: u64, gauge: IntGauge) -> Self {
-        Self { used: Arc::default(), limit, gauge }
+        Self {
+            used: Arc::default(),
+            limit,
+            gauge,
+        }
     }
 
     /// Takes bytes; the budget may be overdrawn by what was already fetched.

@@ -7,7 +7,11 @@ use rdkafka::{
 };
 use tracing::warn;
 
-use crate::{commit::Frontier, record::{Offset, TopicPartition}, telemetry::KafkaMetrics};
+use crate::{
+    commit::Frontier,
+    record::{Offset, TopicPartition},
+    telemetry::KafkaMetrics,
+};
 
 /// Commits what has settled and was not committed yet.
 ///
@@ -30,8 +34,7 @@ pub(super) fn commit<C: ConsumerContext>(
     let mut list = TopicPartitionList::with_capacity(due.len());
     for (partition, _, offset) in &due {
         let offset = rdkafka::Offset::Offset(offset.0);
-        if let Err(error) =
-            list.add_partition_offset(&partition.topic, partition.partition, offset)
+        if let Err(error) = list.add_partition_offset(&partition.topic, partition.partition, offset)
         {
             warn!(%partition, "can't commit: {error}");
         }

@@ -64,7 +64,12 @@ impl Source {
         metrics: &Metrics,
         health: Health,
     ) -> Result<Self, SourceError> {
-        let Config { kafka, commit, pipeline, .. } = config;
+        let Config {
+            kafka,
+            commit,
+            pipeline,
+            ..
+        } = config;
         let group = Group::new(
             partitions,
             pipeline.drain_timeout,
@@ -76,8 +81,14 @@ impl Source {
             .create_with_context(group)
             .map_err(SourceError::Client)?;
         let topics: Vec<&str> = kafka.topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&topics).map_err(SourceError::Subscribe)?;
-        info!(group = kafka.group, topics = topics.join(","), "joining the consumer group");
+        consumer
+            .subscribe(&topics)
+            .map_err(SourceError::Subscribe)?;
+        info!(
+            group = kafka.group,
+            topics = topics.join(","),
+            "joining the consumer group"
+        );
         let stop = Arc::new(AtomicBool::new(false));
         let loop_ = PollLoop {
             consumer: Arc::new(consumer),
@@ -137,7 +148,11 @@ impl PollLoop {
         let mut paused = false;
         let mut rebalances = 0;
         while !self.stop.load(Ordering::Acquire) {
-            let wait = if intake.is_empty() { POLL } else { Duration::ZERO };
+            let wait = if intake.is_empty() {
+                POLL
+            } else {
+                Duration::ZERO
+            };
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     intake.take(&message, group, &self.budget, &self.metrics);
@@ -172,7 +187,11 @@ impl PollLoop {
         });
         match done {
             Ok(count) => {
-                let count = if want { i64::try_from(count).unwrap_or(i64::MAX) } else { 0 };
+                let count = if want {
+                    i64::try_from(count).unwrap_or(i64::MAX)
+                } else {
+                    0
+                };
                 self.metrics.kafka.paused.set(count);
                 info!(used = self.budget.used(), paused = want, "memory budget");
                 want
@@ -216,14 +235,20 @@ impl Intake {
             group.note_alive();
         }
         let (topic, number) = (message.topic(), message.partition());
-        let known = self
-            .batches
-            .iter()
-            .rposition(|batch| batch.partition.partition == number && *batch.partition.topic == *topic);
+        let known = self.batches.iter().rposition(|batch| {
+            batch.partition.partition == number && *batch.partition.topic == *topic
+        });
         let index = known.unwrap_or_else(|| {
-            let partition = TopicPartition { topic: topic.into(), partition: number };
+            let partition = TopicPartition {
+                topic: topic.into(),
+                partition: number,
+            };
             let queue = group.records(&partition);
-            self.batches.push(Batch { partition, queue, records: Vec::new() });
+            self.batches.push(Batch {
+                partition,
+                queue,
+                records: Vec::new(),
+            });
             self.batches.len() - 1
         });
         let Some(batch) = self.batches.get_mut(index) else {
@@ -232,10 +257,10 @@ impl Intake {
         let raw = raw_record(message, &batch.partition);
         budget.charge(raw.charge());
         metrics.pipeline.received.inc();
-        metrics
-            .pipeline
-            .received_bytes
-            .inc_by((message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len)) as u64);
+        metrics.pipeline.received_bytes.inc_by(
+            (message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len))
+                as u64,
+        );
         batch.records.push(raw);
         self.records += 1;
     }

@@ -94,7 +94,11 @@ impl Group {
     }
 
     /// Drains partitions and waits until they are, or until the time is up.
-    fn drain(&self, partitions: &[TopicPartition], timeout: Duration) -> Vec<(TopicPartition, Frontier)> {
+    fn drain(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Vec<(TopicPartition, Frontier)> {
         let feeds: Vec<(TopicPartition, Feed)> = {
             let mut assigned = self.feeds();
             partitions
@@ -116,7 +120,8 @@ impl Group {
         self.runtime.block_on(async {
             for stopped in waiting {
                 // The sender is dropped, not used: an error is the answer.
-                let _ = tokio::time::timeout_at(deadline + Duration::from_millis(500), stopped).await;
+                let _ =
+                    tokio::time::timeout_at(deadline + Duration::from_millis(500), stopped).await;
             }
         });
         drained
@@ -132,7 +137,9 @@ impl Group {
 
     fn count_assigned(&self) {
         let assigned = self.feeds().by_partition.len();
-        self.metrics.assigned.set(i64::try_from(assigned).unwrap_or(i64::MAX));
+        self.metrics
+            .assigned
+            .set(i64::try_from(assigned).unwrap_or(i64::MAX));
     }
 
     fn on_error(&self, error: &KafkaError, reason: &str) {
@@ -167,7 +174,10 @@ impl Group {
                     )),
                 );
             }
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed,
+            ) => {
                 self.health.set(
                     Lane::Kafka,
                     LaneState::Blocked(format!(
@@ -176,7 +186,9 @@ impl Group {
                 );
             }
             Some(RDKafkaErrorCode::AutoOffsetReset) => {
-                warn!("the committed offset is gone, records may have been lost to retention: {error}");
+                warn!(
+                    "the committed offset is gone, records may have been lost to retention: {error}"
+                );
             }
             _ => self.on_error(error, "while polling"),
         }
@@ -199,10 +211,16 @@ impl ClientContext for Group {
     }
 
     fn stats(&self, statistics: Statistics) {
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+        if statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP")
+        {
             let joined = self.feeds().joined;
             let state = self.health.get(Lane::Kafka);
-            let unreachable = state.reason().is_some_and(|reason| reason.contains("no Kafka broker"));
+            let unreachable = state
+                .reason()
+                .is_some_and(|reason| reason.contains("no Kafka broker"));
             if joined && unreachable {
                 self.note_alive();
             }
@@ -214,7 +232,10 @@ impl ClientContext for Group {
             .filter_map(|(partition, feed)| {
                 let topic = statistics.topics.get(&*partition.topic)?;
                 let known = topic.partitions.get(&partition.partition)?;
-                let settled = feed.frontier.get().map_or(known.committed_offset, |offset| offset.0);
+                let settled = feed
+                    .frontier
+                    .get()
+                    .map_or(known.committed_offset, |offset| offset.0);
                 let end = known.ls_offset.max(known.hi_offset);
                 Some((end - settled.max(known.lo_offset)).max(0))
             })
@@ -232,7 +253,11 @@ impl ConsumerContext for Group {
                 let event = if lost { "lost" } else { "revoke" };
                 self.metrics.rebalances.with_label_values(&[event]).inc();
                 // What was lost has a new owner already: nothing to wait for, nothing to commit.
-                let timeout = if lost { Duration::ZERO } else { self.drain_timeout };
+                let timeout = if lost {
+                    Duration::ZERO
+                } else {
+                    self.drain_timeout
+                };
                 let drained = self.drain(&revoked, timeout);
                 if !lost {
                     committer::commit(consumer, &drained, &self.metrics);

@@ -13,7 +13,10 @@ mod settings;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
-use crate::{commit::Frontier, record::{RawRecord, TopicPartition}};
+use crate::{
+    commit::Frontier,
+    record::{RawRecord, TopicPartition},
+};
 
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};

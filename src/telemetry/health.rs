@@ -84,7 +84,12 @@ impl Default for Health {
     fn default() -> Self {
         let starting = || LaneState::Waiting("starting".to_owned());
         Self {
-            states: Arc::new(Mutex::new([starting(), LaneState::Ready, starting(), LaneState::Ready])),
+            states: Arc::new(Mutex::new([
+                starting(),
+                LaneState::Ready,
+                starting(),
+                LaneState::Ready,
+            ])),
         }
     }
 }
@@ -113,12 +118,18 @@ impl Health {
 
     /// A lane's state.
     pub fn get(&self, lane: Lane) -> LaneState {
-        self.lock().get(lane as usize).cloned().unwrap_or(LaneState::Ready)
+        self.lock()
+            .get(lane as usize)
+            .cloned()
+            .unwrap_or(LaneState::Ready)
     }
 
     /// Every lane with its state, in the order of the flow.
     pub fn lanes(&self) -> Vec<(Lane, LaneState)> {
-        Lane::ALL.into_iter().map(|lane| (lane, self.get(lane))).collect()
+        Lane::ALL
+            .into_iter()
+            .map(|lane| (lane, self.get(lane)))
+            .collect()
     }
 
     /// Whether every lane is ready.

@@ -1,5 +1,7 @@
 //! The log: lines for people, or JSON, on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 
 use crate::config::{LogConfig, LogFormat};
@@ -26,7 +28,10 @@ pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
         level: config.level.clone(),
         source,
     })?;
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Human => lines.with_target(false).finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,

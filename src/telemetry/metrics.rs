@@ -66,7 +66,9 @@ impl Metrics {
         for (lane, state) in health.lanes() {
             for label in LaneState::LABELS {
                 let here = i64::from(label == state.label());
-                self.lanes.with_label_values(&[lane.label(), label]).set(here);
+                self.lanes
+                    .with_label_values(&[lane.label(), label])
+                    .set(here);
             }
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())

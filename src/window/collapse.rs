@@ -36,7 +36,11 @@ impl Window {
     pub fn push(&mut self, pending: Pending, now: Instant) -> Option<Ack> {
         self.opened.get_or_insert(now);
         let key = &pending.change.key;
-        match self.by_key.get(key).and_then(|index| self.pending.get_mut(*index)) {
+        match self
+            .by_key
+            .get(key)
+            .and_then(|index| self.pending.get_mut(*index))
+        {
             Some(earlier) => Some(std::mem::replace(earlier, pending).ack),
             None => {
                 self.by_key.insert(key.clone(), self.pending.len());
@@ -88,7 +92,12 @@ mod tests {
             change: RowChange {
                 key: RowKey::from_canonical(key),
                 state: RowState::Gone,
-                position: Position { offset, timestamp_ms: 0, commit_ms: None, lsn: None },
+                position: Position {
+                    offset,
+                    timestamp_ms: 0,
+                    commit_ms: None,
+                    lsn: None,
+                },
             },
             raw: RawRecord {
                 topic: "t".into(),
@@ -105,11 +114,16 @@ mod tests {
 
     #[test]
     fn it_is_due_a_linger_after_its_first_change() {
-        let (mut window, mut ledger, now) = (Window::default(), OffsetLedger::default(), Instant::now());
+        let (mut window, mut ledger, now) =
+            (Window::default(), OffsetLedger::default(), Instant::now());
         let linger = Duration::from_millis(10);
         assert_eq!(window.due(linger), None);
         assert!(window.push(pending(&mut ledger, "[1]", 0), now).is_none());
-        assert!(window.push(pending(&mut ledger, "[2]", 1), now + linger).is_none());
+        assert!(
+            window
+                .push(pending(&mut ledger, "[2]", 1), now + linger)
+                .is_none()
+        );
         assert_eq!(window.due(linger), Some(now + linger));
         assert_eq!(window.take().len(), 2);
         assert_eq!(window.due(linger), None);

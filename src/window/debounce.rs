@@ -13,7 +13,10 @@ pub struct Debounce {
 impl Debounce {
     /// The first change.
     pub fn new(now: Instant) -> Self {
-        Self { first: now, last: now }
+        Self {
+            first: now,
+            last: now,
+        }
     }
 
     /// Another change.

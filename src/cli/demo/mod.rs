@@ -43,6 +43,10 @@ impl Command {
         }
         let equal = told.differences() == 0;
         told.stop().await?;
-        Ok(if equal { ExitStatus::Success } else { ExitStatus::Failure })
+        Ok(if equal {
+            ExitStatus::Success
+        } else {
+            ExitStatus::Failure
+        })
     }
 }

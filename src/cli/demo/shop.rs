@@ -128,7 +128,9 @@ impl Shop {
 
     fn moment(&mut self) -> Moment {
         self.lsn += 56;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Moment {
             tx_id: self.lsn / 56,
             lsn: self.lsn,
@@ -148,7 +150,11 @@ pub(super) fn text_of(product: &Product) -> String {
 
 /// A price as the connector writes a decimal.
 pub(super) fn price_of(product: &Product) -> String {
-    format!("{}.{:02}", product.price_cents / 100, product.price_cents % 100)
+    format!(
+        "{}.{:02}",
+        product.price_cents / 100,
+        product.price_cents % 100
+    )
 }
 
 fn milliseconds(since: Duration) -> i64 {

@@ -65,7 +65,13 @@ struct Tally {
 
 impl Tally {
     fn of(metrics: &Metrics) -> Self {
-        let settled = |way: Settled| metrics.pipeline.settled.with_label_values(&[way.label()]).get();
+        let settled = |way: Settled| {
+            metrics
+                .pipeline
+                .settled
+                .with_label_values(&[way.label()])
+                .get()
+        };
         Self {
             received: metrics.pipeline.received.get(),
             superseded: settled(Settled::Superseded),
@@ -108,7 +114,11 @@ impl Story {
         config.commit.interval = Duration::from_millis(200);
         config.pipeline.budget = ByteSize::mib(64);
         log_level.unwrap_or("off").clone_into(&mut config.log.level);
-        Self { products, seed, config }
+        Self {
+            products,
+            seed,
+            config,
+        }
     }
 
     pub(super) async fn tell(mut self, out: &mut Output) -> anyhow::Result<Told> {
@@ -127,7 +137,9 @@ impl Story {
         let view = self.view(&endpoints)?;
         let app = App::start_with(&self.config, StandIns::default(), endpoints.clone()).await?;
 
-        let first = self.arrive(&mut report, &app, &mut shop, &view, &endpoints, &topic).await?;
+        let first = self
+            .arrive(&mut report, &app, &mut shop, &view, &endpoints, &topic)
+            .await?;
         let words = "waterproof hiking boots";
         let vector = self.search(&mut report, &view, words).await?;
         let control = stand_ins
@@ -157,7 +169,9 @@ impl Story {
         ))?;
         app.stop().await?;
 
-        let (app, replay) = self.replay(&mut report, &endpoints, &topic, shop.events()).await?;
+        let (app, replay) = self
+            .replay(&mut report, &endpoints, &topic, shop.events())
+            .await?;
         let lag = Lag::of(&endpoints.brokers, &self.config.kafka.group, &topic)?;
         let differences = view.differences(shop.table()).await?;
         report.line("")?;
@@ -174,11 +188,30 @@ impl Story {
         let total = after.sum(replay);
         let naive = shop.naive_tokens() * 2;
         report.table(&[
-            ("events", format!("{} (with the replay)", number(total.received))),
-            ("collapsed", format!("{} superseded by a later one", number(total.superseded))),
-            ("unchanged", format!("{} the index had already", number(total.unchanged))),
-            ("written, deleted", format!("{}, {}", number(total.written), number(total.deleted))),
-            ("embedded", format!("{} texts in {} requests", number(total.embedded), number(total.requests))),
+            (
+                "events",
+                format!("{} (with the replay)", number(total.received)),
+            ),
+            (
+                "collapsed",
+                format!("{} superseded by a later one", number(total.superseded)),
+            ),
+            (
+                "unchanged",
+                format!("{} the index had already", number(total.unchanged)),
+            ),
+            (
+                "written, deleted",
+                format!("{}, {}", number(total.written), number(total.deleted)),
+            ),
+            (
+                "embedded",
+                format!(
+                    "{} texts in {} requests",
+                    number(total.embedded),
+                    number(total.requests)
+                ),
+            ),
             ("tokens", number(total.tokens)),
             (
                 "tokens saved",
@@ -204,7 +237,11 @@ impl Story {
             ("differences", differences.len().to_string()),
             ("the whole demonstration", time(begun.elapsed())),
         ])?;
-        Ok(Told { app, stand_ins, differences: differences.len() })
+        Ok(Told {
+            app,
+            stand_ins,
+            differences: differences.len(),
+        })
     }
 
     fn view(&self, endpoints: &Endpoints) -> anyhow::Result<View> {
@@ -252,7 +289,11 @@ impl Story {
         })
         .await?;
         let first = begun.elapsed();
-        wait_for_lag(report, &Lag::of(&endpoints.brokers, &self.config.kafka.group, topic)?).await?;
+        wait_for_lag(
+            report,
+            &Lag::of(&endpoints.brokers, &self.config.kafka.group, topic)?,
+        )
+        .await?;
         let tally = Tally::of(app.metrics());
         report.line(&format!(
             "    searchable after {}: {} texts embedded in {} requests, {} tokens",
@@ -274,7 +315,10 @@ impl Story {
         for query in ["noise-cancelling headphones for long flights", words] {
             report.line(&format!("    \"{query}\""))?;
             for hit in view.search(view.vector_of(query).await?, 3).await? {
-                report.line(&format!("      {:.2}  {} ({})", hit.score, hit.title, hit.price))?;
+                report.line(&format!(
+                    "      {:.2}  {} ({})",
+                    hit.score, hit.title, hit.price
+                ))?;
             }
         }
         view.vector_of(words).await
@@ -287,7 +331,10 @@ impl Story {
         topic: &str,
         events: u64,
     ) -> anyhow::Result<(App, Tally)> {
-        report.step(5, "The whole topic is read again, from its beginning, by a new consumer group.")?;
+        report.step(
+            5,
+            "The whole topic is read again, from its beginning, by a new consumer group.",
+        )?;
         "demo-replay".clone_into(&mut self.config.kafka.group);
         let begun = Instant::now();
         let app = App::start_with(&self.config, StandIns::default(), endpoints.clone()).await?;
@@ -295,7 +342,11 @@ impl Story {
         let lag = Lag::of(&endpoints.brokers, &self.config.kafka.group, topic)?;
         wait_for_lag(report, &lag).await?;
         let replay = Tally::of(app.metrics());
-        ensure!(replay.received >= events, "only {} of {events} records were read", replay.received);
+        ensure!(
+            replay.received >= events,
+            "only {} of {events} records were read",
+            replay.received
+        );
         report.line(&format!(
             "    {} records read again in {}; embedding calls: {}; points written: {}",
             number(replay.received),
@@ -317,7 +368,10 @@ async fn stall(
     words: &str,
     vector: Vec<f32>,
 ) -> anyhow::Result<Vec<Duration>> {
-    report.step(3, "The embedding endpoint stalls. Meanwhile texts change, products sell out and are deleted.")?;
+    report.step(
+        3,
+        "The embedding endpoint stalls. Meanwhile texts change, products sell out and are deleted.",
+    )?;
     let in_stock: Vec<i64> = shop
         .table()
         .values()
@@ -332,8 +386,14 @@ async fn stall(
     if !leaving.contains(&best) {
         leaving.insert(0, best);
     }
-    for id in in_stock.iter().filter(|id| !leaving.contains(id)).take(TEXTS * 2 / 3) {
-        shop.update(*id, |product| product.description.push_str(" Now in a new edition."))?;
+    for id in in_stock
+        .iter()
+        .filter(|id| !leaving.contains(id))
+        .take(TEXTS * 2 / 3)
+    {
+        shop.update(*id, |product| {
+            product.description.push_str(" Now in a new edition.")
+        })?;
     }
     // Some of those about to leave have a text on its way to the endpoint, too.
     for id in leaving.iter().take(TEXTS - TEXTS * 2 / 3) {
@@ -349,7 +409,11 @@ async fn stall(
     let deadline = Instant::now() + PATIENCE;
     let mut more = true;
     while more || !watched.is_empty() {
-        ensure!(Instant::now() < deadline, "{} products are still visible", watched.len());
+        ensure!(
+            Instant::now() < deadline,
+            "{} products are still visible",
+            watched.len()
+        );
         if more && Instant::now() >= next {
             next += PACE;
             match queue.next() {
@@ -380,7 +444,11 @@ async fn stall(
             }
             stays
         });
-        report.progress(&format!("{} of {} have left the search results", latencies.len(), leaving.len()))?;
+        report.progress(&format!(
+            "{} of {} have left the search results",
+            latencies.len(),
+            leaving.len()
+        ))?;
     }
     report.line(&format!(
         "    {} products left the search results: p50 {}, p99 {} from record to invisible",
@@ -395,7 +463,10 @@ async fn stall(
     );
     report.line(&format!("    \"{words}\" now"))?;
     for hit in hits {
-        report.line(&format!("      {:.2}  {} ({})", hit.score, hit.title, hit.price))?;
+        report.line(&format!(
+            "      {:.2}  {} ({})",
+            hit.score, hit.title, hit.price
+        ))?;
     }
     Ok(latencies)
 }
@@ -416,7 +487,11 @@ async fn until(
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await? {
-        ensure!(Instant::now() < deadline, "waited {} s for {what}", PATIENCE.as_secs());
+        ensure!(
+            Instant::now() < deadline,
+            "waited {} s for {what}",
+            PATIENCE.as_secs()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
@@ -431,7 +506,10 @@ impl Told {
     pub(super) async fn stay(&self, out: &mut Output, signals: &mut Signals) -> anyhow::Result<()> {
         let endpoints = self.app.endpoints();
         if let Some(address) = self.app.admin_address() {
-            writeln!(out, "admin       http://{address}  (/livez /readyz /metrics /status)")?;
+            writeln!(
+                out,
+                "admin       http://{address}  (/livez /readyz /metrics /status)"
+            )?;
         }
         writeln!(out, "Kafka       {}", endpoints.brokers)?;
         writeln!(out, "Qdrant      {}  (gRPC)", endpoints.index_url)?;
@@ -450,4 +528,3 @@ impl Told {
         Ok(())
     }
 }
-

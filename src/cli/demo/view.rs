@@ -64,13 +64,23 @@ impl View {
             .bytes()
             .await?;
         let answer: Answer = serde_json::from_slice(&body)?;
-        let datum = answer.data.into_iter().next().context("no vector came back")?;
+        let datum = answer
+            .data
+            .into_iter()
+            .next()
+            .context("no vector came back")?;
         Ok(datum.embedding)
     }
 
     /// The nearest products that are in stock.
     pub(super) async fn search(&self, vector: Vec<f32>, limit: u64) -> anyhow::Result<Vec<Hit>> {
-        let in_stock = Condition::range("stock", Range { gt: Some(0.0), ..Range::default() });
+        let in_stock = Condition::range(
+            "stock",
+            Range {
+                gt: Some(0.0),
+                ..Range::default()
+            },
+        );
         let answer = self
             .client
             .query(
@@ -177,11 +187,20 @@ fn compare(product: &Product, point: &RetrievedPoint) -> [(&'static str, bool); 
     [
         ("sku", text(payload, "sku") == Some(&*product.sku)),
         ("title", text(payload, "title") == Some(&*product.title)),
-        ("category", text(payload, "category") == Some(&*product.category)),
-        ("description", text(payload, "description") == Some(&*product.description)),
+        (
+            "category",
+            text(payload, "category") == Some(&*product.category),
+        ),
+        (
+            "description",
+            text(payload, "description") == Some(&*product.description),
+        ),
         ("price", text(payload, "price") == Some(&*price)),
         ("stock", integer(payload, "stock") == Some(product.stock)),
-        ("the vector's text", text_hash == Some(TextHash::of_text(&text_of(product)))),
+        (
+            "the vector's text",
+            text_hash == Some(TextHash::of_text(&text_of(product))),
+        ),
         ("the vector", point.vectors.is_some()),
     ]
 }

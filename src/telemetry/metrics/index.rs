@@ -23,11 +23,57 @@ impl IndexMetrics {
     /// Makes the metrics and registers them. Fails where one of their names is taken.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
-            calls: add(registry, IntCounterVec::new(Opts::new("vectide_index_calls_total", "Calls to Qdrant that came to an end, by kind and outcome."), &["kind", "outcome"]))?,
-            duration: add(registry, HistogramVec::new(HistogramOpts::new("vectide_index_call_duration_seconds", "How long calls to Qdrant take, by kind.").buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]), &["kind"]))?,
-            points: add(registry, IntCounterVec::new(Opts::new("vectide_index_points_written_total", "Points written, by kind of write."), &["write"]))?,
-            batch_points: add(registry, Histogram::with_opts(HistogramOpts::new("vectide_index_write_points", "Points in a writing call.").buckets(prometheus::exponential_buckets(1.0, 2.0, 12)?)))?,
-            operations: add(registry, Histogram::with_opts(HistogramOpts::new("vectide_index_write_operations", "Operations in a writing call: what Qdrant charges for.").buckets(prometheus::exponential_buckets(1.0, 2.0, 12)?)))?,
+            calls: add(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vectide_index_calls_total",
+                        "Calls to Qdrant that came to an end, by kind and outcome.",
+                    ),
+                    &["kind", "outcome"],
+                ),
+            )?,
+            duration: add(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "vectide_index_call_duration_seconds",
+                        "How long calls to Qdrant take, by kind.",
+                    )
+                    .buckets(vec![
+                        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+                        10.0,
+                    ]),
+                    &["kind"],
+                ),
+            )?,
+            points: add(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vectide_index_points_written_total",
+                        "Points written, by kind of write.",
+                    ),
+                    &["write"],
+                ),
+            )?,
+            batch_points: add(
+                registry,
+                Histogram::with_opts(
+                    HistogramOpts::new("vectide_index_write_points", "Points in a writing call.")
+                        .buckets(prometheus::exponential_buckets(1.0, 2.0, 12)?),
+                ),
+            )?,
+            operations: add(
+                registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "vectide_index_write_operations",
+                        "Operations in a writing call: what Qdrant charges for.",
+                    )
+                    .buckets(prometheus::exponential_buckets(1.0, 2.0, 12)?),
+                ),
+            )?,
         })
     }
 }

@@ -25,12 +25,51 @@ impl KafkaMetrics {
     /// Makes the metrics and registers them. Fails where one of their names is taken.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
-            assigned: add(registry, IntGauge::new("vectide_kafka_partitions_assigned", "Partitions assigned to this member."))?,
-            paused: add(registry, IntGauge::new("vectide_kafka_partitions_paused", "Partitions paused because the memory budget is used up."))?,
-            rebalances: add(registry, IntCounterVec::new(Opts::new("vectide_kafka_rebalances_total", "Rebalances, by event."), &["event"]))?,
-            commits: add(registry, IntCounterVec::new(Opts::new("vectide_kafka_commits_total", "Commits of offsets, by outcome."), &["outcome"]))?,
-            lag: add(registry, IntGauge::new("vectide_kafka_lag_records", "Records between the end of the assigned partitions and what has settled."))?,
-            errors: add(registry, IntCounter::new("vectide_kafka_errors_total", "Errors that the Kafka client reported."))?,
+            assigned: add(
+                registry,
+                IntGauge::new(
+                    "vectide_kafka_partitions_assigned",
+                    "Partitions assigned to this member.",
+                ),
+            )?,
+            paused: add(
+                registry,
+                IntGauge::new(
+                    "vectide_kafka_partitions_paused",
+                    "Partitions paused because the memory budget is used up.",
+                ),
+            )?,
+            rebalances: add(
+                registry,
+                IntCounterVec::new(
+                    Opts::new("vectide_kafka_rebalances_total", "Rebalances, by event."),
+                    &["event"],
+                ),
+            )?,
+            commits: add(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vectide_kafka_commits_total",
+                        "Commits of offsets, by outcome.",
+                    ),
+                    &["outcome"],
+                ),
+            )?,
+            lag: add(
+                registry,
+                IntGauge::new(
+                    "vectide_kafka_lag_records",
+                    "Records between the end of the assigned partitions and what has settled.",
+                ),
+            )?,
+            errors: add(
+                registry,
+                IntCounter::new(
+                    "vectide_kafka_errors_total",
+                    "Errors that the Kafka client reported.",
+                ),
+            )?,
         })
     }
 }

@@ -1,0 +1,160 @@
+//! Records that can't be processed, and settings that don't fit: what a user reads, and that the
+//! rest goes on.
+
+use rdkafka::Message;
+use vectide::{app::App, stand_ins::StandIns, telemetry::Lane};
+
+use crate::shop::{Shop, TOPIC, envelope, header, key, lane, row};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_on() {
+    let mut shop = Shop::open().await;
+    let app = shop.member().await;
+    let good = envelope("c", &serde_json::json!({"id": 1, "title": "x", "stock": 1}));
+    let key1 = key(1);
+    let bad: [(Option<&[u8]>, Option<&[u8]>, &str); 4] = [
+        (
+            Some(key1.as_bytes()),
+            Some(b"not json"),
+            "not the JSON of a change",
+        ),
+        (
+            Some(key1.as_bytes()),
+            Some(br#"{"name":"x"}"#),
+            "no Debezium envelope",
+        ),
+        (None, Some(good.as_bytes()), "no key"),
+        (Some(b"\xff\xfe"), Some(good.as_bytes()), "key is not JSON"),
+    ];
+    for (key, value, _) in bad {
+        shop.write_with(key, value, &[("trace", b"\x00\xff")]).await;
+    }
+    shop.put(2, row("kettle", 1)).await;
+    shop.equal().await;
+
+    let letters = shop.dead_letters(bad.len()).await;
+    for (key, value, message) in bad {
+        let letter = letters
+            .iter()
+            .find(|letter| {
+                header(letter, "__connect.errors.exception.message")
+                    .is_some_and(|text| text.contains(message))
+            })
+            .unwrap_or_else(|| panic!("no letter says: {message}"));
+        assert_eq!((letter.key(), letter.payload()), (key, value));
+        assert_eq!(
+            header(letter, "__connect.errors.topic").as_deref(),
+            Some(TOPIC)
+        );
+        let first = rdkafka::message::Headers::get(letter.headers().unwrap(), 0);
+        assert_eq!((first.key, first.value), ("trace", Some(&b"\x00\xff"[..])));
+    }
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_the_provider_refuses_is_dead_lettered_and_its_siblings_are_written() {
+    let mut shop = Shop::open().await;
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.refuse_containing = Some("unspeakable".to_owned()));
+    for id in 0..20 {
+        let title = if id == 7 {
+            "unspeakable kettle".to_owned()
+        } else {
+            format!("kettle {id}")
+        };
+        shop.put(id, row(&title, 1)).await;
+    }
+    let app = shop.member().await;
+    shop.table.remove(&7);
+    shop.equal().await;
+    let letters = shop.dead_letters(1).await;
+    assert_eq!(letters[0].key(), Some(key(7).as_bytes()));
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_of_ten_megabytes_arrives() {
+    let mut shop = Shop::open().await;
+    shop.config.pipeline.budget = vectide::config::ByteSize(4 << 20);
+    // The mock broker keeps 5 MiB a partition; the record is below that, and far over the budget.
+    let app = shop.member().await;
+    shop.put(1, row(&"kettle ".repeat(600_000), 1)).await;
+    shop.put(2, row("pan", 1)).await;
+    shop.equal().await;
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_blocks_the_embedding_lane_alone_and_it_resumes_once_mended() {
+    let mut shop = Shop::open().await;
+    let app = shop.member().await;
+    shop.put(1, row("kettle", 1)).await;
+    shop.put(2, row("pan", 1)).await;
+    shop.equal().await;
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.api_key = Some("right".to_owned()));
+    shop.put(3, row("pot", 1)).await;
+    let reason = lane(&app, Lane::Embed, "blocked").await;
+    assert!(reason.contains("key"), "{reason}");
+    assert!(!app.health().ready());
+    // Deletes don't need the key.
+    shop.delete(1).await;
+    crate::shop::until("the delete", async || {
+        !shop.indexed().await.contains_key(&1)
+    })
+    .await;
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.api_key = None);
+    shop.equal().await;
+    lane(&app, Lane::Embed, "ready").await;
+    shop.at_rest().await;
+    let dead = app.metrics().encode(app.health()).unwrap();
+    assert!(
+        !dead.contains("vectide_dead_letters_total{"),
+        "nothing was dead-lettered"
+    );
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vector_of_another_length_blocks_and_nothing_is_lost() {
+    use vectide_embedded::embeddings::Garbage;
+    let mut shop = Shop::open().await;
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.garbage = Some(Garbage::WrongLength));
+    let app = shop.member().await;
+    shop.put(1, row("kettle", 1)).await;
+    let reason = lane(&app, Lane::Embed, "blocked").await;
+    assert!(reason.contains("dimensions"), "{reason}");
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.garbage = None);
+    shop.equal().await;
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collection_of_another_size_is_refused_with_what_to_change() {
+    let mut shop = Shop::open().await;
+    shop.member().await.stop().await.unwrap();
+    shop.config.embed.dimensions = 48;
+    let error = App::start_with(&shop.config, StandIns::default(), shop.endpoints())
+        .await
+        .err()
+        .map(|error| error.to_string());
+    assert_eq!(
+        error.as_deref(),
+        Some(
+            "collection `products` does not fit: it has vector `text` of 32 dimensions, cosine, but the configuration wants vector `text` of 48 dimensions, cosine; change embed.dimensions, index.vector or index.distance, or name another collection in index.collection"
+        )
+    );
+}

@@ -1,0 +1,14 @@
+//! The whole program on the embedded servers, through its public entry point.
+
+#![cfg(feature = "embedded")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_input;
+mod delivery;
+mod outages;
+mod shop;
