@@ -27,8 +27,7 @@ const OVERDUE: Duration = Duration::from_secs(5);
 /// How often it is looked for such letters.
 const LOOK: Duration = Duration::from_secs(1);
 
-const RETRY_INITIAL: Duration = Duration::from_millis(500);
-const RETRY_MAX: Duration = Duration::from_secs(30);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// A letter until it is delivered.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ struct Letter {
     ticket: Ticket,
     reply: UnboundedSender<Delivered>,
     envelope: Arc<Envelope>,
-    backoff: Backoff,
+    failures: u32,
     /// When the attempt under way began.
     since: Instant,
     /// What came of the attempt before it.
@@ -123,7 +122,7 @@ impl Service {
             ticket,
             reply,
             envelope: Arc::new(Envelope::new(letter, &self.group)),
-            backoff: Backoff::new(RETRY_INITIAL, RETRY_MAX),
+            failures: 0,
             since: Instant::now(),
             failure: None,
         };
@@ -158,7 +157,8 @@ impl Service {
             Err(_) if letter.reply.is_closed() => {}
             Err(failure) => {
                 debug!(reason = failure.reason, "a dead letter: {failure}");
-                let pause = letter.backoff.next(fastrand::f64());
+                letter.failures = letter.failures.saturating_add(1);
+                let pause = BACKOFF.delay(letter.failures, fastrand::f64());
                 letter.failure = Some(failure);
                 self.attempt(number, letter, pause);
             }
@@ -226,7 +226,7 @@ mod tests {
             ticket: Ticket(0),
             reply: mpsc::unbounded_channel().0,
             envelope: Arc::new(Envelope::new(letter, "vectide")),
-            backoff: Backoff::new(RETRY_INITIAL, RETRY_MAX),
+            failures: 0,
             since,
             failure,
         }
