@@ -304,14 +304,18 @@ fn read(brokers: &str, topic: &str, count: usize) -> Vec<OwnedMessage> {
         .set("auto.offset.reset", "earliest")
         .create()
         .unwrap();
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let start = Instant::now();
     let mut list = TopicPartitionList::new();
-    for partition in metadata.topics()[0].partitions() {
-        list.add_partition_offset(topic, partition.id(), Offset::Beginning)
-            .unwrap();
+    // The topic is made with its first record.
+    while list.count() == 0 {
+        assert!(start.elapsed() < PATIENCE, "there is no dead-letter topic");
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+        for partition in metadata.topics()[0].partitions() {
+            list.add_partition_offset(topic, partition.id(), Offset::Beginning)
+                .unwrap();
+        }
     }
     consumer.assign(&list).unwrap();
-    let start = Instant::now();
     let mut messages = Vec::new();
     while messages.len() < count {
         assert!(
