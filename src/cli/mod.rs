@@ -61,7 +61,9 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(&self.options).await,
             #[cfg(feature = "embedded")]
-            Command::Demo(command) => command.run(self.options.log_level.as_deref(), out).await,
+            Command::Demo(command) => {
+                Box::pin(command.run(self.options.log_level.as_deref(), out)).await
+            }
             Command::Config(command) => command.run(&self.options, out),
             Command::Completions(command) => command.run(out),
         }

@@ -213,8 +213,8 @@ async fn serve(
             stop.cancelled(),
         );
     tokio::select! {
-        served = server => {
-            if let Err(error) = served {
+        ended = server => {
+            if let Err(error) = ended {
                 tracing::error!(%error, "embedded Qdrant stopped");
             }
         }
