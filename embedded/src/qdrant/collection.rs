@@ -196,10 +196,11 @@ impl Collection {
     /// Closes the engine, everything flushed. Later calls find no collection.
     pub(super) fn close(&self) -> Result<(), Status> {
         let mut shard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(shard) = shard.take() else {
-            return Ok(());
-        };
-        self.writer().flush(&shard)
+        let mut writer = self.writer();
+        match shard.take() {
+            Some(shard) if writer.journal.is_some() => writer.flush(&shard),
+            _ => Ok(()),
+        }
     }
 
     /// Closes the engine and removes the folder.
@@ -308,3 +309,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
