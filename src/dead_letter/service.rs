@@ -236,8 +236,8 @@ mod tests {
         (0..).zip(letters).collect()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn one_letter_that_needs_a_person_blocks_the_lane_whatever_the_others_wait_for() {
+    #[test]
+    fn one_letter_that_needs_a_person_blocks_the_lane_whatever_the_others_wait_for() {
         let now = Instant::now();
         let outage = || letter(now, Some(Failure::transient("unavailable", "no broker")));
         let stuck = letter(now, Some(Failure::blocked("too_large", "raise it")));
@@ -253,8 +253,8 @@ mod tests {
         assert_eq!(state(&letters([]), now, none), LaneState::Ready);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn brokers_that_stay_silent_are_noticed_and_their_complaint_is_passed_on() {
+    #[test]
+    fn brokers_that_stay_silent_are_noticed_and_their_complaint_is_passed_on() {
         let now = Instant::now();
         let letters = letters([letter(now, None)]);
         assert_eq!(state(&letters, now, || None), LaneState::Ready);
