@@ -5,6 +5,8 @@ mod embed;
 mod index;
 mod kafka;
 mod pipeline;
+#[cfg(test)]
+mod tests;
 
 use prometheus::{Error, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 
@@ -80,6 +82,8 @@ fn add<C: Collector + Clone + 'static>(
     metric: Result<C, Error>,
 ) -> Result<C, Error> {
     let metric = metric?;
+    #[cfg(test)]
+    tests::note(&metric);
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
