@@ -91,7 +91,7 @@ impl Partitions for Pipeline {
         let (drain, drained) = oneshot::channel();
         let frontier = Frontier::default();
         let settings = &self.settings;
-        let cache = ObservedCache::new(settings.cache_keys, self.services.index.known_empty());
+        let cache = ObservedCache::new(settings.cache_keys);
         let reconciler = Reconciler::new(
             partition.clone(),
             settings.fingerprint.clone(),

@@ -127,6 +127,10 @@ impl NewWorker {
             mut worker,
             mut receivers,
         } = self;
+        // Asked anew for each assignment: while another member had the partition, it wrote.
+        if worker.services.index.is_empty().await {
+            worker.reconciler.assume_empty_index();
+        }
         let drain = loop {
             let due = worker.due();
             tokio::select! {

@@ -85,19 +85,24 @@ impl Observed {
 pub struct ObservedCache {
     cache: Cache<PointId, Observed>,
     capacity: u64,
-    /// The collection held nothing when the partition was assigned, so whatever is not in the
+    /// The collection held nothing after the partition was assigned, so whatever is not in the
     /// cache is absent, until the cache first has to forget something.
     known_empty: bool,
 }
 
 impl ObservedCache {
-    /// A cache of `capacity` keys.
-    pub fn new(capacity: usize, known_empty: bool) -> Self {
+    /// A cache of `capacity` keys, which knows nothing.
+    pub fn new(capacity: usize) -> Self {
         Self {
             cache: Cache::new(capacity),
             capacity: capacity as u64,
-            known_empty,
+            known_empty: false,
         }
+    }
+
+    /// The collection holds no point at all, and nobody else writes this partition's.
+    pub fn assume_empty(&mut self) {
+        self.known_empty = true;
     }
 
     /// What the index holds for a point, if it is known.

@@ -79,7 +79,7 @@ fn reconciler() -> Reconciler {
         topic: "t".into(),
         partition: 0,
     };
-    let cache = ObservedCache::new(100, false);
+    let cache = ObservedCache::new(100);
     Reconciler::new(partition, Fingerprint::new("m", 1, "e"), DELAYS, cache)
 }
 
@@ -171,7 +171,7 @@ impl World {
                     };
                     self.bought.push(text);
                     self.act(|reconciler, now, out| {
-                        reconciler.on_embedded(ticket, outcome, now, out)
+                        reconciler.on_embedded(ticket, outcome, now, out);
                     });
                 }
             }
