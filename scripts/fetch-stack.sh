@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Provides the servers of the stack tests: Debian's PostgreSQL and Java, and Kafka, Kafka Connect and Debezium as one folder of jars,
 # which Maven resolves from tests/stack/pom.xml into a cache, once. Prints where each is, one NAME=VALUE a line; progress goes to stderr.
+# Arguments pick servers: postgres, kafka (with Java, Connect and Debezium); without any, all.
 set -euo pipefail
+wanted=" ${*:-postgres kafka} "
 here=$(cd "$(dirname "$0")" && pwd)
 pom="$here/../tests/stack/pom.xml"
 cache="${VECTIDE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vectide}/stack"
@@ -80,13 +82,20 @@ fetch_jars() {
     mv "$part" "$jars"
 }
 
-command -v curl >/dev/null || "$here/install-packages.sh" curl
-find_postgres >/dev/null || install_postgres
-find_java >/dev/null || install_java
-postgres=$(find_postgres) || fail "no PostgreSQL server found under /usr/lib/postgresql or on the path"
-java=$(find_java) || fail "no Java runtime of version 17 or later found"
-[ -d "$jars" ] || fetch_jars
+wants() {
+    [[ $wanted == *" $1 "* ]]
+}
 
-echo "postgres=$postgres"
-echo "java=$java"
-echo "jars=$jars"
+command -v curl >/dev/null || "$here/install-packages.sh" curl
+if wants postgres; then
+    find_postgres >/dev/null || install_postgres
+    postgres=$(find_postgres) || fail "no PostgreSQL server found under /usr/lib/postgresql or on the path"
+    echo "postgres=$postgres"
+fi
+if wants kafka; then
+    find_java >/dev/null || install_java
+    java=$(find_java) || fail "no Java runtime of version 17 or later found"
+    [ -d "$jars" ] || fetch_jars
+    echo "java=$java"
+    echo "jars=$jars"
+fi

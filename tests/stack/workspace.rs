@@ -20,8 +20,21 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Makes the folder and sees that the servers are installed.
     pub(crate) fn create() -> Result<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/fetch-stack.sh");
-        let places = Program::new("fetch-stack.sh", &[script]).run()?;
+        Self::with(&["postgres", "kafka"])
+    }
+
+    /// The same with these servers only: `postgres`, `kafka`.
+    pub(crate) fn with(servers: &[&str]) -> Result<Self> {
+        let mut script = vec![concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/scripts/fetch-stack.sh"
+        )];
+        script.extend(servers);
+        let places = if servers.is_empty() {
+            String::new()
+        } else {
+            Program::new("fetch-stack.sh", &script).run()?
+        };
         let servers = places
             .lines()
             .filter_map(|line| line.split_once('='))
