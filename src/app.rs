@@ -28,10 +28,6 @@ use crate::{
     telemetry::{Health, Metrics},
 };
 
-/// Hashes are remembered by partition; this is how many partitions the whole is divided by. A
-/// member that owns more of them remembers more.
-const PARTITIONS_A_MEMBER: usize = 8;
-
 /// The running program.
 pub struct App {
     metrics: Metrics,
@@ -126,7 +122,7 @@ impl App {
                 ),
                 documents,
                 point_ids: PointIds(config.document.point_id),
-                cache_keys: (config.index.cache_keys / PARTITIONS_A_MEMBER).max(1),
+                cache_keys: config.index.cache_keys,
             },
             Services {
                 embedder,
