@@ -1,4 +1,46 @@
 //! Vectide keeps a Qdrant collection equal to a database table.
+//!
+//! This is the guided tour: one record's way from Kafka to Qdrant, in the order in which it meets
+//! the modules. `docs/architecture.md` has the same with the reasons.
+//!
+//! [`app::App`] composes the program, which [`cli`] starts with a [`config::Config`]. It is the
+//! only place that knows every part. Where the configuration says `embedded`, [`stand_ins`] run
+//! Kafka, Qdrant and the embedding endpoint in the same process.
+//!
+//! 1. [`source::Source`] is a member of the consumer group. Its thread polls a
+//!    [`record::RawRecord`], charges its bytes to the [`source::Budget`], and hands it to the
+//!    worker of its partition: a task that [`pipeline::Pipeline`] starts for each partition that
+//!    is assigned, and that owns all of the partition's state.
+//! 2. The worker enters the offset into its [`commit::OffsetLedger`] and gets a [`record::Ack`]
+//!    for it: the right, and the duty, to settle the record once.
+//! 3. [`decode::Decoder`] reads Debezium's envelope. Out comes a [`record::RowChange`]: which row,
+//!    what it is now, as of which offset.
+//! 4. [`window::Window`] collapses what is at hand, for milliseconds: of several changes of one
+//!    key the last one goes on, and the others settle as [`record::Settled::Superseded`].
+//! 5. [`document::DocumentBuilder`] makes of the row what the index should hold, a
+//!    [`record::Document`]: the text to embed, the payload, and a hash of each.
+//! 6. [`reconcile::Reconciler`] compares that with what the index does hold,
+//!    [`reconcile::Observed`] in its cache or read from the index, and makes a
+//!    [`reconcile::Plan`]: the least that makes the two equal. It does no I/O; what it wants done
+//!    it says in [`reconcile::Action`]s, and the worker does it.
+//! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
+//!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions.
+//! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
+//!    payload, or a delete. It answers when Qdrant has applied it.
+//! 9. What can't be processed goes to [`dead_letter::DeadLetters`], which answer when the brokers
+//!    have acknowledged the letter.
+//! 10. With the answer the record settles, as one of [`record::Settled`]. The ledger's frontier,
+//!     the lowest unsettled offset, moves on through [`commit::Frontier`] to the source, which
+//!     commits it: on a timer, on a rebalance, on shutdown.
+//!
+//! Everything that fails says itself what is to be done about it: see [`error::Disposition`]. What
+//! each lane can do right now is in [`telemetry::Health`]; [`admin`] shows it, beside the
+//! [`telemetry::Metrics`], over HTTP.
+//!
+//! Stages know [`record`], [`error`], [`telemetry`] and their own section of the configuration.
+//! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
+//! [`commit::Frontier`]. Only [`app`] and [`pipeline`] know all stages. Pure parts (window,
+//! ledger, reconciler, embedding schedule) take the time as an argument.
 
 pub mod admin;
 pub mod app;

@@ -108,7 +108,7 @@ impl AsyncRead for Connection {
         }
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Pending => self.pending(context),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 }

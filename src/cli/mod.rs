@@ -65,7 +65,9 @@ impl Cli {
         match self.command {
             Command::Run(command) => command.run(&self.options).await,
             #[cfg(feature = "embedded")]
-            Command::Demo(command) => command.run(self.options.log_level.as_deref(), out).await,
+            Command::Demo(command) => {
+                Box::pin(command.run(self.options.log_level.as_deref(), out)).await
+            }
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]
             Command::Embedded(command) => command.run(&self.options, out).await,

@@ -63,6 +63,10 @@ impl OffsetLedger {
     ///
     /// An acknowledgement from before [`restart`](Self::restart) refunds nothing: its charge went
     /// back then.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settling uses the acknowledgement up"
+    )]
     pub fn settle(&mut self, ack: Ack) -> u64 {
         let Some(entry) = ack
             .sequence()

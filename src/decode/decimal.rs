@@ -23,6 +23,9 @@ fn from_bytes(bytes: &[u8], scale: i32) -> Option<Box<str>> {
     Some(plain(&digits, scale, negative).into())
 }
 
+/// What a limb of nine digits counts up to.
+const LIMB: u64 = 1_000_000_000;
+
 /// The absolute value's decimal digits.
 fn magnitude(bytes: &[u8], negative: bool) -> String {
     if bytes.len() <= 16 {
@@ -33,8 +36,7 @@ fn magnitude(bytes: &[u8], negative: bool) -> String {
         }
         return i128::from_be_bytes(wide).unsigned_abs().to_string();
     }
-    // Base 10^9 limbs, lowest first; each byte multiplies by 256 and adds.
-    const LIMB: u64 = 1_000_000_000;
+    // Limbs of nine digits, lowest first; each byte multiplies by 256 and adds.
     let mut limbs: Vec<u64> = vec![0];
     let mut feed = |byte: u8| {
         let mut carry = u64::from(byte);

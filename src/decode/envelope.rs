@@ -232,7 +232,7 @@ impl<'de> Parts<'de> {
             "op" => {
                 self.op = map
                     .next_value::<Option<BorrowedName<'de>>>()?
-                    .map(|op| op.0)
+                    .map(|op| op.0);
             }
             "after" => {
                 self.after = map.next_value_seed(RowSeed {

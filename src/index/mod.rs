@@ -22,8 +22,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    error::Failure,
-    record::{PointId, Stored, Ticket, Write},
+    record::{PointId, Stored, Ticket, Write, WriteOutcome},
     telemetry::{Health, IndexMetrics},
 };
 
@@ -56,12 +55,12 @@ pub enum IndexReply {
         /// The point.
         point: Option<Option<Stored>>,
     },
-    /// A write was applied, or refused for good.
+    /// A write came to its end.
     Written {
         /// The request's ticket.
         ticket: Ticket,
-        /// Whether it was applied.
-        outcome: Result<(), Failure>,
+        /// What became of it.
+        outcome: WriteOutcome,
     },
 }
 

@@ -1,6 +1,6 @@
 //! A point's bookkeeping, as the object `_vectide` of its payload.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasher};
 
 use qdrant_client::qdrant::{self, Struct, value::Kind};
 
@@ -53,7 +53,7 @@ pub fn to_value(stored: &Stored) -> qdrant::Value {
 
 /// What a point's payload says about its making; `None` when it says nothing, or nothing whole:
 /// then somebody else wrote the point. The source columns are not read back.
-pub fn from_payload(payload: &HashMap<String, qdrant::Value>) -> Option<Stored> {
+pub fn from_payload(payload: &HashMap<String, qdrant::Value, impl BuildHasher>) -> Option<Stored> {
     let Some(Kind::StructValue(object)) = &payload.get(RESERVED_FIELD)?.kind else {
         return None;
     };
@@ -105,14 +105,14 @@ mod tests {
             version: Some(u64::MAX),
             source_columns: Payload::default(),
         };
-        let payload = [(RESERVED_FIELD.to_owned(), to_value(&stored))].into();
+        let payload = HashMap::from([(RESERVED_FIELD.to_owned(), to_value(&stored))]);
         assert_eq!(from_payload(&payload), Some(stored));
     }
 
     #[test]
     fn a_point_of_somebody_else_has_no_bookkeeping() {
-        assert_eq!(from_payload(&HashMap::new()), None);
-        let odd = [(RESERVED_FIELD.to_owned(), value::text("?"))].into();
+        assert_eq!(from_payload(&HashMap::<String, _>::new()), None);
+        let odd = HashMap::from([(RESERVED_FIELD.to_owned(), value::text("?"))]);
         assert_eq!(from_payload(&odd), None);
     }
 }

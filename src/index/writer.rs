@@ -11,10 +11,15 @@ use tokio::sync::{
 use crate::{
     backoff::Backoff,
     error::{Disposition, Failure},
+    record::WriteOutcome,
     telemetry::{Lane, LaneState},
 };
 
-use super::{Connection, IndexReply, WriteRequest, failure::failure, operations};
+use super::{
+    Connection, IndexReply, WriteRequest,
+    failure::{POINT_MISSING, failure},
+    operations,
+};
 
 pub(super) fn start(connection: Arc<Connection>) -> UnboundedSender<WriteRequest> {
     let (requests, queue) = unbounded_channel();
@@ -54,7 +59,7 @@ async fn write(connection: &Connection, batch: Vec<WriteRequest>) {
         match call(connection, &batch).await {
             Ok(()) => {
                 outage.over();
-                answer(connection, batch, &Ok(()));
+                answer(connection, batch, &WriteOutcome::Applied);
             }
             Err(failure) if failure.disposition == Disposition::Record => {
                 if batch.len() > 1 {
@@ -62,7 +67,7 @@ async fn write(connection: &Connection, batch: Vec<WriteRequest>) {
                     let second = batch.split_off(batch.len() / 2);
                     batches.extend([second, batch]);
                 } else {
-                    answer(connection, batch, &Err(failure));
+                    answer(connection, batch, &outcome_of(failure));
                 }
             }
             Err(failure) => {
@@ -75,9 +80,9 @@ async fn write(connection: &Connection, batch: Vec<WriteRequest>) {
     }
 }
 
-fn answer(connection: &Connection, batch: Vec<WriteRequest>, outcome: &Result<(), Failure>) {
+fn answer(connection: &Connection, batch: Vec<WriteRequest>, outcome: &WriteOutcome) {
     for request in batch {
-        if outcome.is_ok() {
+        if *outcome == WriteOutcome::Applied {
             connection
                 .metrics
                 .points
@@ -90,6 +95,15 @@ fn answer(connection: &Connection, batch: Vec<WriteRequest>, outcome: &Result<()
         };
         // The worker may be gone: then nobody needs the answer.
         let _ = request.reply.send(reply);
+    }
+}
+
+/// What a failure that lies in one write makes of it.
+fn outcome_of(failure: Failure) -> WriteOutcome {
+    if failure.reason == POINT_MISSING {
+        WriteOutcome::Missing
+    } else {
+        WriteOutcome::Refused(failure)
     }
 }
 

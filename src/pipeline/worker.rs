@@ -203,8 +203,13 @@ impl Worker {
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
-            Ok(Decoded::Change(change)) => {
-                let superseded = self.window.push(Pending { change, raw, ack }, now);
+            Ok(Decoded::Change(news)) => {
+                let pending = Pending {
+                    change: news,
+                    raw,
+                    ack,
+                };
+                let superseded = self.window.push(pending, now);
                 if let Some(superseded) = superseded {
                     self.settle(superseded, Settled::Superseded, None);
                 }

@@ -26,7 +26,10 @@ use std::{
 
 use crate::{
     error::Failure,
-    record::{Fingerprint, PointId, Position, Settled, Stored, Ticket, TopicPartition, Write},
+    record::{
+        Fingerprint, PointId, Position, Settled, Stored, Ticket, TopicPartition, Write,
+        WriteOutcome,
+    },
 };
 
 pub use action::{Action, KeyChange};
@@ -108,10 +111,6 @@ impl Reconciler {
 
     /// The answer to [`Action::Read`]: the point, if there is one, with its bookkeeping, if it has
     /// any.
-    #[expect(
-        clippy::option_option,
-        reason = "a point without bookkeeping is not an absent point"
-    )]
     pub fn on_read(
         &mut self,
         ticket: Ticket,
@@ -146,11 +145,11 @@ impl Reconciler {
         }
     }
 
-    /// The answer to [`Action::Write`]: done, or refused for good.
+    /// The answer to [`Action::Write`].
     pub fn on_written(
         &mut self,
         ticket: Ticket,
-        outcome: Result<(), Failure>,
+        outcome: WriteOutcome,
         now: Instant,
         out: &mut Vec<Action>,
     ) {
@@ -162,9 +161,7 @@ impl Reconciler {
         };
         match slot.on_written(outcome) {
             Ok(()) => self.advance(id, now, out),
-            Err(failure) => {
-                self.give_up(id, "index", failure, out);
-            }
+            Err(failure) => self.give_up(id, "index", failure, out),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     error::Failure,
     record::{
         Ack, Document, Fingerprint, PointId, Position, RawRecord, RowKey, Settled, Stored,
-        TextHash, Ticket, TopicPartition,
+        TextHash, Ticket, TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };
@@ -142,22 +142,23 @@ impl Slot {
     }
 
     /// `Err` when the news at hand is what the index refused.
-    pub(super) fn on_written(&mut self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+    pub(super) fn on_written(&mut self, outcome: WriteOutcome) -> Result<(), Failure> {
         let Some(write) = self.writing.take() else {
             return Ok(());
         };
         let of_this_news = write.position == self.news.position;
         match outcome {
-            Ok(()) => {
+            WriteOutcome::Applied => {
                 self.view = View::Known(write.becomes);
                 if of_this_news {
                     self.news.settles_as = write.settles_as;
                 }
-                Ok(())
             }
-            Err(failure) if of_this_news => Err(failure),
-            Err(_) => Ok(()),
+            WriteOutcome::Missing => self.view = View::Known(Observed::Absent),
+            WriteOutcome::Refused(failure) if of_this_news => return Err(failure),
+            WriteOutcome::Refused(_) => {}
         }
+        Ok(())
     }
 
     /// Notes that a text waits, and returns since when.

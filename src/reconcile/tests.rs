@@ -176,8 +176,8 @@ impl World {
                 }
             }
             Action::Write { ticket, write } => {
-                self.apply(write);
-                self.act(|reconciler, now, out| reconciler.on_written(ticket, Ok(()), now, out));
+                let outcome = self.apply(write);
+                self.act(|reconciler, now, out| reconciler.on_written(ticket, outcome, now, out));
             }
             _ => panic!("only requests are pending"),
         }
@@ -214,12 +214,12 @@ impl World {
         }
     }
 
-    fn apply(&mut self, write: Write) {
+    fn apply(&mut self, write: Write) -> WriteOutcome {
         let before = self.index.get(&write.point()).cloned();
         let (id, after) = match write {
             Write::Delete { point } => {
                 self.index.remove(&point);
-                return;
+                return WriteOutcome::Applied;
             }
             Write::Upsert {
                 point,
@@ -247,10 +247,9 @@ impl World {
                 payload,
                 stored,
             } => {
-                let vector_of = before
-                    .as_ref()
-                    .expect("only what exists is patched")
-                    .vector_of;
+                let Some(vector_of) = before.as_ref().map(|point| point.vector_of) else {
+                    return WriteOutcome::Missing;
+                };
                 (
                     point,
                     ModelPoint {
@@ -268,6 +267,7 @@ impl World {
             );
         }
         self.index.insert(id, after);
+        WriteOutcome::Applied
     }
 
     /// The process is gone; another one starts from the committed offset.
@@ -456,6 +456,17 @@ fn a_refused_text_is_dead_lettered_and_the_payload_still_goes_out() {
     assert_eq!(world.dead.len(), 1);
     assert!(world.ledger.is_empty());
     assert_eq!(world.index[&point(1)].payload, document((9, 0)).payload);
+}
+
+#[test]
+fn a_point_that_somebody_else_removed_is_made_anew() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.index.clear();
+    world.produce(1, Some((1, 0)));
+    world.settle_all();
+    world.assert_equal();
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub use hash::{Fingerprint, ParseHashError, PayloadHash, TextHash};
 pub use key::RowKey;
 pub use offset::{Offset, TopicPartition};
 pub use payload::{Payload, RESERVED_FIELD};
-pub use point::{PointId, Stored, Write};
+pub use point::{PointId, Stored, Write, WriteOutcome};
 pub use raw::{Header, RawRecord};
 pub use ticket::Ticket;
 pub use value::{Row, Value};

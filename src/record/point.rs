@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
+use crate::error::Failure;
+
 use super::{Offset, Payload, PayloadHash, TextHash};
 
 /// The id of a point in the index.
@@ -54,6 +56,17 @@ pub struct Stored {
     pub version: Option<u64>,
     /// Columns of the text that the payload doesn't hold.
     pub source_columns: Payload,
+}
+
+/// What became of a [`Write`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// It was applied.
+    Applied,
+    /// A payload was to be replaced, but there is no such point any more: somebody else removed it.
+    Missing,
+    /// It was refused for good.
+    Refused(Failure),
 }
 
 /// One write to one point.

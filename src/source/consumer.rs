@@ -166,9 +166,9 @@ impl PollLoop {
             }
             // A rebalance brings partitions that are not paused yet.
             let now = group.rebalances();
-            let want = self.budget.wants_pause(paused);
-            if want != paused || (want && now != rebalances) {
-                paused = self.set_paused(want, paused);
+            let over = self.budget.wants_pause(paused);
+            if over != paused || (over && now != rebalances) {
+                paused = self.set_paused(over, paused);
             }
             rebalances = now;
         }

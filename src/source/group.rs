@@ -249,21 +249,25 @@ impl ConsumerContext for Group {
         match rebalance {
             Rebalance::Revoke(list) => {
                 let revoked = topic_partitions(list);
-                let lost = consumer.assignment_lost();
-                let event = if lost { "lost" } else { "revoke" };
+                let is_lost = consumer.assignment_lost();
+                let event = if is_lost { "lost" } else { "revoke" };
                 self.metrics.rebalances.with_label_values(&[event]).inc();
                 // What was lost has a new owner already: nothing to wait for, nothing to commit.
-                let timeout = if lost {
+                let timeout = if is_lost {
                     Duration::ZERO
                 } else {
                     self.drain_timeout
                 };
                 let drained = self.drain(&revoked, timeout);
-                if !lost {
+                if !is_lost {
                     committer::commit(consumer, &drained, &self.metrics);
                 }
                 if !revoked.is_empty() {
-                    info!(partitions = revoked.len(), lost, "partitions revoked");
+                    info!(
+                        partitions = revoked.len(),
+                        lost = is_lost,
+                        "partitions revoked"
+                    );
                 }
                 self.feeds().rebalances += 1;
                 self.count_assigned();

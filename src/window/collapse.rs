@@ -36,18 +36,16 @@ impl Window {
     pub fn push(&mut self, pending: Pending, now: Instant) -> Option<Ack> {
         self.opened.get_or_insert(now);
         let key = &pending.change.key;
-        match self
+        let earlier = self
             .by_key
             .get(key)
-            .and_then(|index| self.pending.get_mut(*index))
-        {
-            Some(earlier) => Some(std::mem::replace(earlier, pending).ack),
-            None => {
-                self.by_key.insert(key.clone(), self.pending.len());
-                self.pending.push(pending);
-                None
-            }
+            .and_then(|index| self.pending.get_mut(*index));
+        if let Some(earlier) = earlier {
+            return Some(std::mem::replace(earlier, pending).ack);
         }
+        self.by_key.insert(key.clone(), self.pending.len());
+        self.pending.push(pending);
+        None
     }
 
     /// When the changes collected so far are due at the latest; `None` while there are none.

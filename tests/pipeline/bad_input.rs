@@ -6,13 +6,16 @@ use vectide::{app::App, stand_ins::StandIns, telemetry::Lane};
 
 use crate::shop::{Shop, TOPIC, envelope, header, key, lane, row};
 
+/// Key, value, and what the dead letter says.
+type Bad<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'static str);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_on() {
     let mut shop = Shop::open().await;
     let app = shop.member().await;
     let good = envelope("c", &serde_json::json!({"id": 1, "title": "x", "stock": 1}));
     let key1 = key(1);
-    let bad: [(Option<&[u8]>, Option<&[u8]>, &str); 4] = [
+    let bad: [Bad<'_>; 4] = [
         (
             Some(key1.as_bytes()),
             Some(b"not json"),

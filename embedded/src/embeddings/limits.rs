@@ -106,7 +106,7 @@ mod tests {
     fn it_never_holds_more_than_a_minutes_worth() {
         let start = Instant::now();
         let mut bucket = bucket(60, start);
-        let much_later = start + Duration::from_secs(3600);
+        let much_later = start + Duration::from_hours(1);
         assert_eq!(bucket.look(60, much_later), Verdict::Enough);
         assert_eq!(bucket.look(61, much_later), Verdict::Never);
     }

@@ -58,9 +58,16 @@ pub(super) struct Collection {
     name: String,
     folder: PathBuf,
     sizes: VectorSizes,
-    /// `None` once the collection is deleted or the server has stopped.
-    shard: RwLock<Option<EdgeShard>>,
+    shard: RwLock<Result<EdgeShard, Absent>>,
     writer: Mutex<Writer>,
+}
+
+/// Why there is no engine any more.
+#[derive(Clone, Copy, Debug)]
+enum Absent {
+    Deleted,
+    /// By the server's end, or because it couldn't be reopened.
+    Closed,
 }
 
 #[derive(Debug)]
@@ -118,7 +125,7 @@ impl Collection {
             name: name.to_owned(),
             folder,
             sizes,
-            shard: RwLock::new(Some(shard)),
+            shard: RwLock::new(Ok(shard)),
             writer: Mutex::new(Writer {
                 journal,
                 next_operation: 0,
@@ -137,8 +144,11 @@ impl Collection {
         &self,
         f: impl FnOnce(&EdgeShard) -> Result<T, Status>,
     ) -> Result<T, Status> {
-        let shard = self.shard.read().unwrap_or_else(PoisonError::into_inner);
-        f(shard.as_ref().ok_or_else(|| no_collection(&self.name))?)
+        match &*self.shard.read().unwrap_or_else(PoisonError::into_inner) {
+            Ok(shard) => f(shard),
+            Err(Absent::Deleted) => Err(no_collection(&self.name)),
+            Err(Absent::Closed) => Err(Status::unavailable("the embedded Qdrant is stopping")),
+        }
     }
 
     /// Carries out one write and returns its number. It changes nothing where it can't be right.
@@ -193,23 +203,20 @@ impl Collection {
         Ok(())
     }
 
-    /// Closes the engine, everything flushed. Later calls find no collection.
+    /// Closes the engine, everything flushed. Later calls answer `Unavailable`.
     pub(super) fn close(&self) -> Result<(), Status> {
         let mut shard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(shard) = shard.take() else {
-            return Ok(());
-        };
-        self.writer().flush(&shard)
+        let mut writer = self.writer();
+        match take(&mut shard, Absent::Closed) {
+            Some(shard) if writer.journal.is_some() => writer.flush(&shard),
+            _ => Ok(()),
+        }
     }
 
     /// Closes the engine and removes the folder.
     pub(super) fn delete(&self) -> Result<(), Status> {
-        drop(
-            self.shard
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let mut shard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
+        drop(take(&mut shard, Absent::Deleted));
         fs::remove_dir_all(&self.folder).map_err(|error| internal(error.to_string()))
     }
 
@@ -220,7 +227,7 @@ impl Collection {
     fn replay(&self) -> Result<(), OpenError> {
         let shard = self.shard.read().unwrap_or_else(PoisonError::into_inner);
         let mut writer = self.writer();
-        let (Some(shard), Some(mut journal)) = (shard.as_ref(), writer.journal.take()) else {
+        let (Ok(shard), Some(mut journal)) = (&*shard, writer.journal.take()) else {
             return Ok(());
         };
         let records = journal.replay(|record| {
@@ -262,7 +269,7 @@ impl Collection {
     /// of its next operation. The engine never shortens the log itself.
     fn drop_logs(&self) -> Result<(), OpenError> {
         let mut shard = self.shard.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(open) = shard.take() else {
+        let Some(open) = take(&mut shard, Absent::Closed) else {
             return Ok(());
         };
         self.writer()
@@ -273,8 +280,16 @@ impl Collection {
         for log in logs.iter().rev().skip(1) {
             fs::remove_file(log)?;
         }
-        *shard = Some(EdgeShard::load(&self.folder, None)?);
+        *shard = Ok(EdgeShard::load(&self.folder, None)?);
         Ok(())
+    }
+}
+
+/// The engine, if there still is one.
+fn take(shard: &mut Result<EdgeShard, Absent>, absent: Absent) -> Option<EdgeShard> {
+    match shard {
+        Ok(_) => std::mem::replace(shard, Err(absent)).ok(),
+        Err(_) => None,
     }
 }
 
@@ -308,3 +323,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

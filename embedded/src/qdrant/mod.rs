@@ -21,8 +21,8 @@
 //! engine's own log isn't read by the engine on opening.) Every 30 seconds or 128 MiB everything is
 //! flushed and the journal emptied; [`EmbeddedQdrant::shutdown`] flushes too. A power cut can take
 //! what wasn't flushed, for the journal isn't synced to the disk call by call. Tried: a process
-//! killed in the middle of its writes has every answered one after reopening
-//! (`embedded/tests/qdrant_kill.rs`), again and again on one folder.
+//! killed in the middle of its writes, again and again on one folder, has every answered one after
+//! reopening (`embedded/tests/qdrant/kill.rs`); without the journal it has none since the last flush.
 
 mod collection;
 mod collections;
@@ -213,8 +213,8 @@ async fn serve(
             stop.cancelled(),
         );
     tokio::select! {
-        served = server => {
-            if let Err(error) = served {
+        ended = server => {
+            if let Err(error) = ended {
                 tracing::error!(%error, "embedded Qdrant stopped");
             }
         }

@@ -178,8 +178,7 @@ impl Store {
 
     /// Flushes and closes everything; removes a private folder. Blocks.
     pub(super) fn close(&self) {
-        let catalog = std::mem::take(&mut *self.catalog_mut());
-        for (name, collection) in catalog.collections {
+        for (name, collection) in &self.catalog().collections {
             if let Err(error) = collection.close() {
                 tracing::error!(collection = name, %error, "not flushed");
             }

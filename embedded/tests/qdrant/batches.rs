@@ -26,18 +26,18 @@ fn batch(operations: impl IntoIterator<Item = Operation>) -> UpdateBatchPointsBu
     UpdateBatchPointsBuilder::new(COLLECTION, operations).wait(true)
 }
 
-fn ids<const N: usize>(ids: [u64; N]) -> Option<PointsSelector> {
-    Some(PointsSelector {
+fn ids<const N: usize>(ids: [u64; N]) -> PointsSelector {
+    PointsSelector {
         points_selector_one_of: Some(PointsSelectorOneOf::Points(PointsIdsList {
             ids: ids.into_iter().map(Into::into).collect(),
         })),
-    })
+    }
 }
 
 fn set(id: u64, json: serde_json::Value) -> Operation {
     Operation::SetPayload(SetPayload {
         payload: fields(json).into(),
-        points_selector: ids([id]),
+        points_selector: Some(ids([id])),
         ..SetPayload::default()
     })
 }
@@ -59,20 +59,20 @@ async fn operations_are_applied_in_order() {
             set(1, json!({"b": 2})),
             Operation::OverwritePayload(OverwritePayload {
                 payload: fields(json!({"c": 3})).into(),
-                points_selector: ids([2]),
+                points_selector: Some(ids([2])),
                 ..OverwritePayload::default()
             }),
             Operation::DeletePayload(DeletePayload {
                 keys: vec!["a".to_owned()],
-                points_selector: ids([1]),
+                points_selector: Some(ids([1])),
                 ..DeletePayload::default()
             }),
             Operation::ClearPayload(ClearPayload {
-                points: ids([3]),
+                points: Some(ids([3])),
                 ..ClearPayload::default()
             }),
             Operation::DeleteVectors(DeleteVectors {
-                points_selector: ids([2]),
+                points_selector: Some(ids([2])),
                 vectors: Some(VectorsSelector {
                     names: vec![VECTOR.to_owned()],
                 }),
@@ -90,7 +90,7 @@ async fn operations_are_applied_in_order() {
                 ..PointStructList::default()
             }),
             Operation::DeletePoints(DeletePoints {
-                points: ids([4]),
+                points: Some(ids([4])),
                 ..DeletePoints::default()
             }),
         ]))

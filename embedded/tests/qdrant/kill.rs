@@ -5,11 +5,16 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use qdrant_client::Qdrant;
+use qdrant_client::{
+    Qdrant,
+    qdrant::{DeletePointsBuilder, PointsIdsList},
+};
 use serde_json::json;
 use vectide_embedded::qdrant::Storage;
 
-use crate::support::{COLLECTION, Server, client, create_collection, point, upsert};
+use crate::support::{
+    COLLECTION, Server, client, create_collection, get, payload_of, point, upsert,
+};
 
 /// Set for the child: the folder it serves.
 const FOLDER: &str = "VECTIDE_TEST_QDRANT_FOLDER";
@@ -58,51 +63,70 @@ impl Drop for Victim {
     }
 }
 
+const ROUNDS: u64 = 3;
+const POINTS_A_ROUND: u64 = 500;
+const DELETED_A_ROUND: u64 = 20;
+
+fn ids_of(round: u64) -> std::ops::Range<u64> {
+    round * POINTS_A_ROUND..(round + 1) * POINTS_A_ROUND
+}
+
+fn deleted_of(round: u64) -> std::ops::Range<u64> {
+    let first = ids_of(round).start;
+    first..first + DELETED_A_ROUND
+}
+
+/// Writes and deletes, every call answered, and leaves one write in the air.
+async fn write(client: &Qdrant, round: u64) -> tokio::task::JoinHandle<()> {
+    let points: Vec<_> = ids_of(round)
+        .map(|id| point(id, [1.0, id as f32, 0.0, 0.0], json!({"id": id})))
+        .collect();
+    for batch in points.chunks(25) {
+        client.upsert_points(upsert(batch)).await.unwrap();
+    }
+    let deleted = PointsIdsList {
+        ids: deleted_of(round).map(Into::into).collect(),
+    };
+    client
+        .delete_points(
+            DeletePointsBuilder::new(COLLECTION)
+                .points(deleted)
+                .wait(true),
+        )
+        .await
+        .unwrap();
+    let client = client.clone();
+    tokio::spawn(async move {
+        let unanswered = point(u64::MAX, [1.0; 4], json!({}));
+        client.upsert_points(upsert([unanswered])).await.ok();
+    })
+}
+
 #[tokio::test]
 async fn a_killed_process_loses_no_answered_write() {
     let folder = tempfile::tempdir().unwrap();
-    let mut answered = 0_u64;
-    for round in 0..3 {
+    for round in 0..ROUNDS {
         let victim = Victim::start(folder.path());
         if round == 0 {
             create_collection(&victim.client, 4).await;
         }
-        let info = victim.client.collection_info(COLLECTION).await.unwrap();
-        assert!(
-            info.result.unwrap().points_count >= Some(answered),
-            "round {round}"
-        );
-        for _ in 0..20 {
-            let points: Vec<_> = (answered..answered + 25)
-                .map(|id| {
-                    point(
-                        id,
-                        [1.0, id as f32, 0.0, 0.0],
-                        json!({"id": id, "round": round}),
-                    )
-                })
-                .collect();
-            victim.client.upsert_points(upsert(points)).await.unwrap();
-            answered += 25;
-        }
-        // And one that is in the air.
-        let in_flight = tokio::spawn({
-            let client = victim.client.clone();
-            async move {
-                client
-                    .upsert_points(upsert([point(u64::MAX, [1.0; 4], json!({}))]))
-                    .await
-            }
-        });
+        let in_flight = write(&victim.client, round).await;
         drop(victim);
-        in_flight.await.unwrap().ok();
+        in_flight.await.unwrap();
     }
 
     let server = Server::start(Storage::Folder(folder.path().to_owned())).await;
-    for id in 0..answered {
-        let found = crate::support::get(&server.client, id).await.unwrap();
-        assert_eq!(crate::support::payload_of(&found.payload)["id"], json!(id));
-        assert!(found.vectors.is_some(), "{id}");
+    for round in 0..ROUNDS {
+        for id in ids_of(round) {
+            let found = get(&server.client, id).await;
+            if deleted_of(round).contains(&id) {
+                assert!(found.is_none(), "{id} is back");
+                continue;
+            }
+            let found = found.unwrap_or_else(|| panic!("{id} is lost"));
+            assert_eq!(payload_of(&found.payload), json!({"id": id}));
+            assert!(found.vectors.is_some(), "{id} has no vector");
+        }
     }
     server.qdrant.shutdown().await;
 }

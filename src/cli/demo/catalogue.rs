@@ -52,7 +52,8 @@ impl Catalogue {
 fn product(id: i64, rng: &mut Rng) -> Product {
     let category = pick(&VOCABULARY.categories, rng);
     let words = Words::draw(category, rng);
-    let title = capitalised(&words.fill(*pick(&TITLES, rng)));
+    let form = pick(&TITLES, rng);
+    let title = capitalised(&words.fill(form));
     let description = description(&words, rng);
     Product {
         id,

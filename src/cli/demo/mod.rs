@@ -2,9 +2,11 @@
 
 pub mod catalogue;
 pub mod debezium;
+mod figures;
 mod lag;
 mod report;
 mod shop;
+mod stall;
 mod story;
 mod view;
 

@@ -116,11 +116,12 @@ impl Shop {
             message = message.payload(value);
         }
         // Delivery is awaited by `flush`.
-        let _ = self
-            .producer
-            .send_result(message)
-            .map_err(|(error, _)| error)
-            .context("the shop's producer is full")?;
+        drop(
+            self.producer
+                .send_result(message)
+                .map_err(|(error, _)| error)
+                .context("the shop's producer is full")?,
+        );
         self.events += 1;
         self.naive_tokens += row.map_or(0, |row| count_tokens(&text_of(row)) as u64);
         Ok(())

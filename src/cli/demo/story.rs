@@ -1,7 +1,6 @@
 //! What happens in the demonstration, in order.
 
 use std::{
-    collections::HashMap,
     io::Write,
     time::{Duration, Instant},
 };
@@ -11,31 +10,23 @@ use anyhow::{Context, ensure};
 use super::{
     super::{Output, run::Signals},
     debezium::Connector,
+    figures::{Figures, Tally},
     lag::Lag,
-    report::{Report, number, quantile, time},
+    report::{Report, number, time},
     shop::Shop,
-    view::{View, is_point},
+    stall,
+    view::View,
 };
 use crate::{
     app::App,
-    config::{ByteSize, Config, PointIdKind},
-    document::PointIds,
+    config::{ByteSize, Config},
     index,
-    record::{PointId, RowKey, Settled},
     stand_ins::{Endpoints, StandIns},
-    telemetry::{self, Metrics},
+    telemetry,
 };
 
 /// No wait of the demonstration may take longer.
-const PATIENCE: Duration = Duration::from_secs(40);
-
-/// Rows that change while the embedding endpoint stalls.
-const TEXTS: usize = 150;
-const SOLD_OUT: usize = 120;
-const DELETED: usize = 80;
-
-/// The pace of those changes.
-const PACE: Duration = Duration::from_millis(8);
+pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(super) struct Story {
     products: usize,
@@ -48,54 +39,6 @@ pub(super) struct Told {
     app: App,
     stand_ins: StandIns,
     differences: usize,
-}
-
-/// Counters at one moment, to be subtracted from later ones.
-#[derive(Clone, Copy)]
-struct Tally {
-    received: u64,
-    superseded: u64,
-    unchanged: u64,
-    written: u64,
-    deleted: u64,
-    embedded: u64,
-    requests: u64,
-    tokens: u64,
-}
-
-impl Tally {
-    fn of(metrics: &Metrics) -> Self {
-        let settled = |way: Settled| {
-            metrics
-                .pipeline
-                .settled
-                .with_label_values(&[way.label()])
-                .get()
-        };
-        Self {
-            received: metrics.pipeline.received.get(),
-            superseded: settled(Settled::Superseded),
-            unchanged: settled(Settled::Unchanged),
-            written: settled(Settled::Written),
-            deleted: settled(Settled::Deleted),
-            embedded: metrics.embed.inputs.get(),
-            requests: metrics.embed.requests.with_label_values(&["ok"]).get(),
-            tokens: metrics.embed.tokens.get(),
-        }
-    }
-
-    fn sum(self, other: Self) -> Self {
-        Self {
-            received: self.received + other.received,
-            superseded: self.superseded + other.superseded,
-            unchanged: self.unchanged + other.unchanged,
-            written: self.written + other.written,
-            deleted: self.deleted + other.deleted,
-            embedded: self.embedded + other.embedded,
-            requests: self.requests + other.requests,
-            tokens: self.tokens + other.tokens,
-        }
-    }
 }
 
 impl Story {
@@ -149,7 +92,7 @@ impl Story {
             .clone();
         control.update(|behaviour| behaviour.stall = true);
         let before = Tally::of(app.metrics());
-        let latencies = stall(&mut report, &mut shop, &view, &topic, words, vector).await?;
+        let latencies = stall::tell(&mut report, &mut shop, &view, &topic, words, vector).await?;
         let bought = Tally::of(app.metrics()).embedded - before.embedded;
         report.line(&format!("    vectors bought meanwhile: {bought}"))?;
 
@@ -162,7 +105,7 @@ impl Story {
         let after = Tally::of(app.metrics());
         report.line(&format!(
             "    {} texts changed; {} vectors bought in {} requests; done after {}",
-            number(TEXTS as u64),
+            number(stall::TEXTS as u64),
             number(after.embedded - before.embedded),
             number(after.requests - before.requests),
             time(caught_up),
@@ -185,58 +128,20 @@ impl Story {
             report.line(&format!("    {difference}"))?;
         }
 
-        let total = after.sum(replay);
-        let naive = shop.naive_tokens() * 2;
-        report.table(&[
-            (
-                "events",
-                format!("{} (with the replay)", number(total.received)),
-            ),
-            (
-                "collapsed",
-                format!("{} superseded by a later one", number(total.superseded)),
-            ),
-            (
-                "unchanged",
-                format!("{} the index had already", number(total.unchanged)),
-            ),
-            (
-                "written, deleted",
-                format!("{}, {}", number(total.written), number(total.deleted)),
-            ),
-            (
-                "embedded",
-                format!(
-                    "{} texts in {} requests",
-                    number(total.embedded),
-                    number(total.requests)
-                ),
-            ),
-            ("tokens", number(total.tokens)),
-            (
-                "tokens saved",
-                format!(
-                    "{} of {} that a call for each event would cost ({:.0} %)",
-                    number(naive.saturating_sub(total.tokens)),
-                    number(naive),
-                    100.0 * naive.saturating_sub(total.tokens) as f64 / naive.max(1) as f64
-                ),
-            ),
-            ("first catalogue searchable", time(first)),
-            (
-                "record to invisible",
-                format!(
-                    "p50 {}, p99 {} (endpoint stalled)",
-                    time(quantile(&latencies, 0.5)),
-                    time(quantile(&latencies, 0.99))
-                ),
-            ),
-            ("texts caught up", time(caught_up)),
-            ("embedding calls of a replay", number(replay.embedded)),
-            ("lag", format!("{} records", lag.records().await?)),
-            ("differences", differences.len().to_string()),
-            ("the whole demonstration", time(begun.elapsed())),
-        ])?;
+        report.table(
+            &Figures {
+                total: after.sum(replay),
+                replay,
+                naive_tokens: shop.naive_tokens() * 2,
+                first,
+                latencies,
+                caught_up,
+                lag: lag.records().await?,
+                differences: differences.len(),
+                elapsed: begun.elapsed(),
+            }
+            .rows(),
+        )?;
         Ok(Told {
             app,
             stand_ins,
@@ -356,119 +261,6 @@ impl Story {
         ))?;
         Ok((app, replay))
     }
-}
-
-/// Products sell out, are deleted, and get new texts, while no vector can be bought. Returns how
-/// long those that had to go stayed visible.
-async fn stall(
-    report: &mut Report<'_>,
-    shop: &mut Shop,
-    view: &View,
-    topic: &str,
-    words: &str,
-    vector: Vec<f32>,
-) -> anyhow::Result<Vec<Duration>> {
-    report.step(
-        3,
-        "The embedding endpoint stalls. Meanwhile texts change, products sell out and are deleted.",
-    )?;
-    let in_stock: Vec<i64> = shop
-        .table()
-        .values()
-        .filter(|product| product.stock > 0)
-        .map(|product| product.id)
-        .collect();
-    let step = (in_stock.len() / (SOLD_OUT + DELETED)).max(1);
-    let mut leaving: Vec<i64> = in_stock.iter().step_by(step).copied().collect();
-    leaving.truncate(SOLD_OUT + DELETED);
-    let found = view.search(vector.clone(), 1).await?;
-    let best = found.first().context("the search found nothing")?.id;
-    if !leaving.contains(&best) {
-        leaving.insert(0, best);
-    }
-    for id in in_stock
-        .iter()
-        .filter(|id| !leaving.contains(id))
-        .take(TEXTS * 2 / 3)
-    {
-        shop.update(*id, |product| {
-            product.description.push_str(" Now in a new edition.")
-        })?;
-    }
-    // Some of those about to leave have a text on its way to the endpoint, too.
-    for id in leaving.iter().take(TEXTS - TEXTS * 2 / 3) {
-        shop.update(*id, |product| product.title.push_str(" II"))?;
-    }
-    shop.flush().await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-
-    let mut watched: HashMap<PointId, Instant> = HashMap::new();
-    let mut latencies = Vec::new();
-    let mut next = Instant::now();
-    let mut queue = leaving.iter().enumerate();
-    let deadline = Instant::now() + PATIENCE;
-    let mut more = true;
-    while more || !watched.is_empty() {
-        ensure!(
-            Instant::now() < deadline,
-            "{} products are still visible",
-            watched.len()
-        );
-        if more && Instant::now() >= next {
-            next += PACE;
-            match queue.next() {
-                Some((index, id)) => {
-                    let key = RowKey::single_integer(*id);
-                    let point = PointIds(PointIdKind::Uuid5).of(topic, &key)?;
-                    watched.insert(point, Instant::now());
-                    if index % (SOLD_OUT + DELETED) < SOLD_OUT {
-                        shop.update(*id, |product| product.stock = 0)?;
-                    } else {
-                        shop.delete(*id)?;
-                    }
-                }
-                None => more = false,
-            }
-        }
-        let ids: Vec<PointId> = watched.keys().copied().collect();
-        if ids.is_empty() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            continue;
-        }
-        let visible = view.visible(&ids).await?;
-        let now = Instant::now();
-        watched.retain(|id, since| {
-            let stays = visible.iter().any(|point| is_point(point, *id));
-            if !stays {
-                latencies.push(now - *since);
-            }
-            stays
-        });
-        report.progress(&format!(
-            "{} of {} have left the search results",
-            latencies.len(),
-            leaving.len()
-        ))?;
-    }
-    report.line(&format!(
-        "    {} products left the search results: p50 {}, p99 {} from record to invisible",
-        latencies.len(),
-        time(quantile(&latencies, 0.5)),
-        time(quantile(&latencies, 0.99))
-    ))?;
-    let hits = view.search(vector, 3).await?;
-    ensure!(
-        hits.iter().all(|hit| !leaving.contains(&hit.id)),
-        "a product that left is found by the search"
-    );
-    report.line(&format!("    \"{words}\" now"))?;
-    for hit in hits {
-        report.line(&format!(
-            "      {:.2}  {} ({})",
-            hit.score, hit.title, hit.price
-        ))?;
-    }
-    Ok(latencies)
 }
 
 async fn wait_for_lag(report: &mut Report<'_>, lag: &Lag) -> anyhow::Result<()> {

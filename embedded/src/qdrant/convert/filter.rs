@@ -102,7 +102,7 @@ fn field(condition: proto::FieldCondition) -> Result<FieldCondition, Status> {
             )));
         }
         (Some(range), None) => Some(RangeInterface::Float(numbers(range))),
-        (None, Some(range)) => Some(RangeInterface::DateTime(times(range)?)),
+        (None, Some(range)) => Some(RangeInterface::DateTime(times(&range)?)),
         (None, None) => None,
     };
     let field = FieldCondition {
@@ -163,17 +163,17 @@ fn numbers(range: proto::Range) -> Range<OrderedFloat<f64>> {
     }
 }
 
-fn times(range: proto::DatetimeRange) -> Result<Range<DateTimeWrapper>, Status> {
+fn times(range: &proto::DatetimeRange) -> Result<Range<DateTimeWrapper>, Status> {
     Ok(Range {
-        lt: range.lt.map(time).transpose()?,
-        gt: range.gt.map(time).transpose()?,
-        gte: range.gte.map(time).transpose()?,
-        lte: range.lte.map(time).transpose()?,
+        lt: range.lt.as_ref().map(time).transpose()?,
+        gt: range.gt.as_ref().map(time).transpose()?,
+        gte: range.gte.as_ref().map(time).transpose()?,
+        lte: range.lte.as_ref().map(time).transpose()?,
     })
 }
 
 /// A protobuf timestamp, whose text form is RFC 3339.
-pub(super) fn time(timestamp: impl ToString) -> Result<DateTimeWrapper, Status> {
+pub(super) fn time(timestamp: &impl ToString) -> Result<DateTimeWrapper, Status> {
     let text = timestamp.to_string();
     text.parse()
         .map_err(|_| Status::invalid_argument(format!("Unable to parse timestamp: {text}")))

@@ -38,7 +38,7 @@ pub(in crate::qdrant) fn from_proto(
         Operation::SetPayload(set) => on_payload(PayloadOps::SetPayload(set_payload(
             set.payload,
             set.points_selector,
-            set.key,
+            set.key.as_deref(),
         )?)),
         // The server has no path here either: overwriting replaces the whole payload.
         Operation::OverwritePayload(set) => on_payload(PayloadOps::OverwritePayload(set_payload(
@@ -205,13 +205,13 @@ fn clear_payload(selected: Selected) -> PayloadOps {
 fn set_payload(
     fields: HashMap<String, proto::Value>,
     selector: Option<proto::PointsSelector>,
-    key: Option<String>,
+    key: Option<&str>,
 ) -> Result<SetPayloadOp, Status> {
     let (points, filter) = selected(selector)?.into_parts();
     Ok(SetPayloadOp {
         payload: payload::from_proto(fields)?,
         points,
         filter,
-        key: key.as_deref().map(payload::path).transpose()?,
+        key: key.map(payload::path).transpose()?,
     })
 }

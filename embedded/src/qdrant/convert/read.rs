@@ -56,7 +56,7 @@ pub(in crate::qdrant) fn order_by(order: proto::OrderBy) -> Result<OrderBy, Stat
             Ok::<_, Status>(match value {
                 start_from::Value::Integer(value) => StartFrom::Integer(value),
                 start_from::Value::Float(value) => StartFrom::Float(value),
-                start_from::Value::Timestamp(value) => StartFrom::Datetime(filter::time(value)?),
+                start_from::Value::Timestamp(value) => StartFrom::Datetime(filter::time(&value)?),
                 start_from::Value::Datetime(value) => {
                     StartFrom::Datetime(value.parse().map_err(|e| {
                         Status::invalid_argument(format!("Malformed datetime: {e}"))
