@@ -4,6 +4,8 @@ mod completions;
 mod config;
 #[cfg(feature = "embedded")]
 pub mod demo;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod failure;
 mod output;
 mod run;
@@ -52,6 +54,8 @@ enum Command {
     #[cfg(feature = "embedded")]
     Demo(demo::Command),
     Config(config::Command),
+    #[cfg(feature = "embedded")]
+    Embedded(embedded::Command),
     Completions(completions::Command),
 }
 
@@ -65,6 +69,8 @@ impl Cli {
                 Box::pin(command.run(self.options.log_level.as_deref(), out)).await
             }
             Command::Config(command) => command.run(&self.options, out),
+            #[cfg(feature = "embedded")]
+            Command::Embedded(command) => command.run(&self.options, out).await,
             Command::Completions(command) => command.run(out),
         }
     }

@@ -1,0 +1,183 @@
+//! `vectide embedded`: a stand-in as a process of its own.
+
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use vectide_embedded::{
+    embeddings::{EmbeddedEmbeddings, EmbeddingsOptions},
+    kafka::{EmbeddedKafka, KafkaOptions},
+    qdrant::{EmbeddedQdrant, QdrantOptions, Storage},
+};
+
+use super::{ExitStatus, Options, Output, run::Signals};
+use crate::{config::LogConfig, telemetry};
+
+/// Run a stand-in for Kafka, Qdrant or an embedding provider, for trying things out
+///
+/// Prints one line, what to put into kafka.brokers, index.url or embed.url, once it accepts
+/// connections; then runs until SIGINT or SIGTERM.
+#[derive(Debug, Args)]
+pub(super) struct Command {
+    #[command(subcommand)]
+    which: Which,
+}
+
+#[derive(Debug, Subcommand)]
+enum Which {
+    Kafka(Kafka),
+    Qdrant(Qdrant),
+    Embeddings(Embeddings),
+}
+
+/// A Kafka cluster: librdkafka's mock brokers
+///
+/// Keeps the last 5 MiB of a partition, and nothing when it ends. The ports are any free ones.
+#[derive(Debug, Args)]
+struct Kafka {
+    /// How many brokers
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=16))]
+    brokers: i32,
+    /// A topic to create, and its partitions [default: 4]; may be given several times
+    #[arg(long = "topic", value_name = "NAME[:PARTITIONS]")]
+    topics: Vec<Topic>,
+}
+
+/// A Qdrant: its gRPC services on its own engine
+#[derive(Debug, Args)]
+struct Qdrant {
+    /// Where to listen; port 0 is any free one
+    #[arg(long, default_value_t = loopback(6334), value_name = "IP:PORT")]
+    address: SocketAddr,
+    /// The folder that keeps the points; without it, they are gone with the process
+    #[arg(long, value_name = "DIR")]
+    storage: Option<PathBuf>,
+}
+
+/// An OpenAI-compatible embedding endpoint, whose vectors are hashed words
+///
+/// It can be made slow, or fail: PUT /control takes {"stall": true}, {"latency_ms": 200} or
+/// {"fail": {"status": 429}}, and GET /control shows what is in effect.
+#[derive(Debug, Args)]
+struct Embeddings {
+    /// Where to listen; port 0 is any free one
+    #[arg(long, default_value_t = loopback(8080), value_name = "IP:PORT")]
+    address: SocketAddr,
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// A topic as it is named on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Topic {
+    name: String,
+    partitions: i32,
+}
+
+impl FromStr for Topic {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, partitions) = match text.rsplit_once(':') {
+            None => (text, Some(4)),
+            Some((name, partitions)) => (name, partitions.parse().ok()),
+        };
+        match partitions {
+            _ if name.is_empty() => Err("the topic has no name"),
+            Some(partitions @ 1..=10_000) => Ok(Self {
+                name: name.to_owned(),
+                partitions,
+            }),
+            _ => Err("the partitions must be a number from 1 to 10000"),
+        }
+    }
+}
+
+impl Command {
+    pub(super) async fn run(
+        self,
+        options: &Options,
+        out: &mut Output,
+    ) -> anyhow::Result<ExitStatus> {
+        telemetry::init_logging(&LogConfig {
+            level: options.log_level.clone().unwrap_or("warn,qdrant_edge=error".to_owned()),
+            ..LogConfig::default()
+        })?;
+        // Before the address is known to anyone who could send one.
+        let mut signals = Signals::listen()?;
+        match self.which {
+            Which::Kafka(options) => {
+                let kafka = start_kafka(options).await?;
+                announce(out, kafka.bootstrap_servers())?;
+                signals.next().await;
+            }
+            Which::Qdrant(Qdrant { address, storage }) => {
+                let storage = storage.map_or(Storage::Memory, Storage::Folder);
+                let qdrant = EmbeddedQdrant::start(QdrantOptions { address, storage }).await?;
+                announce(out, &qdrant.url())?;
+                signals.next().await;
+                qdrant.shutdown().await;
+            }
+            Which::Embeddings(Embeddings { address }) => {
+                let options = EmbeddingsOptions {
+                    address,
+                    ..EmbeddingsOptions::default()
+                };
+                let embeddings = EmbeddedEmbeddings::start(options).await?;
+                announce(out, &embeddings.url())?;
+                signals.next().await;
+                embeddings.shutdown().await;
+            }
+        }
+        Ok(ExitStatus::Success)
+    }
+}
+
+/// Scripts wait for this line.
+fn announce(out: &mut Output, address: &str) -> anyhow::Result<()> {
+    writeln!(out, "{address}")?;
+    out.flush()?;
+    Ok(())
+}
+
+async fn start_kafka(options: Kafka) -> anyhow::Result<EmbeddedKafka> {
+    // The cluster is asked through blocking calls.
+    tokio::task::spawn_blocking(move || {
+        let Kafka { brokers, topics } = options;
+        let kafka = EmbeddedKafka::start(KafkaOptions { brokers })?;
+        for Topic { name, partitions } in topics {
+            kafka
+                .create_topic(&name, partitions)
+                .with_context(|| format!("cannot create the topic {name}"))?;
+        }
+        Ok(kafka)
+    })
+    .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_may_say_how_many_partitions_it_has() {
+        let topic = |name: &str, partitions| {
+            Ok(Topic {
+                name: name.to_owned(),
+                partitions,
+            })
+        };
+        assert_eq!("shop.products:7".parse(), topic("shop.products", 7));
+        assert_eq!("shop.products".parse(), topic("shop.products", 4));
+        for wrong in ["", ":3", "shop:", "shop:0", "shop:-1", "shop:many"] {
+            assert!(wrong.parse::<Topic>().is_err(), "{wrong}");
+        }
+    }
+}
