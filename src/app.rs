@@ -11,7 +11,6 @@ use std::{
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use crate::{
     admin::Admin,
@@ -66,7 +65,6 @@ impl App {
             let live = Arc::new(move || live.load(Ordering::Acquire));
             let admin =
                 Admin::start(config.admin.address, metrics.clone(), health.clone(), live).await?;
-            info!(address = %admin.address(), "admin");
             Some(admin)
         } else {
             None

@@ -1,6 +1,6 @@
 //! What Qdrant's errors mean.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use qdrant_client::QdrantError;
 
@@ -87,13 +87,38 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
             "resource_exhausted",
             format!("Qdrant is overloaded: {message}"),
         ),
-        _ => Failure::transient("unavailable", format!("Qdrant can't be reached: {message}")),
+        _ => Failure::transient(
+            "unavailable",
+            format!("Qdrant can't be reached: {}", in_plain_words(message)),
+        ),
     }
+}
+
+/// A transport's error as the client reports it is the debug form of nested types; the cause is
+/// in the quotes of the innermost one.
+fn in_plain_words(message: &str) -> Cow<'_, str> {
+    let Some((context, nested)) = message.split_once(": tonic::transport::Error(") else {
+        return message.into();
+    };
+    let cause = nested
+        .rsplit_once("message: \"")
+        .and_then(|(_, rest)| rest.split_once('"'))
+        .map_or("transport error", |(cause, _)| cause);
+    format!("{context}: {cause}").into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_connection_is_told_in_plain_words() {
+        let message = r#"Failed to connect to http://127.0.0.1:2/: tonic::transport::Error(Transport, ConnectError(ConnectError("tcp connect error", 127.0.0.1:2, Os { code: 111, kind: ConnectionRefused, message: "Connection refused" })))"#;
+        assert_eq!(
+            of_status(14, message, "p").message,
+            "Qdrant can't be reached: Failed to connect to http://127.0.0.1:2/: Connection refused"
+        );
+    }
 
     #[test]
     fn each_status_has_its_disposition() {
