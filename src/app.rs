@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -36,6 +37,7 @@ pub struct App {
     stand_ins: StandIns,
     source: Source,
     alive: Arc<AtomicBool>,
+    broken: CancellationToken,
     /// Stops the shared services, once nobody needs them any more.
     shutdown: CancellationToken,
 }
@@ -59,6 +61,7 @@ impl App {
         let shutdown = CancellationToken::new();
         let stop_on_failure = shutdown.clone().drop_guard();
         let alive = Arc::new(AtomicBool::new(true));
+        let broken = CancellationToken::new();
 
         let admin = if config.admin.enabled {
             let live = alive.clone();
@@ -129,6 +132,7 @@ impl App {
                 budget: budget.clone(),
                 metrics: metrics.pipeline.clone(),
             },
+            broken.clone(),
         );
         let source = Source::start(
             &base,
@@ -147,6 +151,7 @@ impl App {
             stand_ins,
             source,
             alive,
+            broken,
             shutdown,
         })
     }
@@ -178,8 +183,11 @@ impl App {
 
     /// Returns once the program can't go on by itself, which nothing but a bug should bring about.
     pub async fn failed(&self) {
-        while !self.source.is_finished() {
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        while !(self.source.is_finished() || self.broken.is_cancelled()) {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = self.broken.cancelled() => {}
+            }
         }
         self.alive.store(false, Ordering::Release);
     }
