@@ -1,6 +1,6 @@
 //! What Qdrant's errors mean.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use qdrant_client::QdrantError;
 
@@ -89,22 +89,25 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
         ),
         _ => Failure::transient(
             "unavailable",
-            format!("Qdrant can't be reached: {}", in_plain_words(message)),
+            format!("Qdrant can't be reached: {}", plain(message)),
         ),
     }
 }
 
-/// A transport's error as the client reports it is the debug form of nested types; the cause is
-/// in the quotes of the innermost one.
-fn in_plain_words(message: &str) -> Cow<'_, str> {
-    let Some((context, nested)) = message.split_once(": tonic::transport::Error(") else {
-        return message.into();
+/// The client says in debug form why it can't connect: `…: tonic::transport::Error(…, Os { code:
+/// 111, kind: ConnectionRefused, message: "Connection refused" })`. In plain words: where to, and
+/// what the system said.
+fn plain(message: &str) -> String {
+    let parts = message
+        .strip_prefix("Failed to connect to ")
+        .and_then(|rest| rest.split_once(": tonic::transport::Error("));
+    let Some((url, cause)) = parts else {
+        return message.to_owned();
     };
-    let cause = nested
-        .rsplit_once("message: \"")
-        .and_then(|(_, rest)| rest.split_once('"'))
-        .map_or("transport error", |(cause, _)| cause);
-    format!("{context}: {cause}").into()
+    match cause.split('"').skip(1).step_by(2).last() {
+        Some(words) => format!("{url}: {words}"),
+        None => format!("{url}: {cause}"),
+    }
 }
 
 #[cfg(test)]
@@ -112,12 +115,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_connection_is_told_in_plain_words() {
-        let message = r#"Failed to connect to http://127.0.0.1:2/: tonic::transport::Error(Transport, ConnectError(ConnectError("tcp connect error", 127.0.0.1:2, Os { code: 111, kind: ConnectionRefused, message: "Connection refused" })))"#;
-        assert_eq!(
-            of_status(14, message, "p").message,
-            "Qdrant can't be reached: Failed to connect to http://127.0.0.1:2/: Connection refused"
-        );
+    fn why_there_is_no_connection_is_said_in_plain_words() {
+        for (message, words) in [
+            (
+                "Failed to connect to http://localhost:1/: tonic::transport::Error(Transport, ConnectError(ConnectError(\"tcp connect error\", 127.0.0.1:1, Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" })))",
+                "http://localhost:1/: Connection refused",
+            ),
+            ("broken pipe", "broken pipe"),
+        ] {
+            assert_eq!(plain(message), words);
+        }
     }
 
     #[test]
