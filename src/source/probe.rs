@@ -8,6 +8,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -16,6 +17,8 @@ use regex::Regex;
 use tracing::debug;
 
 use crate::error::Failure;
+
+use super::oauth;
 
 /// How long the brokers may take for each answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -222,6 +225,15 @@ impl Complaints {
 }
 
 impl ClientContext for Complaints {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        reference: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth::token(reference)
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         debug!("{error}: {reason}");
         // That all brokers are down follows from what was said of each.
