@@ -11,11 +11,9 @@ use super::{byte_size::ByteSize, human_duration, validate::Report};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PipelineConfig {
-    /// Bytes of records that may be in flight, from the poll until they settle. Over it,
-    /// partitions are paused.
+    /// Memory for records in flight, from the poll until they settle: twice their bytes and half a
+    /// kilobyte each. Over it, partitions are paused.
     pub budget: ByteSize,
-    /// Records that may be in flight, whatever their size.
-    pub max_records: usize,
     /// How long a partition that is taken away may finish what it has begun; the rest is read
     /// again by its next owner.
     #[serde(with = "human_duration")]
@@ -31,7 +29,6 @@ impl Default for PipelineConfig {
     fn default() -> Self {
         Self {
             budget: ByteSize::mib(256),
-            max_records: 500_000,
             drain_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(8),
         }
@@ -48,11 +45,6 @@ impl PipelineConfig {
                 "is {}; must be {least} or more, so that records fit in",
                 self.budget
             ),
-        );
-        report.refuse_if(
-            self.max_records == 0,
-            "pipeline.max_records",
-            "must be 1 or more",
         );
         // Half of librdkafka's default for max.poll.interval.ms, after which the group would take
         // the member for dead.

@@ -12,6 +12,9 @@ use crate::record::{Row, Value};
 
 use super::{decimal, key::BorrowedName, schema::SchemaCache};
 
+/// Debezium's default for `unavailable.value.placeholder`, as a text column has it.
+const UNAVAILABLE: &str = "__debezium_unavailable_value";
+
 /// How a column's JSON is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnType {
@@ -156,6 +159,7 @@ impl<'de> Visitor<'de> for ColumnSeed<'_> {
             ColumnType::Decimal { scale } => decimal::from_base64(text, scale)
                 .map(Value::Decimal)
                 .ok_or_else(|| self.no_decimal()),
+            _ if text == UNAVAILABLE => Ok(Value::Unavailable),
             ColumnType::Plain | ColumnType::VariableScaleDecimal => Ok(Value::String(text.into())),
         }
     }

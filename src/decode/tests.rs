@@ -165,6 +165,14 @@ fn a_decimal_that_is_none_is_a_fault_of_the_record_and_names_the_column() {
 }
 
 #[test]
+fn the_connectors_placeholder_is_no_value_but_a_text_that_mentions_it_is() {
+    let value = r#"{"op":"u","after":{"a":"__debezium_unavailable_value","b":"a __debezium_unavailable_value b"}}"#;
+    let row = row(decode(Some(r#"{"id":1}"#), Some(value)).unwrap());
+    assert_eq!(row.get("a"), Some(&Value::Unavailable));
+    assert!(matches!(row.get("b"), Some(Value::String(_))));
+}
+
+#[test]
 fn an_integer_beyond_64_bits_signed_keeps_its_digits() {
     let value = r#"{"op":"c","after":{"n":18446744073709551615}}"#;
     let row = row(decode(Some(r#"{"id":1}"#), Some(value)).unwrap());

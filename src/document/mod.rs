@@ -47,8 +47,10 @@ impl DocumentBuilder {
     /// The document of a row.
     ///
     /// Fails, as a fault of the record, when a column that the template needs is missing (which is
-    /// not the same as null) or when the text comes out empty.
+    /// not the same as null), when one that is needed is unavailable, or when the text comes out
+    /// empty.
     pub fn build(&mut self, key: &RowKey, row: &Row) -> Result<Document, Failure> {
+        self.refuse_unavailable(row)?;
         let text = self.template.render(row)?;
         if text.is_empty() {
             return Err(Failure::record(
@@ -78,6 +80,25 @@ impl DocumentBuilder {
             source_columns,
             version,
         })
+    }
+
+    /// An unchanged TOAST column that is needed makes the row unusable: it is never embedded and
+    /// never stored.
+    fn refuse_unavailable(&self, row: &Row) -> Result<(), Failure> {
+        let needed = |name: &str| self.template.uses(name) || self.payload.keeps(name);
+        let unavailable = row
+            .columns()
+            .iter()
+            .find(|(name, value)| *value == Value::Unavailable && needed(name));
+        match unavailable {
+            None => Ok(()),
+            Some((name, _)) => Err(Failure::record(
+                "unavailable_value",
+                format!(
+                    "column `{name}` did not change, and the connector does not repeat it; run `ALTER TABLE … REPLICA IDENTITY FULL`, or leave the column out of text and payload"
+                ),
+            )),
+        }
     }
 
     fn source_columns(&self, row: &Row) -> Payload {
@@ -181,6 +202,18 @@ mod tests {
             build(&DocumentConfig::default(), &row(&[("title", text("Tent"))])).unwrap_err();
         assert_eq!(failure.reason, "missing_column");
         assert!(failure.message.contains("category"), "{}", failure.message);
+    }
+
+    #[test]
+    fn an_unavailable_column_is_refused_by_name_unless_nothing_needs_it() {
+        let row = with(&tent(), "description", &Value::Unavailable);
+        let mut config = DocumentConfig::default();
+        let failure = build(&config, &row).unwrap_err();
+        assert_eq!(failure.reason, "unavailable_value");
+        assert!(failure.message.contains("`description`"), "{failure}");
+        config.columns.description = None;
+        config.payload.exclude = vec!["description".into()];
+        assert!(build(&config, &row).is_ok());
     }
 
     #[test]

@@ -117,6 +117,7 @@ pub(super) fn version_of(value: &Value) -> u64 {
 fn hash_value(hasher: &mut blake3::Hasher, value: &Value) {
     match value {
         Value::Null => hash_bytes(hasher, b'0', &[]),
+        Value::Unavailable => hash_bytes(hasher, b'u', &[]),
         Value::Bool(value) => hash_bytes(hasher, b'b', &[u8::from(*value)]),
         Value::Int(value) => hash_bytes(hasher, b'i', &value.to_le_bytes()),
         Value::Float(value) => hash_bytes(hasher, b'f', &value.to_bits().to_le_bytes()),

@@ -121,7 +121,8 @@ fn default_template(aliases: &BTreeMap<&'static str, String>) -> String {
 
 fn template_value(value: &Value) -> TemplateValue {
     match value {
-        Value::Null => TemplateValue::from(()),
+        // Refused before, see `unavailable`.
+        Value::Null | Value::Unavailable => TemplateValue::from(()),
         Value::Bool(value) => TemplateValue::from(*value),
         Value::Int(value) => TemplateValue::from(*value),
         Value::Float(value) => TemplateValue::from(*value),

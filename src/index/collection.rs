@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use qdrant_client::{
     Qdrant, QdrantError,
     qdrant::{
-        CountPointsBuilder, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance,
-        FieldType, VectorParams, VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
+        CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
+        VectorParams, VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -63,21 +63,20 @@ pub enum CollectionError {
     Stopped,
 }
 
-/// Makes or checks the collection, waiting for the server as long as it takes. Returns whether the
-/// collection holds no point.
+/// Makes or checks the collection, waiting for the server as long as it takes.
 pub(super) async fn ensure(
     client: &Qdrant,
     spec: &CollectionSpec,
     calls: Calls,
     health: &Health,
     shutdown: &CancellationToken,
-) -> Result<bool, CollectionError> {
+) -> Result<(), CollectionError> {
     let backoff = Backoff::new(calls.retry_initial, calls.retry_max);
     for failures in 1_u32.. {
         let failure = match try_ensure(client, spec).await {
-            Ok(empty) => {
+            Ok(()) => {
                 health.set(Lane::Index, LaneState::Ready);
-                return Ok(empty);
+                return Ok(());
             }
             Err(CollectionError::Refused(failure)) => failure,
             Err(error) => return Err(error),
@@ -102,7 +101,7 @@ pub(super) async fn ensure(
 pub(crate) async fn try_ensure(
     client: &Qdrant,
     spec: &CollectionSpec,
-) -> Result<bool, CollectionError> {
+) -> Result<(), CollectionError> {
     let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
     if !client
         .collection_exists(&spec.name)
@@ -114,12 +113,7 @@ pub(crate) async fn try_ensure(
         }
         create(client, spec).await?;
     }
-    check(client, spec).await?;
-    let count = client
-        .count(CountPointsBuilder::new(&spec.name).exact(true))
-        .await
-        .map_err(refused)?;
-    Ok(count.result.is_some_and(|result| result.count == 0))
+    check(client, spec).await
 }
 
 async fn create(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {

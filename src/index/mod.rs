@@ -16,9 +16,9 @@ mod stored;
 mod value;
 mod writer;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use qdrant_client::Qdrant;
+use qdrant_client::{Qdrant, qdrant::ScrollPointsBuilder};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
@@ -94,12 +94,20 @@ struct Connection {
     shutdown: CancellationToken,
 }
 
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("collection", &self.collection)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The collection, ready to be read and written. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Index {
     reads: UnboundedSender<ReadRequest>,
     writes: UnboundedSender<WriteRequest>,
-    known_empty: bool,
+    connection: Arc<Connection>,
 }
 
 impl Index {
@@ -114,7 +122,7 @@ impl Index {
         health: Health,
         shutdown: CancellationToken,
     ) -> Result<Self, CollectionError> {
-        let known_empty = collection::ensure(&client, spec, calls, &health, &shutdown).await?;
+        collection::ensure(&client, spec, calls, &health, &shutdown).await?;
         let connection = Arc::new(Connection {
             client,
             collection: spec.name.clone(),
@@ -126,14 +134,20 @@ impl Index {
         });
         Ok(Self {
             reads: reader::start(connection.clone()),
-            writes: writer::start(connection),
-            known_empty,
+            writes: writer::start(connection.clone()),
+            connection,
         })
     }
 
-    /// Whether the collection held no point when it was connected to.
-    pub fn known_empty(&self) -> bool {
-        self.known_empty
+    /// Whether the collection holds no point right now; `false` when that can't be told.
+    pub async fn is_empty(&self) -> bool {
+        let connection = &self.connection;
+        let any = ScrollPointsBuilder::new(&connection.collection)
+            .limit(1)
+            .with_payload(false)
+            .with_vectors(false);
+        let answer = connection.client.scroll(any).await;
+        answer.is_ok_and(|page| page.result.is_empty())
     }
 
     /// Asks for a point's bookkeeping. Never blocks; what is in flight is bounded by the

@@ -25,7 +25,8 @@ pub fn point_id(point: PointId) -> qdrant::PointId {
 /// a number would round, becomes a string of all its digits.
 pub fn value(value: &Value) -> qdrant::Value {
     wrap(match value {
-        Value::Null => Kind::NullValue(NullValue::NullValue.into()),
+        // A document has no unavailable value: see `DocumentBuilder::build`.
+        Value::Null | Value::Unavailable => Kind::NullValue(NullValue::NullValue.into()),
         Value::Bool(value) => Kind::BoolValue(*value),
         Value::Int(value) => Kind::IntegerValue(*value),
         Value::Float(value) => Kind::DoubleValue(*value),

@@ -83,6 +83,13 @@ impl Reconciler {
         }
     }
 
+    /// The collection is empty: keys of which nothing is known have no point, and need not be
+    /// read. To be told before the first change, and only of the partition's own time: while
+    /// another member owned it, that one wrote.
+    pub fn assume_empty_index(&mut self) {
+        self.cache.assume_empty();
+    }
+
     /// Whether the index is known to hold something later than `position` for this point: then
     /// the record there needs not even be decoded.
     pub fn is_replay(&self, point: &PointId, position: &Position) -> bool {

@@ -1,6 +1,6 @@
 //! What the index is known to hold for a key.
 
-use quick_cache::unsync::Cache;
+use quick_cache::{UnitWeighter, unsync::Cache};
 
 use crate::record::{
     Fingerprint, Offset, PayloadHash, PointId, Position, Stored, TextHash, TopicPartition,
@@ -79,25 +79,33 @@ impl Observed {
     }
 }
 
+/// Keys to make room for at first; the cache grows from there.
+const AT_FIRST: usize = 1_024;
+
 /// Remembers what the index holds for the keys met last, within a bound: whatever isn't here is
 /// read from the index.
 #[derive(Debug)]
 pub struct ObservedCache {
     cache: Cache<PointId, Observed>,
     capacity: u64,
-    /// The collection held nothing when the partition was assigned, so whatever is not in the
+    /// The collection held nothing after the partition was assigned, so whatever is not in the
     /// cache is absent, until the cache first has to forget something.
     known_empty: bool,
 }
 
 impl ObservedCache {
-    /// A cache of `capacity` keys.
-    pub fn new(capacity: usize, known_empty: bool) -> Self {
+    /// A cache of `capacity` keys, which knows nothing.
+    pub fn new(capacity: usize) -> Self {
         Self {
-            cache: Cache::new(capacity),
+            cache: Cache::with_weighter(capacity.min(AT_FIRST), capacity as u64, UnitWeighter),
             capacity: capacity as u64,
-            known_empty,
+            known_empty: false,
         }
+    }
+
+    /// The collection holds no point at all, and nobody else writes this partition's.
+    pub fn assume_empty(&mut self) {
+        self.known_empty = true;
     }
 
     /// What the index holds for a point, if it is known.

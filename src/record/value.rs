@@ -17,6 +17,9 @@ pub enum Value {
     Decimal(Box<str>),
     /// Text, and whatever has no better form: dates as the connector writes them, uuids, enums.
     String(Box<str>),
+    /// The connector's placeholder for a column that did not change and that PostgreSQL did not
+    /// repeat (unchanged TOAST). It is no value: it is never embedded and never stored.
+    Unavailable,
     /// An object or an array.
     Json(Box<serde_json::Value>),
 }

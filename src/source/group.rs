@@ -16,12 +16,12 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
 use crate::{
-    commit::Frontier,
+    commit::{Frontier, commit},
     record::TopicPartition,
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
-use super::{Drain, Feed, Partitions, committer};
+use super::{Drain, Feed, Partitions};
 
 /// The state that the client's callbacks share with the polling loop.
 pub(super) struct Group {
@@ -39,6 +39,16 @@ struct Feeds {
     /// Counts rebalances, so that the polling loop notices one.
     rebalances: u64,
     joined: bool,
+    trouble: Option<Trouble>,
+}
+
+/// What is wrong with Kafka, by what shows that it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// A broker that is up shows it.
+    Connection,
+    /// Only an assignment or a record does.
+    Access,
 }
 
 impl Group {
@@ -90,7 +100,13 @@ impl Group {
 
     /// Records arrive: whatever was wrong with the brokers is over.
     pub(super) fn note_alive(&self) {
+        self.feeds().trouble = None;
         self.health.set(Lane::Kafka, LaneState::Ready);
+    }
+
+    fn note_trouble(&self, trouble: Trouble, state: LaneState) {
+        self.feeds().trouble = Some(trouble);
+        self.health.set(Lane::Kafka, state);
     }
 
     /// Drains partitions and waits until they are, or until the time is up.
@@ -131,7 +147,7 @@ impl Group {
     pub(super) fn give_up_all(&self, consumer: &BaseConsumer<Self>, timeout: Duration) {
         let all: Vec<TopicPartition> = self.feeds().by_partition.keys().cloned().collect();
         let drained = self.drain(&all, timeout);
-        committer::commit(consumer, &drained, &self.metrics);
+        commit(consumer, &drained, &self.metrics);
         self.count_assigned();
     }
 
@@ -144,54 +160,47 @@ impl Group {
 
     fn on_error(&self, error: &KafkaError, reason: &str) {
         self.metrics.errors.inc();
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
-                self.health.set(
-                    Lane::Kafka,
-                    LaneState::Waiting("no Kafka broker can be reached; trying again".to_owned()),
-                );
-            }
+        let (trouble, state) = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => (
+                Trouble::Connection,
+                LaneState::Waiting("no Kafka broker can be reached; trying again".to_owned()),
+            ),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                self.health.set(
-                    Lane::Kafka,
+                (
+                    Trouble::Connection,
                     LaneState::Blocked(format!(
                         "Kafka refuses the credentials; correct kafka.security ({reason})"
                     )),
+                )
+            }
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => (
+                Trouble::Access,
+                LaneState::Waiting(format!(
+                    "a topic of kafka.topics does not exist yet; waiting for it ({error})"
+                )),
+            ),
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed,
+            ) => (
+                Trouble::Access,
+                LaneState::Blocked(format!(
+                    "Kafka denies access; grant READ on the topics and on the group ({error})"
+                )),
+            ),
+            Some(RDKafkaErrorCode::AutoOffsetReset) => {
+                return warn!(
+                    "the committed offset is gone, records may have been lost to retention: {error}"
                 );
             }
-            _ => warn!("Kafka: {error}: {reason}"),
-        }
+            _ => return warn!("Kafka: {error}: {reason}"),
+        };
+        self.note_trouble(trouble, state);
     }
 
     /// An error that polling returned.
     pub(super) fn on_poll_error(&self, error: &KafkaError) {
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                self.health.set(
-                    Lane::Kafka,
-                    LaneState::Waiting(format!(
-                        "a topic of kafka.topics does not exist yet; waiting for it ({error})"
-                    )),
-                );
-            }
-            Some(
-                RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed,
-            ) => {
-                self.health.set(
-                    Lane::Kafka,
-                    LaneState::Blocked(format!(
-                        "Kafka denies access; grant READ on the topics and on the group ({error})"
-                    )),
-                );
-            }
-            Some(RDKafkaErrorCode::AutoOffsetReset) => {
-                warn!(
-                    "the committed offset is gone, records may have been lost to retention: {error}"
-                );
-            }
-            _ => self.on_error(error, "while polling"),
-        }
+        self.on_error(error, "while polling");
     }
 }
 
@@ -211,19 +220,16 @@ impl ClientContext for Group {
     }
 
     fn stats(&self, statistics: Statistics) {
-        if statistics
+        let is_up = statistics
             .brokers
             .values()
-            .any(|broker| broker.state == "UP")
-        {
-            let joined = self.feeds().joined;
-            let state = self.health.get(Lane::Kafka);
-            let unreachable = state
-                .reason()
-                .is_some_and(|reason| reason.contains("no Kafka broker"));
-            if joined && unreachable {
-                self.note_alive();
-            }
+            .any(|broker| broker.state == "UP");
+        let is_over = {
+            let feeds = self.feeds();
+            is_up && feeds.joined && feeds.trouble == Some(Trouble::Connection)
+        };
+        if is_over {
+            self.note_alive();
         }
         let feeds = self.feeds();
         let lag: i64 = feeds
@@ -260,7 +266,7 @@ impl ConsumerContext for Group {
                 };
                 let drained = self.drain(&revoked, timeout);
                 if !is_lost {
-                    committer::commit(consumer, &drained, &self.metrics);
+                    commit(consumer, &drained, &self.metrics);
                 }
                 if !revoked.is_empty() {
                     info!(

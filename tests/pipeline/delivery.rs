@@ -161,6 +161,27 @@ async fn members_may_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_does_not_take_for_absent_what_another_has_written() {
+    let mut shop = Shop::open().await;
+    let (first, second) = (shop.member().await, shop.member().await);
+    until("the partitions to be shared", async || {
+        first.metrics().kafka.assigned.get() > 0 && second.metrics().kafka.assigned.get() > 0
+    })
+    .await;
+    for id in 0..30 {
+        shop.put(id, row(&format!("kettle {id}"), 1)).await;
+    }
+    shop.equal().await;
+    first.stop().await.unwrap();
+    for id in 0..30 {
+        shop.delete(id).await;
+    }
+    shop.at_rest().await;
+    assert!(shop.points().await.is_empty());
+    second.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_over_the_memory_budget_pauses_and_still_arrives() {
     let mut shop = Shop::open().await;
     shop.config.pipeline.budget = vectide::config::ByteSize(64 * 1024);

@@ -29,7 +29,7 @@ use vectide_embedded::{
 };
 
 /// How long any condition may take to come true; a test that needs it all has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const TOPIC: &str = "shop.public.products";
 pub(crate) const DIMENSIONS: u32 = 32;
