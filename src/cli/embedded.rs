@@ -107,7 +107,10 @@ impl Command {
         out: &mut Output,
     ) -> anyhow::Result<ExitStatus> {
         telemetry::init_logging(&LogConfig {
-            level: options.log_level.clone().unwrap_or("warn,qdrant_edge=error".to_owned()),
+            level: options
+                .log_level
+                .clone()
+                .unwrap_or("warn,qdrant_edge=error".to_owned()),
             ..LogConfig::default()
         })?;
         // Before the address is known to anyone who could send one.
