@@ -78,9 +78,13 @@ pub(super) fn of_delivery(code: Option<Code>, said: &str, topic: &str, bytes: us
     }
 }
 
-/// What to do about an error of making `topic`, by brokers that can be reached; `None` where it
-/// isn't in the way of writing to it.
-pub(super) fn of_creation(code: Option<Code>, said: &str, topic: &str) -> Option<Failure> {
+/// What to do about an error of looking for `topic` and making it; `None` where it isn't in the way
+/// of writing to it.
+pub(super) fn of_creation(error: &KafkaError, topic: &str) -> Option<Failure> {
+    let (code, said) = (code(error), text(error));
+    if matches!(error, KafkaError::MetadataFetch(_)) {
+        return Some(of_connection(code, &said));
+    }
     Some(match code {
         // It is there. Or these brokers don't know how to make a topic when asked to, or know no
         // controller that would, as librdkafka's mock cluster; they make one that is written to.
@@ -113,7 +117,7 @@ pub(super) fn of_creation(code: Option<Code>, said: &str, topic: &str) -> Option
                 "the brokers refuse to create the dead-letter topic `{topic}`: create it, or correct dead_letter.partitions and dead_letter.replication_factor ({said})"
             ),
         ),
-        _ => of_connection(code, said),
+        _ => of_connection(code, &said),
     })
 }
 
@@ -194,7 +198,8 @@ mod tests {
             Code::UnsupportedFeature,
             Code::OperationTimedOut,
         ] {
-            assert_eq!(of_creation(Some(code), "", "dead"), None, "{code:?}");
+            let error = KafkaError::AdminOp(code);
+            assert_eq!(of_creation(&error, "dead"), None, "{code:?}");
         }
     }
 
@@ -208,9 +213,12 @@ mod tests {
             (Code::BrokerTransportFailure, Transient),
             (Code::NotController, Transient),
         ] {
-            let failure = of_creation(Some(code), "so it said", "dead");
+            let failure = of_creation(&KafkaError::AdminOp(code), "dead");
             let found = failure.map(|failure| failure.disposition);
             assert_eq!(found, Some(disposition), "{code:?}");
         }
+        let silence = KafkaError::MetadataFetch(Code::OperationTimedOut);
+        let failure = of_creation(&silence, "dead");
+        assert_eq!(failure.map(|failure| failure.disposition), Some(Transient));
     }
 }

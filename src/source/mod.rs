@@ -9,6 +9,7 @@ mod budget;
 mod committer;
 mod consumer;
 mod group;
+mod probe;
 mod settings;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
@@ -20,6 +21,7 @@ use crate::{
 
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
+pub use probe::Probe;
 pub use settings::client_config;
 
 /// Whoever processes partitions.
