@@ -7,11 +7,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use crate::{
     admin::Admin,
@@ -37,6 +37,7 @@ pub struct App {
     stand_ins: StandIns,
     source: Source,
     alive: Arc<AtomicBool>,
+    broken: CancellationToken,
     /// Stops the shared services, once nobody needs them any more.
     shutdown: CancellationToken,
 }
@@ -60,13 +61,13 @@ impl App {
         let shutdown = CancellationToken::new();
         let stop_on_failure = shutdown.clone().drop_guard();
         let alive = Arc::new(AtomicBool::new(true));
+        let broken = CancellationToken::new();
 
         let admin = if config.admin.enabled {
             let live = alive.clone();
             let live = Arc::new(move || live.load(Ordering::Acquire));
             let admin =
                 Admin::start(config.admin.address, metrics.clone(), health.clone(), live).await?;
-            info!(address = %admin.address(), "admin");
             Some(admin)
         } else {
             None
@@ -131,6 +132,7 @@ impl App {
                 budget: budget.clone(),
                 metrics: metrics.pipeline.clone(),
             },
+            broken.clone(),
         );
         let source = Source::start(
             &base,
@@ -149,6 +151,7 @@ impl App {
             stand_ins,
             source,
             alive,
+            broken,
             shutdown,
         })
     }
@@ -180,8 +183,11 @@ impl App {
 
     /// Returns once the program can't go on by itself, which nothing but a bug should bring about.
     pub async fn failed(&self) {
-        while !self.source.is_finished() {
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        while !(self.source.is_finished() || self.broken.is_cancelled()) {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = self.broken.cancelled() => {}
+            }
         }
         self.alive.store(false, Ordering::Release);
     }

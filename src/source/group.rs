@@ -16,12 +16,12 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
 use crate::{
-    commit::Frontier,
+    commit::{Frontier, commit},
     record::TopicPartition,
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
-use super::{Drain, Feed, Partitions, committer};
+use super::{Drain, Feed, Partitions};
 
 /// The state that the client's callbacks share with the polling loop.
 pub(super) struct Group {
@@ -147,7 +147,7 @@ impl Group {
     pub(super) fn give_up_all(&self, consumer: &BaseConsumer<Self>, timeout: Duration) {
         let all: Vec<TopicPartition> = self.feeds().by_partition.keys().cloned().collect();
         let drained = self.drain(&all, timeout);
-        committer::commit(consumer, &drained, &self.metrics);
+        commit(consumer, &drained, &self.metrics);
         self.count_assigned();
     }
 
@@ -266,7 +266,7 @@ impl ConsumerContext for Group {
                 };
                 let drained = self.drain(&revoked, timeout);
                 if !is_lost {
-                    committer::commit(consumer, &drained, &self.metrics);
+                    commit(consumer, &drained, &self.metrics);
                 }
                 if !revoked.is_empty() {
                     info!(

@@ -6,7 +6,6 @@
 //! charged to a memory [`Budget`]; over it, partitions are paused and polling goes on.
 
 mod budget;
-mod committer;
 mod consumer;
 mod group;
 mod probe;
