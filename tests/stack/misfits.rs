@@ -109,10 +109,7 @@ fn describe_at_length(postgres: &Postgres, product: i64) -> Result<()> {
 }
 
 /// Waits until the topic has `N` letters, and fails when it has more.
-fn wait_for_letters<const N: usize>(
-    kafka: &Kafka,
-    topic: &str,
-) -> Result<[(Letter, Reasons); N]> {
+fn wait_for_letters<const N: usize>(kafka: &Kafka, topic: &str) -> Result<[(Letter, Reasons); N]> {
     let letters = until(&format!("{N} dead letters"), PATIENCE, || {
         let letters = letters::read(kafka, topic)?.unwrap_or_default();
         Ok((letters.len() >= N).then_some(letters))
