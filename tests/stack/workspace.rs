@@ -10,6 +10,14 @@ use tempfile::TempDir;
 
 use crate::process::Program;
 
+/// Runs a scenario in a workspace of its own; the workspace goes when it succeeds, and its logs stay when it fails.
+pub(crate) fn in_workspace(scenario: impl FnOnce(&Workspace) -> Result<()>) -> Result<()> {
+    let workspace = Workspace::create()?;
+    scenario(&workspace)?;
+    workspace.remove();
+    Ok(())
+}
+
 /// A temporary folder, removed on success; on failure its logs are kept, and their place is printed.
 pub(crate) struct Workspace {
     folder: TempDir,
@@ -19,7 +27,7 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// Makes the folder and sees that the servers are installed.
-    pub(crate) fn create() -> Result<Self> {
+    fn create() -> Result<Self> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/fetch-stack.sh");
         let places = Program::new("fetch-stack.sh", &[script]).run()?;
         let servers = places
@@ -68,7 +76,7 @@ impl Workspace {
     }
 
     /// Removes everything: the scenario has succeeded.
-    pub(crate) fn remove(mut self) {
+    fn remove(mut self) {
         self.succeeded = true;
         self.folder.disable_cleanup(false);
     }
