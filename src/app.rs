@@ -7,11 +7,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use crate::{
     admin::Admin,
@@ -28,10 +28,6 @@ use crate::{
     telemetry::{Health, Metrics},
 };
 
-/// Hashes are remembered by partition; this is how many partitions the whole is divided by. A
-/// member that owns more of them remembers more.
-const PARTITIONS_A_MEMBER: usize = 8;
-
 /// The running program.
 pub struct App {
     metrics: Metrics,
@@ -41,6 +37,7 @@ pub struct App {
     stand_ins: StandIns,
     source: Source,
     alive: Arc<AtomicBool>,
+    broken: CancellationToken,
     /// Stops the shared services, once nobody needs them any more.
     shutdown: CancellationToken,
 }
@@ -64,13 +61,13 @@ impl App {
         let shutdown = CancellationToken::new();
         let stop_on_failure = shutdown.clone().drop_guard();
         let alive = Arc::new(AtomicBool::new(true));
+        let broken = CancellationToken::new();
 
         let admin = if config.admin.enabled {
             let live = alive.clone();
             let live = Arc::new(move || live.load(Ordering::Acquire));
             let admin =
                 Admin::start(config.admin.address, metrics.clone(), health.clone(), live).await?;
-            info!(address = %admin.address(), "admin");
             Some(admin)
         } else {
             None
@@ -126,7 +123,7 @@ impl App {
                 ),
                 documents,
                 point_ids: PointIds(config.document.point_id),
-                cache_keys: (config.index.cache_keys / PARTITIONS_A_MEMBER).max(1),
+                cache_keys: config.index.cache_keys,
             },
             Services {
                 embedder,
@@ -135,6 +132,7 @@ impl App {
                 budget: budget.clone(),
                 metrics: metrics.pipeline.clone(),
             },
+            broken.clone(),
         );
         let source = Source::start(
             &base,
@@ -153,6 +151,7 @@ impl App {
             stand_ins,
             source,
             alive,
+            broken,
             shutdown,
         })
     }
@@ -184,8 +183,11 @@ impl App {
 
     /// Returns once the program can't go on by itself, which nothing but a bug should bring about.
     pub async fn failed(&self) {
-        while !self.source.is_finished() {
-            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        while !(self.source.is_finished() || self.broken.is_cancelled()) {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = self.broken.cancelled() => {}
+            }
         }
         self.alive.store(false, Ordering::Release);
     }

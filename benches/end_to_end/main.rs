@@ -33,6 +33,11 @@ mod kafka;
 #[path = "../../tests/stack/process.rs"]
 #[allow(dead_code, reason = "the tests ask more of it")]
 mod process;
+#[path = "../../tests/stack/records.rs"]
+#[allow(dead_code, reason = "the tests ask more of it")]
+mod records;
+#[path = "../../tests/stack/runtime.rs"]
+mod runtime;
 #[path = "../../tests/stack/wait.rs"]
 mod wait;
 #[path = "../../tests/stack/workspace.rs"]
@@ -47,7 +52,7 @@ use process::Program;
 use producer::Load;
 use servers::{Broker, Servers};
 use sizes::Sizes;
-use workspace::Workspace;
+use workspace::in_workspace_with;
 
 const TOPIC: &str = "shop.shop.products";
 const SCENARIOS: [&str; 3] = ["backfill", "stock flips", "replay"];
@@ -71,12 +76,19 @@ fn main() -> Result<()> {
 }
 
 fn measure() -> Result<()> {
+    let sizes = Sizes::from_environment()?;
     let broker = Broker::choose()?;
-    let (workspace, sizes) = match broker {
-        Broker::Real => (Workspace::with(&["kafka"])?, Sizes::from_environment()?),
-        Broker::Mock => (Workspace::with(&[])?, Sizes::from_environment()?.on_mock()),
+    let (servers, sizes): (&[&str], Sizes) = match broker {
+        Broker::Real => (&["kafka"], sizes),
+        Broker::Mock => (&[], sizes.on_mock()),
     };
-    let servers = Servers::start(broker, &workspace, &sizes)?;
+    in_workspace_with(servers, |workspace| {
+        let servers = Servers::start(broker, workspace, &sizes)?;
+        measure_on(&servers, &sizes, broker)
+    })
+}
+
+fn measure_on(servers: &Servers, sizes: &Sizes, broker: Broker) -> Result<()> {
     println!(
         "{} rows, {} stock flips, {} partitions; {}\n",
         sizes.rows, sizes.flips, sizes.partitions, broker
@@ -84,23 +96,21 @@ fn measure() -> Result<()> {
     println!("{}", Figures::HEADER);
     let [backfill, flips, replay] = SCENARIOS;
 
-    produce(&servers, &sizes, 0)?;
-    let figures = run(&servers, &sizes, backfill, "first", sizes.rows)?;
+    produce(servers, sizes, 0)?;
+    let figures = run(servers, sizes, backfill, "first", sizes.rows)?;
     figures.expect_embedded(sizes.rows)?;
     println!("{figures}\n{}", figures.backfill_target());
 
-    produce(&servers, &sizes, sizes.flips)?;
-    let figures = run(&servers, &sizes, flips, "first", sizes.flips)?;
+    produce(servers, sizes, sizes.flips)?;
+    let figures = run(servers, sizes, flips, "first", sizes.flips)?;
     figures.expect_embedded(0)?;
     println!("{figures}");
 
-    let figures = run(&servers, &sizes, replay, "second", sizes.rows + sizes.flips)?;
+    let figures = run(servers, sizes, replay, "second", sizes.rows + sizes.flips)?;
     figures.expect_embedded(0)?;
     figures.expect_nothing_written()?;
     println!("{figures}\n{}", figures.replay_targets());
 
-    drop(servers);
-    workspace.remove();
     Ok(())
 }
 

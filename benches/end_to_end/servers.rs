@@ -4,15 +4,9 @@ use std::{
     env, fmt,
     io::{BufRead as _, BufReader},
     process::Command,
-    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
-use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
-};
+use anyhow::{Result, bail};
 
 use crate::{
     TOPIC,
@@ -81,7 +75,7 @@ impl Servers {
             Broker::Real => {
                 let java = Java::find(workspace)?;
                 let kafka = Kafka::start(workspace, &java)?;
-                create_topic(kafka.brokers(), sizes.partitions)?;
+                kafka.create_topic(TOPIC, i32::try_from(sizes.partitions)?)?;
                 (kafka.brokers().to_owned(), Some(kafka))
             }
             Broker::Mock => {
@@ -123,23 +117,4 @@ fn stand_in(workspace: &Workspace, arguments: &[&str]) -> Result<(Process, Strin
         bail!("{name} printed no address:\n{}", process.log_tail());
     }
     Ok((process, address.trim().to_owned()))
-}
-
-fn create_topic(brokers: &str, partitions: u64) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()?;
-    let partitions = i32::try_from(partitions).context("too many partitions")?;
-    let topic = NewTopic::new(TOPIC, partitions, TopicReplication::Fixed(1));
-    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-    let created = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(admin.create_topics([&topic], &options))?;
-    for topic in created {
-        if let Err((topic, error)) = topic {
-            bail!("the topic {topic} can't be created: {error}");
-        }
-    }
-    Ok(())
 }

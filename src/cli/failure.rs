@@ -55,7 +55,7 @@ pub fn describe(error: &anyhow::Error) -> Option<String> {
 }
 
 /// The chain in one line. Many errors repeat their cause in their own words: it is said once.
-fn causes(error: &anyhow::Error) -> String {
+pub(super) fn causes(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
         let text = cause.to_string();

@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the program, one file a subcommand.
 
+mod check;
 mod completions;
 mod config;
 #[cfg(feature = "embedded")]
@@ -53,6 +54,7 @@ enum Command {
     Run(run::Command),
     #[cfg(feature = "embedded")]
     Demo(demo::Command),
+    Check(check::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
     Embedded(embedded::Command),
@@ -68,6 +70,7 @@ impl Cli {
             Command::Demo(command) => {
                 Box::pin(command.run(self.options.log_level.as_deref(), out)).await
             }
+            Command::Check(command) => command.run(&self.options, out).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]
             Command::Embedded(command) => command.run(&self.options, out).await,

@@ -36,7 +36,7 @@ impl Command {
         };
         app.stop().await?;
         if failed {
-            anyhow::bail!("the Kafka consumer ended by itself; the log says why");
+            anyhow::bail!("a part of the program ended by itself; the log says why");
         }
         info!("stopped");
         Ok(ExitStatus::Success)

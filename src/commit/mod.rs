@@ -1,10 +1,13 @@
 //! Commit: settled records come in, the offset that the group may commit goes out.
 //!
 //! The [`OffsetLedger`] of each partition knows every received offset; its frontier, the lowest
-//! unsettled one, is [published](Frontier) to whoever commits.
+//! unsettled one, is [published](Frontier) and committed from there, by the source's threads: on a
+//! timer, when a partition is given up, and at the end.
 
+mod committer;
 mod frontier;
 mod ledger;
 
+pub(crate) use committer::commit;
 pub use frontier::Frontier;
 pub use ledger::{OffsetLedger, Rewound};

@@ -34,8 +34,8 @@ pub struct IndexConfig {
     pub batch_points: usize,
     /// How many calls may be under way at once.
     pub concurrency: usize,
-    /// How many points are remembered by their hashes, over all partitions, so that no read of
-    /// the index is needed to know what it holds.
+    /// How many points each assigned partition remembers by their hashes, so that no read of the
+    /// index is needed to know what it holds; about 150 bytes each, taken as they come.
     pub cache_keys: usize,
     /// The first pause before a failed call is made again; it doubles from there.
     #[serde(with = "human_duration")]
@@ -60,7 +60,7 @@ impl Default for IndexConfig {
             timeout: Duration::from_secs(30),
             batch_points: 256,
             concurrency: 4,
-            cache_keys: 1_000_000,
+            cache_keys: 200_000,
             retry_initial: Duration::from_millis(100),
             retry_max: Duration::from_secs(30),
         }

@@ -43,7 +43,9 @@ pub(super) fn of_delivery(code: Option<Code>, said: &str, topic: &str, bytes: us
         ),
         Some(Code::TopicAuthorizationFailed) => Failure::blocked(
             "topic_authorization",
-            format!("dead letters can't be written: grant WRITE on the topic `{topic}` ({said})"),
+            format!(
+                "dead letters can't be written: grant WRITE on the topic `{topic}`, and create it if it does not exist ({said})"
+            ),
         ),
         Some(Code::ClusterAuthorizationFailed) => Failure::blocked(
             "cluster_authorization",
@@ -78,9 +80,13 @@ pub(super) fn of_delivery(code: Option<Code>, said: &str, topic: &str, bytes: us
     }
 }
 
-/// What to do about an error of making `topic`, by brokers that can be reached; `None` where it
-/// isn't in the way of writing to it.
-pub(super) fn of_creation(code: Option<Code>, said: &str, topic: &str) -> Option<Failure> {
+/// What to do about an error of looking for `topic` and making it; `None` where it isn't in the way
+/// of writing to it.
+pub(super) fn of_creation(error: &KafkaError, topic: &str) -> Option<Failure> {
+    let (code, said) = (code(error), text(error));
+    if matches!(error, KafkaError::MetadataFetch(_)) {
+        return Some(of_connection(code, &said));
+    }
     Some(match code {
         // It is there. Or these brokers don't know how to make a topic when asked to, or know no
         // controller that would, as librdkafka's mock cluster; they make one that is written to.
@@ -94,7 +100,7 @@ pub(super) fn of_creation(code: Option<Code>, said: &str, topic: &str) -> Option
             Failure::blocked(
                 "topic_authorization",
                 format!(
-                    "the dead-letter topic `{topic}` does not exist and can't be created: create it, or grant CREATE on it ({said})"
+                    "the dead-letter topic `{topic}` does not exist, or may not be seen, and can't be created: create it or grant CREATE on it, and grant WRITE on it ({said})"
                 ),
             )
         }
@@ -113,7 +119,7 @@ pub(super) fn of_creation(code: Option<Code>, said: &str, topic: &str) -> Option
                 "the brokers refuse to create the dead-letter topic `{topic}`: create it, or correct dead_letter.partitions and dead_letter.replication_factor ({said})"
             ),
         ),
-        _ => of_connection(code, said),
+        _ => of_connection(code, &said),
     })
 }
 
@@ -194,7 +200,8 @@ mod tests {
             Code::UnsupportedFeature,
             Code::OperationTimedOut,
         ] {
-            assert_eq!(of_creation(Some(code), "", "dead"), None, "{code:?}");
+            let error = KafkaError::AdminOp(code);
+            assert_eq!(of_creation(&error, "dead"), None, "{code:?}");
         }
     }
 
@@ -208,9 +215,12 @@ mod tests {
             (Code::BrokerTransportFailure, Transient),
             (Code::NotController, Transient),
         ] {
-            let failure = of_creation(Some(code), "so it said", "dead");
+            let failure = of_creation(&KafkaError::AdminOp(code), "dead");
             let found = failure.map(|failure| failure.disposition);
             assert_eq!(found, Some(disposition), "{code:?}");
         }
+        let silence = KafkaError::MetadataFetch(Code::OperationTimedOut);
+        let failure = of_creation(&silence, "dead");
+        assert_eq!(failure.map(|failure| failure.disposition), Some(Transient));
     }
 }

@@ -6,21 +6,24 @@
 //! not delivered, and its record must stay unsettled.
 //!
 //! - `envelope` writes the letter: the record as it came, and why it is here.
-//! - `producer` delivers one letter, and makes the topic.
+//! - `producer` delivers one letter; `topic` makes the topic; `reports` keeps what the client says.
 //! - `failure` knows what Kafka's errors mean for that.
 //! - `service` keeps the letters under way, tries again, and says how the lane is.
 
 mod envelope;
 mod failure;
 mod producer;
+mod reports;
 mod service;
 #[cfg(all(test, feature = "embedded"))]
 mod tests;
+mod topic;
 
 use rdkafka::{ClientConfig, error::KafkaError};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
+pub use self::topic::{Topic, check};
 use self::{producer::Producer, service::Service};
 use crate::{
     config::DeadLetterConfig,

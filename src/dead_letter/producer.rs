@@ -1,41 +1,35 @@
 //! Delivers one dead letter, and makes the topic.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    config::RDKafkaLogLevel,
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    ClientConfig,
+    error::{KafkaResult, RDKafkaErrorCode},
     message::{Header as KafkaHeader, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
-use tokio::{runtime::Handle, task::spawn_blocking};
-use tracing::{debug, info, trace, warn};
+use tokio::runtime::Handle;
+use tracing::{debug, info, warn};
 
 use super::{
     envelope::Envelope,
     failure::{code, is_unknown_topic, of_connection, of_creation, of_delivery, text},
+    reports::Reports,
+    topic,
 };
 use crate::{
     config::DeadLetterConfig,
     error::{Disposition, Failure},
 };
 
-/// How long the brokers may take to list their topics.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long the brokers may take to create the topic.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A producer for the dead-letter topic.
 pub(super) struct Producer {
     client: Mutex<FutureProducer<Reports>>,
     client_config: ClientConfig,
-    admin_config: ClientConfig,
+    base: ClientConfig,
     topic: DeadLetterConfig,
     creation: tokio::sync::Mutex<Creation>,
     reports: Reports,
@@ -65,7 +59,7 @@ impl Producer {
         Ok(Self {
             client: Mutex::new(client),
             client_config,
-            admin_config: base.clone(),
+            base: base.clone(),
             topic: topic.clone(),
             creation: tokio::sync::Mutex::new(creation),
             reports,
@@ -98,7 +92,10 @@ impl Producer {
             None => (code(&error), text(&error)),
         };
         let failure = of_delivery(code, &said, &self.topic.topic, envelope.bytes());
-        if !is_unknown_topic(code) || !self.topic.create_topic {
+        // A topic that is absent, or not to be seen, is refused like one that may not be written.
+        let is_absent = is_unknown_topic(code)
+            || (obstacle.is_some() && code == Some(RDKafkaErrorCode::TopicAuthorizationFailed));
+        if !is_absent || !self.topic.create_topic {
             return Err(failure);
         }
         *self.creation.lock().await = Creation::Due;
@@ -139,13 +136,7 @@ impl Producer {
             Creation::Refused(failure) => return Ok(Some(failure.clone())),
             Creation::Due => {}
         }
-        let (config, topic) = (self.admin_config.clone(), self.topic.clone());
-        let reports = self.reports.clone();
-        // The admin client waits for its thread when it is dropped.
-        let runtime = Handle::current();
-        let made = spawn_blocking(move || create_topic(&config, &topic, reports, &runtime))
-            .await
-            .unwrap_or(Err(KafkaError::Canceled));
+        let made = topic::make(&self.base, &self.topic, self.reports.clone()).await;
         let failure = match made {
             Ok(is_new) => {
                 if is_new {
@@ -153,7 +144,7 @@ impl Producer {
                 }
                 None
             }
-            Err(error) => of_creation(code(&error), &text(&error), &self.topic.topic),
+            Err(error) => of_creation(&error, &self.topic.topic),
         };
         match failure {
             None => *creation = Creation::Done,
@@ -179,33 +170,6 @@ fn drop_aside(clients: Vec<FutureProducer<Reports>>) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn_blocking(move || drop(clients));
     }
-}
-
-/// Makes the topic; says whether it wasn't there. Blocks.
-fn create_topic(
-    config: &ClientConfig,
-    topic: &DeadLetterConfig,
-    reports: Reports,
-    runtime: &Handle,
-) -> KafkaResult<bool> {
-    let admin: AdminClient<Reports> = config.create_with_context(reports)?;
-    // Asked for by name, a topic might be made by the brokers, with their own defaults.
-    let metadata = admin.inner().fetch_metadata(None, ASK_TIMEOUT)?;
-    if metadata.topics().iter().any(|t| t.name() == topic.topic) {
-        return Ok(false);
-    }
-    let new = NewTopic::new(
-        &topic.topic,
-        topic.partitions,
-        TopicReplication::Fixed(topic.replication_factor),
-    );
-    let options = AdminOptions::new()
-        .request_timeout(Some(CREATE_TIMEOUT))
-        .operation_timeout(Some(CREATE_TIMEOUT));
-    for result in runtime.block_on(admin.create_topics([&new], &options))? {
-        result.map_err(|(_, code)| KafkaError::AdminOp(code))?;
-    }
-    Ok(true)
 }
 
 fn producer_config(base: &ClientConfig) -> ClientConfig {
@@ -237,44 +201,4 @@ fn headers(envelope: &Envelope) -> OwnedHeaders {
             value: header.value.as_deref(),
         })
     })
-}
-
-/// Keeps what the client complains of: the first of its kind.
-#[derive(Debug, Clone, Default)]
-struct Reports(Arc<Mutex<Option<(KafkaError, String)>>>);
-
-impl Reports {
-    fn get(&self) -> Option<(KafkaError, String)> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-impl ClientContext for Reports {
-    fn error(&self, error: KafkaError, reason: &str) {
-        debug!("dead letters: {error}: {reason}");
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // That all brokers are down is said after each of them has said why; and what is said
-        // again and again differs in what need not be told, such as how often.
-        let is_summary = code(&error) == Some(RDKafkaErrorCode::AllBrokersDown);
-        let is_known = first.as_ref().is_some_and(|(known, _)| *known == error);
-        if first.is_none() || !(is_summary || is_known) {
-            let reason = reason.split(" (after ").next().unwrap_or(reason);
-            *first = Some((error, reason.to_owned()));
-        }
-    }
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if level as i32 <= RDKafkaLogLevel::Warning as i32 {
-            debug!(facility, "{message}");
-        } else {
-            trace!(facility, "{message}");
-        }
-    }
 }

@@ -156,7 +156,7 @@ async fn create(client: &Qdrant, spec: &CollectionSpec) -> Result<(), Collection
 }
 
 /// Whether the collection has the vector that the configuration wants.
-async fn check(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
+pub(super) async fn check(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
     let info = client
         .collection_info(&spec.name)
         .await

@@ -87,13 +87,45 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
             "resource_exhausted",
             format!("Qdrant is overloaded: {message}"),
         ),
-        _ => Failure::transient("unavailable", format!("Qdrant can't be reached: {message}")),
+        _ => Failure::transient(
+            "unavailable",
+            format!("Qdrant can't be reached: {}", plain(message)),
+        ),
+    }
+}
+
+/// The client says in debug form why it can't connect: `…: tonic::transport::Error(…, Os { code:
+/// 111, kind: ConnectionRefused, message: "Connection refused" })`. In plain words: where to, and
+/// what the system said.
+fn plain(message: &str) -> String {
+    let parts = message
+        .strip_prefix("Failed to connect to ")
+        .and_then(|rest| rest.split_once(": tonic::transport::Error("));
+    let Some((url, cause)) = parts else {
+        return message.to_owned();
+    };
+    match cause.split('"').skip(1).step_by(2).last() {
+        Some(words) => format!("{url}: {words}"),
+        None => format!("{url}: {cause}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn why_there_is_no_connection_is_said_in_plain_words() {
+        for (message, words) in [
+            (
+                "Failed to connect to http://localhost:1/: tonic::transport::Error(Transport, ConnectError(ConnectError(\"tcp connect error\", 127.0.0.1:1, Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" })))",
+                "http://localhost:1/: Connection refused",
+            ),
+            ("broken pipe", "broken pipe"),
+        ] {
+            assert_eq!(plain(message), words);
+        }
+    }
 
     #[test]
     fn each_status_has_its_disposition() {

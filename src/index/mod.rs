@@ -6,6 +6,7 @@
 //! batch what has queued up while their calls are under way, so a lone request goes out at once
 //! and a crowd goes out together. Every write waits until Qdrant has applied it (`wait=true`).
 
+mod check;
 mod collection;
 mod failure;
 mod operations;
@@ -26,8 +27,10 @@ use crate::{
     telemetry::{Health, IndexMetrics},
 };
 
+pub use check::{Found, look, server_version};
 pub use collection::{CollectionError, CollectionSpec};
 pub use settings::connect_client;
+pub(crate) use settings::is_readable_on_the_way;
 pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};
 pub use value::{point_id as to_point_id, value as to_payload_value};
 

@@ -20,6 +20,9 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
 use crate::{
     commit::Frontier,
     dead_letter::DeadLetters,
@@ -71,15 +74,19 @@ pub struct Services {
 pub struct Pipeline {
     settings: Arc<Settings>,
     services: Services,
+    /// Cancelled when a worker panicked: its partition would stand still for ever.
+    broken: CancellationToken,
     runtime: Handle,
 }
 
 impl Pipeline {
-    /// A pipeline whose workers run on the current tokio runtime.
-    pub fn new(settings: Settings, services: Services) -> Self {
+    /// A pipeline whose workers run on the current tokio runtime. It cancels `broken` when one of
+    /// them panics: then the program has to be started anew.
+    pub fn new(settings: Settings, services: Services, broken: CancellationToken) -> Self {
         Self {
             settings: Arc::new(settings),
             services,
+            broken,
             runtime: Handle::current(),
         }
     }
@@ -98,6 +105,7 @@ impl Partitions for Pipeline {
             settings.delays,
             cache,
         );
+        let name = partition.clone();
         let worker = Worker::new(
             partition,
             settings,
@@ -105,7 +113,16 @@ impl Partitions for Pipeline {
             reconciler,
             frontier.clone(),
         );
-        self.runtime.spawn(worker.run(queue, drained));
+        let running = self.runtime.spawn(worker.run(queue, drained));
+        let broken = self.broken.clone();
+        self.runtime.spawn(async move {
+            if let Err(error) = running.await
+                && error.is_panic()
+            {
+                error!(%name, "a partition's worker panicked: {error}");
+                broken.cancel();
+            }
+        });
         Feed {
             records,
             frontier,

@@ -28,8 +28,8 @@ use crate::{
 
 use super::{Services, Settings};
 
-/// Owns all state of one assigned partition.
-pub(super) struct Worker {
+/// All state of one assigned partition.
+struct State {
     partition: TopicPartition,
     decoder: Decoder,
     documents: DocumentBuilder,
@@ -68,29 +68,25 @@ struct Receivers {
     dead: UnboundedReceiver<Delivered>,
 }
 
-/// A worker whose channels are not in use yet.
-pub(super) struct NewWorker {
-    worker: Worker,
+/// Processes one assigned partition.
+pub(super) struct Worker {
+    state: State,
     receivers: Receivers,
 }
 
 impl Worker {
-    #[expect(
-        clippy::new_ret_no_self,
-        reason = "the receiving ends go separate ways in `run`"
-    )]
     pub(super) fn new(
         partition: TopicPartition,
         settings: &Arc<Settings>,
         services: Services,
         reconciler: Reconciler,
         frontier: Frontier,
-    ) -> NewWorker {
+    ) -> Self {
         let (index, index_answers) = unbounded_channel();
         let (embed, embed_answers) = unbounded_channel();
         let (dead, dead_answers) = unbounded_channel();
-        NewWorker {
-            worker: Self {
+        Self {
+            state: State {
                 partition,
                 decoder: Decoder::default(),
                 documents: settings.documents.clone(),
@@ -114,9 +110,7 @@ impl Worker {
             },
         }
     }
-}
 
-impl NewWorker {
     /// Processes records until the partition is given up.
     pub(super) async fn run(
         self,
@@ -124,37 +118,37 @@ impl NewWorker {
         mut drain: oneshot::Receiver<Drain>,
     ) {
         let Self {
-            mut worker,
+            mut state,
             mut receivers,
         } = self;
         // Asked anew for each assignment: while another member had the partition, it wrote.
-        if worker.services.index.is_empty().await {
-            worker.reconciler.assume_empty_index();
+        if state.services.index.is_empty().await {
+            state.reconciler.assume_empty_index();
         }
         let drain = loop {
-            let due = worker.due();
+            let due = state.due();
             tokio::select! {
                 biased;
                 drain = &mut drain => break drain.ok(),
-                Some(reply) = receivers.index.recv() => worker.on_index(reply, &mut receivers.index),
-                Some(reply) = receivers.embed.recv() => worker.on_embedded(reply, &mut receivers.embed),
-                Some(delivered) = receivers.dead.recv() => worker.on_delivered(delivered),
+                Some(reply) = receivers.index.recv() => state.on_index(reply, &mut receivers.index),
+                Some(reply) = receivers.embed.recv() => state.on_embedded(reply, &mut receivers.embed),
+                Some(delivered) = receivers.dead.recv() => state.on_delivered(delivered),
                 records = queue.recv() => match records {
-                    Some(records) => worker.on_records(records, queue.is_empty()),
+                    Some(records) => state.on_records(records, queue.is_empty()),
                     // The source is gone without a word: nobody will commit.
                     None => break None,
                 },
                 () = sleep_until(due) => {}
             }
-            worker.on_time();
+            state.on_time();
         };
         queue.close();
         if let Some(drain) = drain {
-            worker.drain(&mut receivers, drain).await;
+            state.drain(&mut receivers, drain).await;
         }
         while let Ok(records) = queue.try_recv() {
             let charge = records.iter().map(RawRecord::charge).sum();
-            worker.services.budget.refund(charge);
+            state.services.budget.refund(charge);
         }
     }
 }
@@ -166,7 +160,7 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-impl Worker {
+impl State {
     /// When something is to be done although nothing arrives.
     fn due(&self) -> Option<Instant> {
         [self.window.due(self.linger), self.reconciler.due()]
@@ -465,7 +459,7 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for State {
     /// What is still in flight goes back to the budget: the partition's next owner reads it again.
     fn drop(&mut self) {
         let refund = self.ledger.restart();

@@ -1,6 +1,6 @@
 //! What the index is known to hold for a key.
 
-use quick_cache::unsync::Cache;
+use quick_cache::{UnitWeighter, unsync::Cache};
 
 use crate::record::{
     Fingerprint, Offset, PayloadHash, PointId, Position, Stored, TextHash, TopicPartition,
@@ -79,6 +79,9 @@ impl Observed {
     }
 }
 
+/// Keys to make room for at first; the cache grows from there.
+const AT_FIRST: usize = 1_024;
+
 /// Remembers what the index holds for the keys met last, within a bound: whatever isn't here is
 /// read from the index.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ impl ObservedCache {
     /// A cache of `capacity` keys, which knows nothing.
     pub fn new(capacity: usize) -> Self {
         Self {
-            cache: Cache::new(capacity),
+            cache: Cache::with_weighter(capacity.min(AT_FIRST), capacity as u64, UnitWeighter),
             capacity: capacity as u64,
             known_empty: false,
         }

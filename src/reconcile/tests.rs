@@ -72,6 +72,7 @@ struct World {
     bought: Vec<Arc<str>>,
     dead: Vec<Failure>,
     conflicts: usize,
+    version: Option<u64>,
 }
 
 fn reconciler() -> Reconciler {
@@ -98,6 +99,7 @@ impl World {
             bought: Vec::new(),
             dead: Vec::new(),
             conflicts: 0,
+            version: None,
         }
     }
 
@@ -116,7 +118,13 @@ impl World {
         let change = KeyChange {
             key: RowKey::from_canonical(format!("[{key}]")),
             point: point(key),
-            desired: row.map_or(Desired::Gone, |row| Desired::Row(Box::new(document(row)))),
+            desired: row.map_or(Desired::Gone, |row| {
+                let version = self.version;
+                Desired::Row(Box::new(Document {
+                    version,
+                    ..document(row)
+                }))
+            }),
             position: Position {
                 offset,
                 timestamp_ms: offset.0,
@@ -480,6 +488,21 @@ fn a_draining_partition_buys_nothing_more() {
     assert!(world.pending.is_empty());
     assert!(world.reconciler.is_idle());
     assert_eq!(world.committed, 0);
+}
+
+#[test]
+fn two_changes_within_one_version_are_both_applied_and_counted() {
+    let mut world = World::new();
+    world.version = Some(7);
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    assert_eq!(world.conflicts, 0, "the same row again is a duplicate");
+    world.produce(1, Some((1, 4)));
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.conflicts, 1);
 }
 
 #[test]

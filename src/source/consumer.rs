@@ -20,12 +20,13 @@ use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 use tracing::{info, warn};
 
 use crate::{
+    commit::commit,
     config::Config,
     record::{Header, Offset, RawRecord, TopicPartition},
     telemetry::{Health, Metrics},
 };
 
-use super::{Budget, Partitions, committer, group::Group, settings};
+use super::{Budget, Partitions, group::Group, settings};
 
 /// Records handed over together, at most; fewer when no more are at hand.
 const HAND_OVER: usize = 1_024;
@@ -320,7 +321,7 @@ impl Committer {
             .name("kafka-commit".to_owned())
             .spawn(move || {
                 while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                    committer::commit(&consumer, &consumer.context().frontiers(), &metrics);
+                    commit(&consumer, &consumer.context().frontiers(), &metrics);
                 }
             })?;
         Ok(Self { stop, thread })

@@ -9,6 +9,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
+    client::OAuthToken,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -16,12 +17,12 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
 use crate::{
-    commit::Frontier,
+    commit::{Frontier, commit},
     record::TopicPartition,
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
-use super::{Drain, Feed, Partitions, committer};
+use super::{Drain, Feed, Partitions, oauth};
 
 /// The state that the client's callbacks share with the polling loop.
 pub(super) struct Group {
@@ -147,7 +148,7 @@ impl Group {
     pub(super) fn give_up_all(&self, consumer: &BaseConsumer<Self>, timeout: Duration) {
         let all: Vec<TopicPartition> = self.feeds().by_partition.keys().cloned().collect();
         let drained = self.drain(&all, timeout);
-        committer::commit(consumer, &drained, &self.metrics);
+        commit(consumer, &drained, &self.metrics);
         self.count_assigned();
     }
 
@@ -205,6 +206,15 @@ impl Group {
 }
 
 impl ClientContext for Group {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        reference: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth::token(reference)
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.on_error(&error, reason);
     }
@@ -266,7 +276,7 @@ impl ConsumerContext for Group {
                 };
                 let drained = self.drain(&revoked, timeout);
                 if !is_lost {
-                    committer::commit(consumer, &drained, &self.metrics);
+                    commit(consumer, &drained, &self.metrics);
                 }
                 if !revoked.is_empty() {
                     info!(

@@ -6,9 +6,10 @@
 //! charged to a memory [`Budget`]; over it, partitions are paused and polling goes on.
 
 mod budget;
-mod committer;
 mod consumer;
 mod group;
+pub(crate) mod oauth;
+mod probe;
 mod settings;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
@@ -20,6 +21,7 @@ use crate::{
 
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
+pub use probe::Probe;
 pub use settings::client_config;
 
 /// Whoever processes partitions.

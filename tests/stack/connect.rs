@@ -13,6 +13,9 @@ use crate::process::{Process, Program, free_port};
 use crate::wait::until;
 use crate::workspace::Workspace;
 
+/// The largest record of a table's topic, in bytes.
+pub(crate) const MAX_RECORD: &str = "16777216";
+
 /// A running worker.
 pub(crate) struct Connect {
     process: Process,
@@ -29,6 +32,9 @@ pub(crate) enum Dialect {
 }
 
 impl Dialect {
+    /// Every one.
+    pub(crate) const ALL: [Self; 2] = [Self::WithSchemas, Self::Bare];
+
     /// Its topics' prefix; names its replication slot too.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
@@ -122,6 +128,9 @@ fn settings(postgres: &Postgres, dialect: Dialect) -> Result<String> {
     set("topic.prefix", dialect.prefix());
     // The publication is shared; a slot has one reader.
     set("slot.name", dialect.prefix());
+    // For records of 10 MB; the client's and the broker's own limit is 1 MiB.
+    set("producer.override.max.request.size", MAX_RECORD);
+    set("topic.creation.default.max.message.bytes", MAX_RECORD);
     if matches!(dialect, Dialect::Bare) {
         set("key.converter.schemas.enable", "false");
         set("value.converter.schemas.enable", "false");

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, anyhow};
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer as _;
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::java::Java;
 use crate::process::{Process, free_port};
+use crate::records::{REQUEST, consumer, ends};
+use crate::runtime::block_on;
 use crate::workspace::{Workspace, text};
-
-/// How long one request to the broker may take.
-const REQUEST: Duration = Duration::from_secs(10);
 
 /// A running broker that is its own controller.
 pub(crate) struct Kafka {
@@ -34,6 +38,7 @@ impl Kafka {
                  listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
                  controller.listener.names=CONTROLLER\n\
                  log.dirs={logs}\n\
+                 auto.create.topics.enable=false\n\
                  offsets.topic.num.partitions=4\n\
                  offsets.topic.replication.factor=1\n\
                  transaction.state.log.num.partitions=4\n\
@@ -94,35 +99,57 @@ impl Kafka {
         }
         Ok(Some(lag))
     }
-}
 
-/// A consumer that only asks: it commits nothing and joins no group.
-pub(crate) fn consumer(brokers: &str, group: &str) -> Result<BaseConsumer> {
-    ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest")
-        // The lines about a broker that is still starting would only be noise.
-        .set("log_level", "0")
-        .create()
-        .context("no Kafka client")
-}
-
-/// Each partition of `topic` with its first offset and the one after its last; `None` where the topic is not there yet.
-pub(crate) fn ends(consumer: &BaseConsumer, topic: &str) -> Result<Option<Vec<(i32, i64, i64)>>> {
-    let metadata = consumer.fetch_metadata(Some(topic), REQUEST)?;
-    let Some(topic) = metadata
-        .topics()
-        .iter()
-        .find(|found| found.name() == topic && found.error().is_none())
-    else {
-        return Ok(None);
-    };
-    let mut ends = Vec::new();
-    for partition in topic.partitions() {
-        let (low, high) = consumer.fetch_watermarks(topic.name(), partition.id(), REQUEST)?;
-        ends.push((partition.id(), low, high));
+    /// Makes a topic.
+    pub(crate) fn create_topic(&self, topic: &str, partitions: i32) -> Result<()> {
+        block_on(async {
+            let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+            let made = self
+                .admin()?
+                .create_topics([&new], &Self::options())
+                .await?;
+            for made in made {
+                made.map_err(|(topic, code)| anyhow!("{topic}: {code}"))?;
+            }
+            Ok(())
+        })
     }
-    Ok(Some(ends))
+
+    /// Changes a setting of a topic.
+    pub(crate) fn set(&self, topic: &str, name: &str, value: &str) -> Result<()> {
+        block_on(async {
+            let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+            let admin = self.admin()?;
+            for changed in admin.alter_configs([&change], &Self::options()).await? {
+                changed.map_err(|(_, code)| anyhow!("{topic}: {code}"))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes a record, and returns once the broker has it.
+    pub(crate) fn produce(&self, topic: &str, key: &[u8], value: &[u8]) -> Result<()> {
+        block_on(async {
+            let producer: FutureProducer = self.client().create()?;
+            let record = FutureRecord::to(topic).key(key).payload(value);
+            match producer.send(record, REQUEST).await {
+                Ok(_) => Ok(()),
+                Err((error, _)) => Err(error.into()),
+            }
+        })
+    }
+
+    fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
+        Ok(self.client().create()?)
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &self.brokers);
+        client
+    }
+
+    fn options() -> AdminOptions {
+        AdminOptions::new().request_timeout(Some(REQUEST))
+    }
 }

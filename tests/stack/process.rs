@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -64,13 +64,17 @@ impl<'a> Program<'a> {
         command
     }
 
-    /// Runs it to its end; an error carries what it printed.
-    pub(crate) fn run(&self) -> Result<String> {
-        let output = self
-            .command()
+    /// Runs it to its end, however that is.
+    pub(crate) fn output(&self) -> Result<Output> {
+        self.command()
             .stdin(Stdio::null())
             .output()
-            .with_context(|| format!("{} did not start", self.name))?;
+            .with_context(|| format!("{} did not start", self.name))
+    }
+
+    /// Runs it to its end; an error carries what it printed.
+    pub(crate) fn run(&self) -> Result<String> {
+        let output = self.output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
             bail!(
@@ -120,6 +124,14 @@ impl Process {
         Command::new("sh")
             .args(["-c", r#"kill -s "$1" "$2""#, "sh", signal, &pid])
             .status()?;
+        Ok(())
+    }
+
+    /// Kills it, which it cannot notice.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.expect_running()?;
+        self.child.kill()?;
+        self.child.wait()?;
         Ok(())
     }
 

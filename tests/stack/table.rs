@@ -7,6 +7,7 @@ use std::fs;
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value};
 
+use crate::document::wanted_vector;
 use crate::postgres::Postgres;
 
 /// Makes the table as the deployment's sample does, with Debezium's role and publication; REPLICA IDENTITY stays at its default.
@@ -16,8 +17,11 @@ pub(crate) fn create(postgres: &Postgres) -> Result<()> {
     Ok(())
 }
 
-/// The columns that are compared.
-const COLUMNS: [&str; 8] = [
+/// Beside a row's columns: which vector its point has, or should have.
+pub(crate) const VECTOR: &str = "vector";
+
+/// What is compared.
+const COLUMNS: [&str; 9] = [
     "id",
     "sku",
     "title",
@@ -26,6 +30,7 @@ const COLUMNS: [&str; 8] = [
     "price",
     "stock",
     "updated_at",
+    VECTOR,
 ];
 
 /// A row: column to value, as text without the differences that mean nothing; a null is absent.
@@ -43,16 +48,18 @@ pub(crate) fn read(postgres: &Postgres) -> Result<Rows> {
         .collect()
 }
 
-/// A row from its columns as JSON.
+/// A row from its columns as JSON, and the vector that its point should have.
 pub(crate) fn row(columns: &Map<String, Value>) -> Result<(i64, Row)> {
     let id = columns
         .get("id")
         .and_then(Value::as_i64)
         .with_context(|| format!("no id in {columns:?}"))?;
-    let row = COLUMNS
+    let mut row: Row = COLUMNS
         .iter()
-        .filter_map(|&column| Some((column, plain(column, columns.get(column)?)?)));
-    Ok((id, row.collect()))
+        .filter_map(|&column| Some((column, plain(column, columns.get(column)?)?)))
+        .collect();
+    row.insert(VECTOR, wanted_vector(&row));
+    Ok((id, row))
 }
 
 /// A value as text: a null is none, a price has two decimals, a time is UTC without trailing zeros.
@@ -82,8 +89,12 @@ fn plain(column: &str, value: &Value) -> Option<String> {
     })
 }
 
-fn shown(value: Option<&String>) -> &str {
-    value.map_or("null", String::as_str)
+/// The beginning of a value.
+fn shown(value: Option<&String>) -> String {
+    value.map_or_else(
+        || "null".to_owned(),
+        |value| value.chars().take(60).collect(),
+    )
 }
 
 /// How a copy differs from the table.

@@ -1,21 +1,20 @@
 //! What Debezium wrote to a topic: the oracle between the table and Vectide. When the topic tells the table's story and the index does
 //! not, the fault is Vectide's.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rdkafka::Message as _;
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::topic_partition_list::Offset;
 use serde_json::{Value, json};
 
 use crate::connect::Dialect;
-use crate::kafka::{Kafka, consumer, ends};
-use crate::table::{Rows, row};
+use crate::kafka::Kafka;
+use crate::records;
+use crate::table::{Differences, Rows, row};
+use crate::wait::until;
 
 /// A topic, read from its first record to the last one it had when the reading began.
 #[derive(Default)]
@@ -31,49 +30,29 @@ pub(crate) struct Capture {
 impl Capture {
     /// Reads the topic; empty where it is not there yet.
     pub(crate) fn read(kafka: &Kafka, dialect: Dialect) -> Result<Self> {
-        let topic = dialect.topic();
-        let consumer = consumer(kafka.brokers(), "capture")?;
         let mut capture = Self::default();
-        let Some(ends) = ends(&consumer, &topic)? else {
-            return Ok(capture);
-        };
-
-        let mut assignment = TopicPartitionList::new();
-        let mut unread = BTreeMap::new();
-        for (partition, low, high) in ends.into_iter().filter(|(_, low, high)| low < high) {
-            assignment.add_partition_offset(&topic, partition, Offset::Offset(low))?;
-            unread.insert(partition, high);
-        }
-        capture.partitions = unread.len();
-        consumer.assign(&assignment)?;
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while !unread.is_empty() {
-            if Instant::now() > deadline {
-                bail!(
-                    "{topic}: no more records, but partitions {unread:?} have not been read to the end"
-                );
-            }
-            let Some(record) = consumer.poll(Duration::from_secs(1)).transpose()? else {
-                continue;
-            };
-            let place = || {
-                format!(
-                    "record {}/{} of {topic}",
-                    record.partition(),
-                    record.offset()
-                )
-            };
-            capture
-                .apply(dialect, record.key(), record.payload())
-                .with_context(place)?;
-            if unread
-                .get(&record.partition())
-                .is_some_and(|&high| record.offset() + 1 >= high)
-            {
-                unread.remove(&record.partition());
-            }
-        }
+        let mut partitions = BTreeSet::new();
+        records::read(kafka.brokers(), &dialect.topic(), |record| {
+            partitions.insert(record.partition());
+            capture.apply(dialect, record.key(), record.payload())
+        })?;
+        capture.partitions = partitions.len();
         Ok(capture)
+    }
+
+    /// Waits until the topic, read from its beginning, comes out at the table.
+    pub(crate) fn wait_until_equal(kafka: &Kafka, dialect: Dialect, table: &Rows) -> Result<Self> {
+        let mut differences = Differences::default();
+        until(
+            &format!("{} to tell the table's state", dialect.topic()),
+            Duration::from_mins(2),
+            || {
+                let capture = Self::read(kafka, dialect)?;
+                differences = Differences::between(table, &capture.rows);
+                Ok((differences.count() == 0).then_some(capture))
+            },
+        )
+        .map_err(|error| error.context(format!("{}: {differences}", dialect.topic())))
     }
 
     /// How many records there are in all.

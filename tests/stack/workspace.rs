@@ -10,6 +10,22 @@ use tempfile::TempDir;
 
 use crate::process::Program;
 
+/// Runs a scenario in a workspace of its own; the workspace goes when it succeeds, and its logs stay when it fails.
+pub(crate) fn in_workspace(scenario: impl FnOnce(&Workspace) -> Result<()>) -> Result<()> {
+    in_workspace_with(&["postgres", "kafka"], scenario)
+}
+
+/// The same with these servers only: `postgres`, `kafka`.
+pub(crate) fn in_workspace_with(
+    servers: &[&str],
+    scenario: impl FnOnce(&Workspace) -> Result<()>,
+) -> Result<()> {
+    let workspace = Workspace::create(servers)?;
+    scenario(&workspace)?;
+    workspace.remove();
+    Ok(())
+}
+
 /// A temporary folder, removed on success; on failure its logs are kept, and their place is printed.
 pub(crate) struct Workspace {
     folder: TempDir,
@@ -19,12 +35,7 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// Makes the folder and sees that the servers are installed.
-    pub(crate) fn create() -> Result<Self> {
-        Self::with(&["postgres", "kafka"])
-    }
-
-    /// The same with these servers only: `postgres`, `kafka`.
-    pub(crate) fn with(servers: &[&str]) -> Result<Self> {
+    fn create(servers: &[&str]) -> Result<Self> {
         let mut script = vec![concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/scripts/fetch-stack.sh"
@@ -81,7 +92,7 @@ impl Workspace {
     }
 
     /// Removes everything: the scenario has succeeded.
-    pub(crate) fn remove(mut self) {
+    fn remove(mut self) {
         self.succeeded = true;
         self.folder.disable_cleanup(false);
     }

@@ -49,6 +49,9 @@ impl Story {
         "embedded".clone_into(&mut config.embed.url);
         config.kafka.topics = vec![Connector::new("demo").topic()];
         "demo".clone_into(&mut config.kafka.group);
+        // A broker answers a fetch as soon as there is a record; the mock, only when its time is up.
+        let fetch_wait = ("fetch.wait.max.ms".to_owned(), "5".to_owned());
+        config.kafka.properties.extend([fetch_wait]);
         config.embed.dimensions = 384;
         config.embed.requests_per_minute = None;
         config.window.quiet = Duration::from_millis(500);

@@ -8,10 +8,11 @@ use rdkafka::{
 use tracing::warn;
 
 use crate::{
-    commit::Frontier,
     record::{Offset, TopicPartition},
     telemetry::KafkaMetrics,
 };
+
+use super::Frontier;
 
 /// Commits what has settled and was not committed yet.
 ///
@@ -19,7 +20,7 @@ use crate::{
 /// asynchronous commit to its callback (rust-rdkafka, issue 856). An error that can pass is left
 /// to the next round; after one that says that this member no longer owns the partitions there is
 /// nothing to commit: their new owner reads the same records again.
-pub(super) fn commit<C: ConsumerContext>(
+pub(crate) fn commit<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[(TopicPartition, Frontier)],
     metrics: &KafkaMetrics,

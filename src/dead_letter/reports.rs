@@ -1,0 +1,64 @@
+//! What the Kafka client says beside its answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::{
+    ClientContext,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tracing::{debug, trace};
+
+use crate::source::oauth;
+
+use super::failure::code;
+
+/// Keeps what the client complains of: the first of its kind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reports(Arc<Mutex<Option<(KafkaError, String)>>>);
+
+impl Reports {
+    pub(super) fn get(&self) -> Option<(KafkaError, String)> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        reference: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth::token(reference)
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!("dead letters: {error}: {reason}");
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // That all brokers are down is said after each of them has said why; and what is said
+        // again and again differs in what need not be told, such as how often.
+        let is_summary = code(&error) == Some(RDKafkaErrorCode::AllBrokersDown);
+        let is_known = first.as_ref().is_some_and(|(known, _)| *known == error);
+        if first.is_none() || !(is_summary || is_known) {
+            let reason = reason.split(" (after ").next().unwrap_or(reason);
+            *first = Some((error, reason.to_owned()));
+        }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if level as i32 <= RDKafkaLogLevel::Warning as i32 {
+            debug!(facility, "{message}");
+        } else {
+            trace!(facility, "{message}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `vectide check`, before a member is started.
+
+use anyhow::{Result, ensure};
+
+use crate::VECTIDE;
+use crate::connect::Dialect;
+use crate::group::Group;
+use crate::java::Java;
+use crate::kafka::Kafka;
+use crate::process::{Program, free_port};
+use crate::stand_ins::StandIns;
+use crate::workspace::in_workspace;
+
+#[test]
+#[ignore = "needs servers: make test-stack"]
+fn a_check_finds_every_server_and_says_which_is_gone() -> Result<()> {
+    in_workspace(|workspace| {
+        let group = Group {
+            dialect: Dialect::Bare,
+        };
+        let kafka = Kafka::start(workspace, &Java::find(workspace)?)?;
+        let stand_ins = StandIns::start(workspace)?;
+        kafka.create_topic(&group.dialect.topic(), 6)?;
+        let admin = free_port()?;
+        let file = group.configure("check", workspace, &kafka, &stand_ins, admin)?;
+
+        let (status, lines) = check(&file)?;
+        ensure!(
+            status == Some(0) && !lines.contains('✗'),
+            "{status:?}\n{lines}"
+        );
+        for key in ["kafka.brokers", "kafka.topics", "index.url", "embed.url"] {
+            ensure!(lines.contains(&format!("✓ {key}")), "{key}:\n{lines}");
+        }
+        println!("{lines}");
+
+        drop(kafka);
+        let (status, lines) = check(&file)?;
+        ensure!(status == Some(1), "{status:?}\n{lines}");
+        ensure!(lines.contains("✗ kafka.brokers"), "{lines}");
+        ensure!(lines.contains("✓ embed.url"), "{lines}");
+        println!("{lines}");
+        Ok(())
+    })
+}
+
+/// The exit code, and what was printed.
+fn check(file: &str) -> Result<(Option<i32>, String)> {
+    let output = Program::new("check", &[VECTIDE, "check", "--config", file]).output()?;
+    let text =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    Ok((output.status.code(), text.concat()))
+}

@@ -1,0 +1,168 @@
+//! A consumer group of Vectide, and its members.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::VECTIDE;
+use crate::connect::Dialect;
+use crate::http::{self, Answer};
+use crate::kafka::Kafka;
+use crate::process::{Process, Program, free_port};
+use crate::stand_ins::StandIns;
+use crate::workspace::Workspace;
+
+/// The length of the vectors.
+pub(crate) const DIMENSIONS: usize = 64;
+
+/// A consumer group that keeps one collection equal to the product table.
+#[derive(Clone, Copy)]
+pub(crate) struct Group {
+    /// Which of the two topics it reads.
+    pub(crate) dialect: Dialect,
+}
+
+impl Group {
+    /// The group's name on Kafka.
+    pub(crate) fn name(self) -> String {
+        format!("vectide-{}", self.dialect.prefix())
+    }
+
+    /// The collection's name.
+    pub(crate) fn collection(self) -> String {
+        format!("products_{}", self.dialect.prefix())
+    }
+
+    /// The topic of its dead letters.
+    pub(crate) fn dead_letters(self) -> String {
+        format!("{}.dead-letters", self.dialect.prefix())
+    }
+
+    /// How many records of its topic the group has not committed; `None` where the topic is not there yet.
+    pub(crate) fn lag(self, kafka: &Kafka) -> Result<Option<i64>> {
+        kafka.lag(&self.dialect.topic(), &self.name())
+    }
+
+    /// Starts a member; `name` names its configuration and its log.
+    pub(crate) fn start_member(
+        self,
+        name: &str,
+        workspace: &Workspace,
+        kafka: &Kafka,
+        stand_ins: &StandIns,
+    ) -> Result<Member> {
+        let admin = free_port()?;
+        let file = self.configure(name, workspace, kafka, stand_ins, admin)?;
+        let process =
+            Program::new(name, &[VECTIDE, "run", "--config", &file]).start(&workspace.logs())?;
+        Ok(Member { process, admin })
+    }
+
+    /// Writes the configuration of a member whose probes and metrics are at the port `admin`, and returns the file's path.
+    pub(crate) fn configure(
+        self,
+        name: &str,
+        workspace: &Workspace,
+        kafka: &Kafka,
+        stand_ins: &StandIns,
+        admin: u16,
+    ) -> Result<String> {
+        let configuration = format!(
+            "[kafka]\n\
+             brokers = \"{brokers}\"\n\
+             group = \"{group}\"\n\
+             topics = [\"{topic}\"]\n\
+             # The shortest that the broker allows, so that a killed member is soon missed.\n\
+             session_timeout = \"6s\"\n\
+             \n\
+             [window]\n\
+             quiet = \"500ms\"\n\
+             max_hold = \"2s\"\n\
+             \n\
+             [embed]\n\
+             url = \"{embeddings}\"\n\
+             model = \"hashed-words\"\n\
+             dimensions = {DIMENSIONS}\n\
+             \n\
+             [index]\n\
+             url = \"{qdrant}\"\n\
+             collection = \"{collection}\"\n\
+             \n\
+             [dead_letter]\n\
+             topic = \"{dead_letters}\"\n\
+             \n\
+             [admin]\n\
+             address = \"127.0.0.1:{admin}\"\n",
+            brokers = kafka.brokers(),
+            group = self.name(),
+            topic = self.dialect.topic(),
+            embeddings = stand_ins.embeddings_url(),
+            qdrant = stand_ins.qdrant_url(),
+            collection = self.collection(),
+            dead_letters = self.dead_letters(),
+        );
+        workspace.write(&format!("{name}.toml"), &configuration)
+    }
+}
+
+/// A running `vectide run`.
+pub(crate) struct Member {
+    process: Process,
+    admin: u16,
+}
+
+impl Member {
+    /// Sends SIGTERM and returns at once, so that the load can go on while it drains.
+    pub(crate) fn ask_to_stop(&mut self) -> Result<()> {
+        self.process.ask_to_stop()
+    }
+
+    /// Whether it has ended, which it must do well.
+    pub(crate) fn has_stopped(&mut self) -> Result<bool> {
+        match self.process.has_ended()? {
+            None => Ok(false),
+            Some(status) if status.success() => Ok(true),
+            Some(status) => bail!(
+                "the member did not stop in good order ({status}); the end of its log:\n{}",
+                self.process.log_tail()
+            ),
+        }
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) fn stop(mut self, patience: Duration) -> Result<()> {
+        self.ask_to_stop()?;
+        self.process.wait_for_exit(patience)?;
+        self.has_stopped().map(drop)
+    }
+
+    /// Kills it with SIGKILL: it can finish nothing, and tell nobody.
+    pub(crate) fn kill(self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Fails when it has ended by itself.
+    pub(crate) fn expect_running(&mut self) -> Result<()> {
+        self.process.expect_running()
+    }
+
+    /// What `/readyz` answers.
+    pub(crate) fn readiness(&self) -> Result<Answer> {
+        self.get("readyz")
+    }
+
+    /// The value of a metric without labels.
+    pub(crate) fn metric(&self, name: &str) -> Result<f64> {
+        let metrics = self.get("metrics")?.body;
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.with_context(|| format!("no {name} in:\n{metrics}"))?;
+        Ok(value.parse()?)
+    }
+
+    fn get(&self, page: &str) -> Result<Answer> {
+        http::get(&format!("http://127.0.0.1:{}/{page}", self.admin))
+            .with_context(|| format!("the end of its log:\n{}", self.process.log_tail()))
+    }
+}
