@@ -64,9 +64,11 @@ pub(super) fn consumer_config(base: &ClientConfig, config: &KafkaConfig) -> Clie
             client.set(name, value);
         }
     };
-    // Memory beside the budget: what the client fetches ahead.
+    // Memory beside the budget: what the client fetches ahead. Bytes are what counts; once they
+    // are there, fetching rests for a moment, which is a whole second where nothing is said.
     default("queued.max.messages.kbytes", "32768");
-    default("queued.min.messages", "10000");
+    default("queued.min.messages", "100000");
+    default("fetch.queue.backoff.ms", "10");
     default("fetch.wait.max.ms", "50");
     // A topic that does not exist yet is found within seconds of being made.
     default("topic.metadata.refresh.interval.ms", "10000");
