@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{
     admin::Admin,
@@ -28,6 +29,9 @@ use crate::{
     telemetry::{Health, Metrics},
 };
 
+/// What the last commit and leaving the group may take beyond `pipeline.shutdown_timeout`.
+const GRACE: Duration = Duration::from_millis(1_500);
+
 /// The running program.
 pub struct App {
     metrics: Metrics,
@@ -37,6 +41,8 @@ pub struct App {
     stand_ins: StandIns,
     source: Source,
     alive: Arc<AtomicBool>,
+    /// How long the source may take to stop.
+    patience: Duration,
     broken: CancellationToken,
     /// Stops the shared services, once nobody needs them any more.
     shutdown: CancellationToken,
@@ -77,9 +83,8 @@ impl App {
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
             .context("can't read a secret of embed")?;
-        let documents =
-            DocumentBuilder::new(&config.document, config.window.version_column.as_deref())?;
 
+        let settings = pipeline_settings(config)?;
         let index = Index::connect(
             index::connect_client(&config.index, &endpoints.index_url)?,
             &CollectionSpec::new(&config.index, config.embed.dimensions),
@@ -108,23 +113,13 @@ impl App {
             .pipeline
             .budget_limit
             .set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let budget = Budget::new(limit, metrics.pipeline.budget_used.clone());
+        let budget = Budget::new(
+            limit,
+            config.embed.dimensions,
+            metrics.pipeline.budget_used.clone(),
+        );
         let pipeline = Pipeline::new(
-            Settings {
-                linger: config.window.linger,
-                delays: Delays {
-                    quiet: config.window.quiet,
-                    max_hold: config.window.max_hold,
-                },
-                fingerprint: Fingerprint::new(
-                    &config.embed.model,
-                    config.embed.dimensions,
-                    &config.embed.url,
-                ),
-                documents,
-                point_ids: PointIds(config.document.point_id),
-                cache_keys: config.index.cache_keys,
-            },
+            settings,
             Services {
                 embedder,
                 index,
@@ -151,6 +146,7 @@ impl App {
             stand_ins,
             source,
             alive,
+            patience: config.pipeline.shutdown_timeout + GRACE,
             broken,
             shutdown,
         })
@@ -193,12 +189,16 @@ impl App {
     }
 
     /// Drains every partition, commits, leaves the group, then stops the rest. Bounded by
-    /// `pipeline.shutdown_timeout` and a little more.
+    /// `pipeline.shutdown_timeout` and a little more, also when Kafka does not answer.
     pub async fn stop(self) -> anyhow::Result<()> {
         let source = self.source;
-        tokio::task::spawn_blocking(move || source.stop())
-            .await
-            .context("the source panicked while stopping")?;
+        let stopping = tokio::task::spawn_blocking(move || source.stop());
+        match tokio::time::timeout(self.patience, stopping).await {
+            Ok(stopped) => stopped.context("the source panicked while stopping")?,
+            Err(_) => {
+                warn!("Kafka does not answer the last commit; what it misses will be read again");
+            }
+        }
         self.shutdown.cancel();
         if let Some(admin) = self.admin {
             admin.shutdown().await;
@@ -206,4 +206,24 @@ impl App {
         self.stand_ins.stop().await;
         Ok(())
     }
+}
+
+/// How every partition is processed, by configuration.
+fn pipeline_settings(config: &Config) -> anyhow::Result<Settings> {
+    let version_column = config.window.version_column.as_deref();
+    Ok(Settings {
+        linger: config.window.linger,
+        delays: Delays {
+            quiet: config.window.quiet,
+            max_hold: config.window.max_hold,
+        },
+        fingerprint: Fingerprint::new(
+            &config.embed.model,
+            config.embed.dimensions,
+            &config.embed.url,
+        ),
+        documents: DocumentBuilder::new(&config.document, version_column)?,
+        point_ids: PointIds(config.document.point_id),
+        cache_keys: config.index.cache_keys,
+    })
 }

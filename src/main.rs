@@ -33,5 +33,8 @@ fn run() -> anyhow::Result<ExitStatus> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    runtime.block_on(cli.run(&mut Output::stdout()))
+    let ended = runtime.block_on(cli.run(&mut Output::stdout()));
+    // A call that hangs must not keep the program from ending.
+    runtime.shutdown_background();
+    ended
 }

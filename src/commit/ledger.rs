@@ -79,7 +79,12 @@ impl OffsetLedger {
         let Some(charge) = entry.unsettled.take() else {
             return 0;
         };
-        let mut refund = charge - SETTLED_ENTRY;
+        charge - SETTLED_ENTRY + self.pop_settled()
+    }
+
+    /// Forgets the settled entries that no unsettled one is below, and returns the bytes refunded.
+    fn pop_settled(&mut self) -> u64 {
+        let mut refund = 0;
         while self
             .entries
             .front()
@@ -111,8 +116,23 @@ impl OffsetLedger {
         self.entries.is_empty()
     }
 
-    /// Forgets everything, as after a rewind, and returns the bytes refunded. Acknowledgements
-    /// given out before are void.
+    /// Kafka goes back to `offset`: what was received from there on will be delivered again, so its
+    /// acknowledgements are void. What lies below stays as it is. Returns the bytes refunded.
+    pub fn rewind(&mut self, offset: Offset) -> u64 {
+        self.last = Some(Offset(offset.0.saturating_sub(1)));
+        let again = self
+            .entries
+            .iter_mut()
+            .filter(|entry| entry.offset >= offset);
+        let refund: u64 = again
+            .filter_map(|entry| entry.unsettled.take())
+            .map(|charge| charge - SETTLED_ENTRY)
+            .sum();
+        refund + self.pop_settled()
+    }
+
+    /// Forgets everything and returns the bytes refunded. Acknowledgements given out before are
+    /// void.
     pub fn restart(&mut self) -> u64 {
         self.first += self.entries.len() as u64;
         self.last = None;
@@ -170,6 +190,20 @@ mod tests {
             rewound.to_string(),
             "offset 5 after 5: the partition was rewound"
         );
+    }
+
+    #[test]
+    fn a_rewind_keeps_what_lies_below_it() {
+        let mut ledger = OffsetLedger::default();
+        let below = ledger.receive(Offset(5), 100).unwrap();
+        let above = ledger.receive(Offset(8), 100).unwrap();
+        let refund = ledger.rewind(Offset(7));
+        let again = ledger.receive(Offset(7), 100).unwrap();
+        assert_eq!(ledger.frontier(), Some(Offset(5)));
+        let refund = refund + ledger.settle(above) + ledger.settle(below);
+        assert_eq!(ledger.frontier(), Some(Offset(7)));
+        assert_eq!(refund + ledger.settle(again), 300);
+        assert_eq!(ledger.frontier(), Some(Offset(8)));
     }
 
     #[test]

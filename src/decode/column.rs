@@ -15,6 +15,44 @@ use super::{decimal, key::BorrowedName, schema::SchemaCache};
 /// Debezium's default for `unavailable.value.placeholder`, as a text column has it.
 const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
+/// The same as bytes in base64, as a bytea column has it.
+const UNAVAILABLE_BYTES: &str = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
+
+/// The name-based UUID of it, as an array of uuids has it.
+const UNAVAILABLE_UUID: &str = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
+
+/// Whether an array or object is the form that the placeholder takes for its type: one element in
+/// arrays of text, bytes, JSON and uuids; the placeholder's bytes in arrays of numbers; an entry of
+/// an hstore.
+fn is_unavailable(json: &serde_json::Value) -> bool {
+    let is_placeholder =
+        |text: &str| text == UNAVAILABLE || text == UNAVAILABLE_BYTES || text == UNAVAILABLE_UUID;
+    match json {
+        serde_json::Value::Array(values) => match values.as_slice() {
+            [serde_json::Value::String(text)] => is_placeholder(text),
+            numbers => {
+                numbers.len() == UNAVAILABLE.len()
+                    && numbers
+                        .iter()
+                        .zip(UNAVAILABLE.bytes())
+                        .all(|(number, byte)| number.as_u64() == Some(u64::from(byte)))
+            }
+        },
+        serde_json::Value::Object(fields) => {
+            fields.len() == 1 && fields.keys().all(|name| is_placeholder(name))
+        }
+        _ => false,
+    }
+}
+
+fn json_column(json: serde_json::Value) -> Value {
+    if is_unavailable(&json) {
+        Value::Unavailable
+    } else {
+        Value::Json(Box::new(json))
+    }
+}
+
 /// How a column's JSON is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnType {
@@ -159,7 +197,7 @@ impl<'de> Visitor<'de> for ColumnSeed<'_> {
             ColumnType::Decimal { scale } => decimal::from_base64(text, scale)
                 .map(Value::Decimal)
                 .ok_or_else(|| self.no_decimal()),
-            _ if text == UNAVAILABLE => Ok(Value::Unavailable),
+            _ if text == UNAVAILABLE || text == UNAVAILABLE_BYTES => Ok(Value::Unavailable),
             ColumnType::Plain | ColumnType::VariableScaleDecimal => Ok(Value::String(text.into())),
         }
     }
@@ -172,16 +210,12 @@ impl<'de> Visitor<'de> for ColumnSeed<'_> {
                 .map(Value::Decimal)
                 .ok_or_else(|| self.no_decimal());
         }
-        Ok(Value::Json(Box::new(serde_json::Value::deserialize(
-            object,
-        )?)))
+        serde_json::Value::deserialize(object).map(json_column)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value, A::Error> {
         let array = SeqAccessDeserializer::new(seq);
-        Ok(Value::Json(Box::new(serde_json::Value::deserialize(
-            array,
-        )?)))
+        serde_json::Value::deserialize(array).map(json_column)
     }
 }
 

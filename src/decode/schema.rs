@@ -1,5 +1,7 @@
 //! The Kafka Connect schema that travels with each value: which columns need more than their JSON.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -26,14 +28,14 @@ impl RowSchema {
         let Some(after) = envelope
             .fields
             .iter()
-            .find(|field| field.field == Some("after"))
+            .find(|field| field.field.as_deref() == Some("after"))
         else {
             return Ok(Self::default());
         };
         let columns = after
             .fields
             .iter()
-            .filter_map(|field| Some((field.field?.into(), field.column_type())))
+            .filter_map(|field| Some((field.field.as_deref()?.into(), field.column_type())))
             .collect();
         Ok(Self { columns })
     }
@@ -45,9 +47,9 @@ struct Struct<'a> {
     #[serde(borrow, default)]
     fields: Vec<Struct<'a>>,
     #[serde(borrow, default)]
-    field: Option<&'a str>,
+    field: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    name: Option<&'a str>,
+    name: Option<Cow<'a, str>>,
     #[serde(default)]
     parameters: Option<Parameters>,
 }
@@ -60,7 +62,7 @@ struct Parameters {
 
 impl Struct<'_> {
     fn column_type(&self) -> ColumnType {
-        match self.name {
+        match self.name.as_deref() {
             Some("org.apache.kafka.connect.data.Decimal") => {
                 let scale = self
                     .parameters

@@ -173,6 +173,23 @@ fn the_connectors_placeholder_is_no_value_but_a_text_that_mentions_it_is() {
 }
 
 #[test]
+fn the_placeholder_is_recognised_in_the_form_of_each_type() {
+    let numbers: Vec<u8> = b"__debezium_unavailable_value".to_vec();
+    for form in [
+        serde_json::json!("X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="),
+        serde_json::json!(["__debezium_unavailable_value"]),
+        serde_json::json!(["X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="]),
+        serde_json::json!(["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]),
+        serde_json::json!(numbers),
+        serde_json::json!({"__debezium_unavailable_value": "__debezium_unavailable_value"}),
+    ] {
+        let value = format!(r#"{{"op":"u","after":{{"a":{form}}}}}"#);
+        let row = row(decode(Some(r#"{"id":1}"#), Some(&value)).unwrap());
+        assert_eq!(row.get("a"), Some(&Value::Unavailable), "{form}");
+    }
+}
+
+#[test]
 fn an_integer_beyond_64_bits_signed_keeps_its_digits() {
     let value = r#"{"op":"c","after":{"n":18446744073709551615}}"#;
     let row = row(decode(Some(r#"{"id":1}"#), Some(value)).unwrap());

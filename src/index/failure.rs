@@ -51,12 +51,16 @@ pub(super) fn failure(error: &QdrantError, collection: &str) -> Failure {
 
 fn of_status(status: i32, message: &str, collection: &str) -> Failure {
     match status {
-        code::INVALID_ARGUMENT if message.contains("dimension") => Failure::blocked(
-            "wrong_dimension",
-            format!(
-                "Qdrant refuses the vectors ({message}); set embed.dimensions to the size of collection `{collection}`, or use another collection"
-            ),
-        ),
+        code::INVALID_ARGUMENT
+            if message.contains("dimension") || message.contains("vector name") =>
+        {
+            Failure::blocked(
+                "wrong_dimension",
+                format!(
+                    "Qdrant refuses the vectors ({message}); set embed.dimensions and index.vector to what collection `{collection}` has, or use another collection"
+                ),
+            )
+        }
         code::INVALID_ARGUMENT => Failure::record(
             "invalid_argument",
             format!("Qdrant refuses the point: {message}"),
@@ -149,6 +153,11 @@ mod tests {
                 5,
                 "Not found: No point with id 7 found",
                 Disposition::Record,
+            ),
+            (
+                3,
+                "Wrong input: Not existing vector name error: text",
+                Disposition::Blocked,
             ),
             (7, "Forbidden", Disposition::Blocked),
             (16, "Must provide an API key", Disposition::Blocked),

@@ -24,7 +24,7 @@ pub(super) fn of_writes<'a>(
 ) -> Vec<PointsUpdateOperation> {
     let mut upserts = Vec::new();
     let mut deletes = Vec::new();
-    let mut operations = Vec::new();
+    let mut patches = Vec::new();
     for write in writes {
         match write {
             Write::Upsert {
@@ -42,7 +42,7 @@ pub(super) fn of_writes<'a>(
                 payload,
                 stored,
             } => {
-                operations.push(operation(Operation::OverwritePayload(OverwritePayload {
+                patches.push(operation(Operation::OverwritePayload(OverwritePayload {
                     payload: full_payload(payload, stored),
                     points_selector: Some(selector(vec![value::point_id(*point)])),
                     shard_key_selector: None,
@@ -52,12 +52,15 @@ pub(super) fn of_writes<'a>(
             Write::Delete { point } => deletes.push(value::point_id(*point)),
         }
     }
+    let mut operations = Vec::with_capacity(patches.len() + 2);
+    // First what is gone: it must not wait behind patches, an operation each.
     if !deletes.is_empty() {
         operations.push(operation(Operation::DeletePoints(DeletePoints {
             points: Some(selector(deletes)),
             shard_key_selector: None,
         })));
     }
+    operations.append(&mut patches);
     if !upserts.is_empty() {
         operations.push(operation(Operation::Upsert(PointStructList {
             points: upserts,

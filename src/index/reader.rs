@@ -10,10 +10,7 @@ use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
-use crate::{
-    error::Failure,
-    record::{RESERVED_FIELD, Stored},
-};
+use crate::{error::Failure, record::Stored};
 
 use super::{Connection, IndexReply, ReadRequest, failure::failure, stored, value, writer::Outage};
 
@@ -51,13 +48,13 @@ async fn read(connection: &Connection, mut batch: Vec<ReadRequest>) {
             return;
         }
         match call(connection, &batch).await {
-            Ok(mut points) => {
+            Ok(points) => {
                 outage.over();
                 for request in batch {
                     let id = value::point_id(request.point);
                     let reply = IndexReply::Read {
                         ticket: request.ticket,
-                        point: points.remove(&id),
+                        point: points.get(&id).cloned(),
                     };
                     // The worker may be gone: then nobody needs the answer.
                     let _ = request.reply.send(reply);
@@ -82,7 +79,7 @@ async fn call(
         .map(|request| value::point_id(request.point))
         .collect();
     let bookkeeping = SelectorOptions::Include(PayloadIncludeSelector {
-        fields: vec![RESERVED_FIELD.to_owned()],
+        fields: stored::fields(),
     });
     let request = GetPointsBuilder::new(&connection.collection, ids)
         .with_payload(bookkeeping)

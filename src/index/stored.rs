@@ -8,6 +8,30 @@ use crate::record::{RESERVED_FIELD, Stored};
 
 use super::value;
 
+/// What is read back of it: all but the source columns, which are most of its bytes.
+const READ_BACK: [&str; 12] = [
+    "topic",
+    "partition",
+    "offset",
+    "timestamp_ms",
+    "commit_ms",
+    "lsn",
+    "key",
+    "text_hash",
+    "wanted",
+    "payload_hash",
+    "model",
+    "version",
+];
+
+/// The payload fields to ask for, to read bookkeeping.
+pub(super) fn fields() -> Vec<String> {
+    READ_BACK
+        .iter()
+        .map(|field| format!("{RESERVED_FIELD}.{field}"))
+        .collect()
+}
+
 /// The object to store.
 pub fn to_value(stored: &Stored) -> qdrant::Value {
     let mut fields = HashMap::with_capacity(16);

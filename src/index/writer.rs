@@ -156,7 +156,10 @@ impl<'a> Outage<'a> {
     pub(super) async fn pause(&mut self, failure: &Failure) -> bool {
         self.failures = self.failures.saturating_add(1);
         let pause = match failure.disposition {
-            Disposition::Throttled { after: Some(after) } => after,
+            Disposition::Throttled { after: Some(after) } => {
+                let calls = self.connection.calls;
+                after.clamp(calls.retry_initial, calls.retry_max)
+            }
             _ => self.backoff.delay(self.failures, fastrand::f64()),
         };
         let state = match failure.disposition {

@@ -20,13 +20,20 @@ use crate::{
     embed::{EmbedReply, EmbedRequest},
     error::Failure,
     index::IndexReply,
-    reconcile::{Action, Desired, KeyChange, Reconciler},
-    record::{Ack, Position, RawRecord, RowKey, RowState, Settled, Ticket, TopicPartition},
+    reconcile::{Action, Reconciler},
+    record::{
+        Ack, Desired, KeyChange, Position, RawRecord, RowChange, RowKey, RowState, Settled, Ticket,
+        TopicPartition,
+    },
     source::Drain,
-    window::{Pending, Window},
+    window::Window,
 };
 
 use super::{Services, Settings};
+
+/// How long a partition that is given up waits for vectors on their way. They are paid for, but
+/// while the endpoint stalls, waiting would hold up the partitions that this member keeps.
+const LAST_VECTORS: Duration = Duration::from_secs(1);
 
 /// All state of one assigned partition.
 struct State {
@@ -122,33 +129,27 @@ impl Worker {
             mut receivers,
         } = self;
         // Asked anew for each assignment: while another member had the partition, it wrote.
-        if state.services.index.is_empty().await {
-            state.reconciler.assume_empty_index();
-        }
-        let drain = loop {
-            let due = state.due();
-            tokio::select! {
-                biased;
-                drain = &mut drain => break drain.ok(),
-                Some(reply) = receivers.index.recv() => state.on_index(reply, &mut receivers.index),
-                Some(reply) = receivers.embed.recv() => state.on_embedded(reply, &mut receivers.embed),
-                Some(delivered) = receivers.dead.recv() => state.on_delivered(delivered),
-                records = queue.recv() => match records {
-                    Some(records) => state.on_records(records, queue.is_empty()),
-                    // The source is gone without a word: nobody will commit.
-                    None => break None,
-                },
-                () = sleep_until(due) => {}
+        let index = state.services.index.clone();
+        let early = tokio::select! {
+            drain = &mut drain => Some(drain.ok()),
+            empty = index.is_empty() => {
+                if empty {
+                    state.reconciler.assume_empty_index();
+                }
+                None
             }
-            state.on_time();
+        };
+        let drain = if let Some(drain) = early {
+            drain
+        } else {
+            state.process(&mut queue, &mut receivers, &mut drain).await
         };
         queue.close();
         if let Some(drain) = drain {
             state.drain(&mut receivers, drain).await;
         }
         while let Ok(records) = queue.try_recv() {
-            let charge = records.iter().map(RawRecord::charge).sum();
-            state.services.budget.refund(charge);
+            state.services.budget.refund_all(&records);
         }
     }
 }
@@ -161,6 +162,32 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 impl State {
+    /// Processes records and answers until the partition is to be given up. `None` when the source
+    /// is gone without a word: then nobody will commit.
+    async fn process(
+        &mut self,
+        queue: &mut UnboundedReceiver<Vec<RawRecord>>,
+        receivers: &mut Receivers,
+        drain: &mut oneshot::Receiver<Drain>,
+    ) -> Option<Drain> {
+        loop {
+            let due = self.due();
+            tokio::select! {
+                biased;
+                drain = &mut *drain => return drain.ok(),
+                Some(reply) = receivers.index.recv() => self.on_index(reply, &mut receivers.index),
+                Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
+                Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
+                records = queue.recv() => match records {
+                    Some(records) => self.on_records(records, queue.is_empty()),
+                    None => return None,
+                },
+                () = sleep_until(due) => {}
+            }
+            self.on_time();
+        }
+    }
+
     /// When something is to be done although nothing arrives.
     fn due(&self) -> Option<Instant> {
         [self.window.due(self.linger), self.reconciler.due()]
@@ -182,12 +209,14 @@ impl State {
     }
 
     fn on_record(&mut self, raw: RawRecord, now: Instant) {
-        let charge = raw.charge();
+        let charge = self.services.budget.cost(&raw);
         let ack = match self.ledger.receive(raw.offset, charge) {
             Ok(ack) => ack,
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
-                self.restart();
+                self.close_window(now);
+                let refund = self.ledger.rewind(raw.offset);
+                self.services.budget.refund(refund);
                 match self.ledger.receive(raw.offset, charge) {
                     Ok(ack) => ack,
                     Err(_) => return self.services.budget.refund(charge),
@@ -201,26 +230,41 @@ impl State {
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
-            Ok(Decoded::Change(news)) => {
-                let pending = Pending {
-                    change: news,
-                    raw,
-                    ack,
-                };
-                let superseded = self.window.push(pending, now);
-                if let Some(superseded) = superseded {
-                    self.settle(superseded, Settled::Superseded, None);
-                }
-            }
+            Ok(Decoded::Change(news)) => self.on_change(news, raw, ack, now),
             Ok(Decoded::Skip(skip)) => {
+                let label = skip.label();
                 self.services
                     .metrics
                     .skipped
-                    .with_label_values(&[skip.label()])
+                    .with_label_values(&[label])
                     .inc();
                 self.settle(ack, Settled::Skipped, None);
             }
             Err(failure) => self.bury(raw, ack, "decode", failure),
+        }
+    }
+
+    /// The document is made before the window collapses: a row that can't be used must not
+    /// supersede one that can.
+    fn on_change(&mut self, news: RowChange, raw: RawRecord, ack: Ack, now: Instant) {
+        let made = self
+            .point_ids
+            .of(&self.partition.topic, &news.key)
+            .and_then(|point| Ok((point, self.desired(&news.key, &news.state)?)));
+        let (point, desired) = match made {
+            Ok(made) => made,
+            Err(failure) => return self.bury(raw, ack, "document", failure),
+        };
+        let change = KeyChange {
+            key: news.key,
+            point,
+            desired,
+            position: news.position,
+            raw,
+            ack,
+        };
+        if let Some(superseded) = self.window.push(change, now) {
+            self.settle(superseded, Settled::Superseded, None);
         }
     }
 
@@ -239,31 +283,14 @@ impl State {
 
     /// Hands what the window has collapsed to the reconciler.
     fn close_window(&mut self, now: Instant) {
-        for Pending { change, raw, ack } in self.window.take() {
-            let desired = self
-                .point_ids
-                .of(&self.partition.topic, &change.key)
-                .and_then(|point| Ok((point, self.desired(&change.key, change.state)?)));
-            match desired {
-                Ok((point, desired)) => {
-                    let change = KeyChange {
-                        key: change.key,
-                        point,
-                        desired,
-                        position: change.position,
-                        raw,
-                        ack,
-                    };
-                    self.reconciler.on_change(change, now, &mut self.actions);
-                }
-                Err(failure) => self.bury(raw, ack, "document", failure),
-            }
+        for change in self.window.take() {
+            self.reconciler.on_change(change, now, &mut self.actions);
         }
     }
 
-    fn desired(&mut self, key: &RowKey, state: RowState) -> Result<Desired, Failure> {
+    fn desired(&mut self, key: &RowKey, state: &RowState) -> Result<Desired, Failure> {
         match state {
-            RowState::Present(row) => Ok(Desired::Row(Box::new(self.documents.build(key, &row)?))),
+            RowState::Present(row) => Ok(Desired::Row(Box::new(self.documents.build(key, row)?))),
             RowState::Gone => Ok(Desired::Gone),
         }
     }
@@ -376,7 +403,7 @@ impl State {
             && matches!(settled, Settled::Written | Settled::Deleted)
         {
             let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
-            let latency = (now_ms() - since_ms).max(0) as f64 / 1_000.0;
+            let latency = now_ms().saturating_sub(since_ms).max(0) as f64 / 1_000.0;
             self.services
                 .metrics
                 .settle_latency
@@ -413,26 +440,31 @@ impl State {
             .submit(ticket, letter, self.answers.dead.clone());
     }
 
-    /// The partition was rewound: what was known of its offsets is void.
-    fn restart(&mut self) {
-        // Their acknowledgements are void with the ledger's restart, which refunds their charges.
-        self.window.take().clear();
-        let refund = self.ledger.restart();
-        self.services.budget.refund(refund);
-    }
-
     /// Finishes what is in flight, until the deadline, and buys nothing more.
     async fn drain(&mut self, receivers: &mut Receivers, drain: Drain) {
-        self.reconciler.drain();
-        self.close_window(Instant::now());
-        self.on_time();
-        while !(self.reconciler.is_idle() && self.dead.is_empty()) {
+        let start = tokio::time::Instant::now();
+        // A partition that was lost has a new owner already: nothing more may be written.
+        if drain.deadline > start {
+            self.reconciler.drain();
+            self.close_window(Instant::now());
+            self.on_time();
+        }
+        let last_vectors = drain.deadline.min(start + LAST_VECTORS);
+        while drain.deadline > tokio::time::Instant::now() {
+            let is_buying = self.reconciler.is_buying();
+            let deadline = if !self.reconciler.is_idle() || !self.dead.is_empty() {
+                drain.deadline
+            } else if is_buying && last_vectors > tokio::time::Instant::now() {
+                last_vectors
+            } else {
+                break;
+            };
             tokio::select! {
                 biased;
                 Some(reply) = receivers.index.recv() => self.on_index(reply, &mut receivers.index),
                 Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
                 Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
-                () = tokio::time::sleep_until(drain.deadline) => break,
+                () = tokio::time::sleep_until(deadline) => {}
             }
             self.on_time();
         }

@@ -1,30 +1,11 @@
-//! What goes in and out of the reconciler.
+//! What the reconciler wants done.
 
 use std::sync::{Arc, Weak};
 
 use crate::{
     error::Failure,
-    record::{Ack, PointId, Position, RawRecord, RowKey, Settled, Ticket, Write},
+    record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Write},
 };
-
-use super::plan::Desired;
-
-/// News of one key, collapsed, with its document made.
-#[derive(Debug)]
-pub struct KeyChange {
-    /// Which row.
-    pub key: RowKey,
-    /// Its point.
-    pub point: PointId,
-    /// What the table says.
-    pub desired: Desired,
-    /// As of when.
-    pub position: Position,
-    /// The record that says so, in case it has to be dead-lettered.
-    pub raw: RawRecord,
-    /// Settles the record.
-    pub ack: Ack,
-}
 
 /// What the reconciler wants done.
 #[derive(Debug)]

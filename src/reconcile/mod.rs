@@ -27,14 +27,14 @@ use std::{
 use crate::{
     error::Failure,
     record::{
-        Fingerprint, PointId, Position, Settled, Stored, Ticket, TopicPartition, Write,
-        WriteOutcome,
+        Desired, Fingerprint, KeyChange, PointId, Position, Settled, Stored, Ticket,
+        TopicPartition, Write, WriteOutcome,
     },
 };
 
-pub use action::{Action, KeyChange};
+pub use action::Action;
 pub use observed::{Observed, ObservedCache, Present};
-pub use plan::{Desired, Plan, plan};
+pub use plan::{Plan, plan};
 
 use slot::{Embedding, InFlight, Slot, View};
 
@@ -55,7 +55,10 @@ pub struct Reconciler {
     delays: Delays,
     cache: ObservedCache,
     slots: HashMap<PointId, Slot>,
+    /// Reads and writes under way.
     tickets: HashMap<Ticket, PointId>,
+    /// Embeddings under way.
+    embeddings: HashMap<Ticket, PointId>,
     next_ticket: u64,
     /// When a held-back text may be due. An entry may be out of date: the slot knows.
     deadlines: BinaryHeap<Reverse<(Instant, PointId)>>,
@@ -77,6 +80,7 @@ impl Reconciler {
             cache,
             slots: HashMap::new(),
             tickets: HashMap::new(),
+            embeddings: HashMap::new(),
             next_ticket: 0,
             deadlines: BinaryHeap::new(),
             draining: false,
@@ -144,7 +148,7 @@ impl Reconciler {
         now: Instant,
         out: &mut Vec<Action>,
     ) {
-        if let Some(id) = self.tickets.remove(&ticket)
+        if let Some(id) = self.embeddings.remove(&ticket)
             && let Some(slot) = self.slots.get_mut(&id)
         {
             slot.on_embedded(ticket, outcome);
@@ -193,9 +197,14 @@ impl Reconciler {
         self.draining = true;
     }
 
-    /// Whether nothing is in flight.
+    /// Whether no read and no write is in flight.
     pub fn is_idle(&self) -> bool {
         self.tickets.is_empty()
+    }
+
+    /// Whether an embedding is in flight.
+    pub fn is_buying(&self) -> bool {
+        !self.embeddings.is_empty()
     }
 
     /// How many keys have unsettled news.
@@ -213,9 +222,14 @@ impl Reconciler {
         self.cache.len()
     }
 
-    fn issue(&mut self, point: PointId) -> Ticket {
+    fn next_ticket(&mut self) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
+        ticket
+    }
+
+    fn issue(&mut self, point: PointId) -> Ticket {
+        let ticket = self.next_ticket();
         self.tickets.insert(ticket, point);
         ticket
     }
@@ -238,18 +252,21 @@ impl Reconciler {
         match plan(&slot.news.desired, &observed, slot.vector_text()) {
             Plan::Nothing => self.settle(point, observed, out),
             Plan::Delete => {
-                slot.forget_text(&mut self.tickets);
+                slot.forget_text(&mut self.embeddings);
                 let write = Write::Delete { point };
                 self.write(point, write, Observed::Absent, Settled::Deleted, out);
             }
             Plan::Patch => {
-                slot.forget_text(&mut self.tickets);
+                slot.forget_text(&mut self.embeddings);
                 self.patch(point, observed, out);
             }
             Plan::PatchThenEmbed => {
-                if self.embed(point, now, out) {
-                    self.patch(point, observed, out);
+                // Also when the text is refused: the payload is owed all the same, and the next
+                // look, at a point with this payload, gives the text up.
+                if !slot.is_refused() {
+                    self.embed(point, now, out);
                 }
+                self.patch(point, observed, out);
             }
             Plan::Embed => {
                 self.embed(point, now, out);
@@ -262,7 +279,7 @@ impl Reconciler {
     fn settle(&mut self, point: PointId, observed: Observed, out: &mut Vec<Action>) {
         self.cache.insert(point, observed);
         if let Some(mut slot) = self.slots.remove(&point) {
-            slot.forget_text(&mut self.tickets);
+            slot.forget_text(&mut self.embeddings);
             out.push(Action::Settle {
                 ack: slot.news.ack,
                 settled: slot.news.settles_as,
@@ -280,7 +297,11 @@ impl Reconciler {
         out: &mut Vec<Action>,
     ) {
         if let Some(mut slot) = self.slots.remove(&point) {
-            slot.forget_text(&mut self.tickets);
+            // What was written before the record proved unusable is there, and must be known.
+            if let View::Known(observed) = slot.view {
+                self.cache.insert(point, observed);
+            }
+            slot.forget_text(&mut self.embeddings);
             out.push(slot.into_dead_letter(stage, failure));
         }
     }
@@ -345,48 +366,45 @@ impl Reconciler {
         }
     }
 
-    /// Sees to it that the key's text is bought once it has been quiet. `false` when the text was
-    /// refused before: then the key is on its way to the dead letters.
-    fn embed(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) -> bool {
+    /// Sees to it that the key's text is bought once it has been quiet; gives the key up if the
+    /// text was refused before.
+    fn embed(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) {
+        let next = self.next_ticket();
         let Some(slot) = self.slots.get_mut(&point) else {
-            return false;
+            return;
         };
         let Desired::Row(document) = &slot.news.desired else {
-            return false;
+            return;
         };
         let (text, hash) = (document.text.clone(), document.text_hash);
         if let Some(failure) = slot.refused(hash) {
-            self.give_up(point, "embed", failure, out);
-            return false;
+            return self.give_up(point, "embed", failure, out);
         }
-        if slot
-            .embedding
-            .as_ref()
-            .is_some_and(|embedding| embedding.text == hash)
-        {
-            return true;
+        let is_under_way = |embedding: &Embedding| embedding.text == hash;
+        if slot.embedding.as_ref().is_some_and(is_under_way) {
+            return;
         }
-        slot.forget_embedding(&mut self.tickets);
-        let due = slot
-            .hold_text(hash, now)
-            .due(self.delays.quiet, self.delays.max_hold);
+        slot.forget_embedding(&mut self.embeddings);
+        let Delays { quiet, max_hold } = self.delays;
+        let (due, is_news) = slot.hold_text(hash, now, |debounce| debounce.due(quiet, max_hold));
         if self.draining {
-            return true;
+            return;
         }
         if due > now {
-            self.deadlines.push(Reverse((due, point)));
-            return true;
+            if is_news {
+                self.deadlines.push(Reverse((due, point)));
+            }
+            return;
         }
         slot.held = None;
-        let (embedding, wanted) = Embedding::new(Ticket(self.next_ticket), hash);
+        let (embedding, wanted) = Embedding::new(next, hash);
         slot.embedding = Some(embedding);
-        let ticket = self.issue(point);
+        self.embeddings.insert(next, point);
         out.push(Action::Embed {
-            ticket,
+            ticket: next,
             text,
             wanted,
         });
-        true
     }
 }
 

@@ -10,18 +10,9 @@
 //! | both differ | patch the payload now, embed, then upsert | yes |
 //! | no point | embed, then upsert | yes |
 
-use crate::record::{Document, TextHash};
+use crate::record::{Desired, TextHash};
 
 use super::observed::Observed;
-
-/// What the table says about a key.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Desired {
-    /// The row exists, and this is its document.
-    Row(Box<Document>),
-    /// The row is gone.
-    Gone,
-}
 
 /// What to do next about a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,17 +9,13 @@ use std::{
 use crate::{
     error::Failure,
     record::{
-        Ack, Document, Fingerprint, PointId, Position, RawRecord, RowKey, Settled, Stored,
-        TextHash, Ticket, TopicPartition, WriteOutcome,
+        Ack, Desired, Document, Fingerprint, KeyChange, PointId, Position, RawRecord, RowKey,
+        Settled, Stored, TextHash, Ticket, TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };
 
-use super::{
-    action::{Action, KeyChange},
-    observed::Observed,
-    plan::Desired,
-};
+use super::{action::Action, observed::Observed};
 
 /// What is known of the key's point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +124,11 @@ impl Slot {
             .map(|(_, failure)| failure.clone())
     }
 
+    /// Whether the text of the news at hand was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(&self.news.desired, Desired::Row(document) if self.refused(document.text_hash).is_some())
+    }
+
     pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<Vec<f32>, Failure>) {
         let Some(embedding) = self
             .embedding
@@ -161,27 +162,39 @@ impl Slot {
         Ok(())
     }
 
-    /// Notes that a text waits, and returns since when.
-    pub(super) fn hold_text(&mut self, text: TextHash, now: Instant) -> Debounce {
-        let (held, debounce) = self.held.get_or_insert_with(|| (text, Debounce::new(now)));
+    /// Notes that a text waits. Returns when it is due, and whether that is another time than
+    /// before.
+    pub(super) fn hold_text(
+        &mut self,
+        text: TextHash,
+        now: Instant,
+        due: impl Fn(&Debounce) -> Instant,
+    ) -> (Instant, bool) {
+        let Some((held, debounce)) = &mut self.held else {
+            let debounce = Debounce::new(now);
+            self.held = Some((text, debounce));
+            return (due(&debounce), true);
+        };
+        let before = due(debounce);
         if *held != text {
             *held = text;
             debounce.touch(now);
         }
-        *debounce
+        let after = due(debounce);
+        (after, after != before)
     }
 
     /// The key needs no vector any more.
-    pub(super) fn forget_text(&mut self, tickets: &mut HashMap<Ticket, PointId>) {
-        self.forget_embedding(tickets);
+    pub(super) fn forget_text(&mut self, embeddings: &mut HashMap<Ticket, PointId>) {
+        self.forget_embedding(embeddings);
         self.held = None;
         self.vector = None;
     }
 
     /// The key needs no vector of the text on its way: if it isn't sent yet, it won't be.
-    pub(super) fn forget_embedding(&mut self, tickets: &mut HashMap<Ticket, PointId>) {
+    pub(super) fn forget_embedding(&mut self, embeddings: &mut HashMap<Ticket, PointId>) {
         if let Some(embedding) = self.embedding.take() {
-            tickets.remove(&embedding.ticket);
+            embeddings.remove(&embedding.ticket);
         }
     }
 

@@ -7,6 +7,8 @@ use std::sync::{
 
 use prometheus::IntGauge;
 
+use crate::record::RawRecord;
+
 /// Below this share of the limit paused partitions are resumed: pausing throws away what the
 /// client has fetched ahead, so it must not flap.
 const RESUME_SHARE: f64 = 0.7;
@@ -17,17 +19,30 @@ const RESUME_SHARE: f64 = 0.7;
 pub struct Budget {
     used: Arc<AtomicU64>,
     limit: u64,
+    vector: u64,
     gauge: IntGauge,
 }
 
 impl Budget {
-    /// A budget of `limit` bytes, shown in `gauge`.
-    pub fn new(limit: u64, gauge: IntGauge) -> Self {
+    /// A budget of `limit` bytes, shown in `gauge`, for records whose vectors have `dimensions`.
+    pub fn new(limit: u64, dimensions: u32, gauge: IntGauge) -> Self {
         Self {
             used: Arc::default(),
             limit,
+            vector: 4 * u64::from(dimensions),
             gauge,
         }
+    }
+
+    /// What a record costs while it is in flight: its own memory, and that of a vector, which most
+    /// records never get, but a backlog in front of a silent index does.
+    pub fn cost(&self, record: &RawRecord) -> u64 {
+        record.charge() + self.vector
+    }
+
+    /// Gives back what records cost that will not be processed.
+    pub fn refund_all(&self, records: &[RawRecord]) {
+        self.refund(records.iter().map(|record| self.cost(record)).sum());
     }
 
     /// Takes bytes; the budget may be overdrawn by what was already fetched.
@@ -71,7 +86,7 @@ mod tests {
 
     #[test]
     fn it_pauses_over_the_limit_and_resumes_well_below() {
-        let budget = Budget::new(100, IntGauge::new("b", "b").unwrap());
+        let budget = Budget::new(100, 0, IntGauge::new("b", "b").unwrap());
         budget.charge(100);
         assert!(!budget.wants_pause(false));
         budget.charge(1);

@@ -17,10 +17,9 @@ use rdkafka::{
     message::{BorrowedMessage, Headers},
 };
 use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
-    commit::commit,
     config::Config,
     record::{Header, Offset, RawRecord, TopicPartition},
     telemetry::{Health, Metrics},
@@ -30,6 +29,9 @@ use super::{Budget, Partitions, group::Group, settings};
 
 /// Records handed over together, at most; fewer when no more are at hand.
 const HAND_OVER: usize = 1_024;
+
+/// Their memory, at most, before the budget is looked at.
+const HAND_OVER_BYTES: u64 = 4 << 20;
 
 /// How long a poll waits for a record, and so how late a pause or a stop may be noticed.
 const POLL: Duration = Duration::from_millis(100);
@@ -131,13 +133,14 @@ struct PollLoop {
 
 impl PollLoop {
     fn run(self) {
-        let committer = Committer::start(&self.consumer, self.commit_interval, &self.metrics);
+        let committer = match Committer::start(&self.consumer, self.commit_interval) {
+            Ok(committer) => committer,
+            Err(error) => return error!("can't start the committing thread: {error}"),
+        };
         self.poll_until_stopped();
-        if let Ok(committer) = committer {
-            committer.stop();
-        }
         let group = self.consumer.context();
         group.give_up_all(&self.consumer, self.shutdown_timeout);
+        committer.stop();
         // Dropping the consumer leaves the group.
         drop(self.consumer);
         info!("left the consumer group");
@@ -148,7 +151,7 @@ impl PollLoop {
         let mut intake = Intake::default();
         let mut paused = false;
         let mut rebalances = 0;
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.load(Ordering::Acquire) && !group.is_fatal() {
             let wait = if intake.is_empty() {
                 POLL
             } else {
@@ -157,7 +160,7 @@ impl PollLoop {
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     intake.take(&message, group, &self.budget, &self.metrics);
-                    if intake.records < HAND_OVER {
+                    if intake.records < HAND_OVER && intake.bytes < HAND_OVER_BYTES {
                         continue;
                     }
                     intake.hand_over(&self.budget);
@@ -165,43 +168,36 @@ impl PollLoop {
                 Some(Err(error)) => group.on_poll_error(&error),
                 None => intake.hand_over(&self.budget),
             }
-            // A rebalance brings partitions that are not paused yet.
+            // librdkafka keeps a partition's pause over a rebalance, in both directions.
             let now = group.rebalances();
             let over = self.budget.wants_pause(paused);
-            if over != paused || (over && now != rebalances) {
-                paused = self.set_paused(over, paused);
+            if over != paused || now != rebalances {
+                match self.set_paused(over) {
+                    Ok(()) => (paused, rebalances) = (over, now),
+                    Err(error) => warn!("can't pause or resume: {error}"),
+                }
             }
-            rebalances = now;
         }
         intake.hand_over(&self.budget);
     }
 
-    /// Pauses or resumes all partitions, and returns whether they are paused.
-    fn set_paused(&self, want: bool, paused: bool) -> bool {
-        let done = self.consumer.assignment().and_then(|assignment| {
-            if want {
-                self.consumer.pause(&assignment)?;
-            } else {
-                self.consumer.resume(&assignment)?;
-            }
-            Ok(assignment.count())
-        });
-        match done {
-            Ok(count) => {
-                let count = if want {
-                    i64::try_from(count).unwrap_or(i64::MAX)
-                } else {
-                    0
-                };
-                self.metrics.kafka.paused.set(count);
-                info!(used = self.budget.used(), paused = want, "memory budget");
-                want
-            }
-            Err(error) => {
-                warn!("can't pause or resume: {error}");
-                paused
-            }
+    /// Pauses or resumes all partitions.
+    fn set_paused(&self, paused: bool) -> Result<(), KafkaError> {
+        let assignment = self.consumer.assignment()?;
+        let count = if paused {
+            self.consumer.pause(&assignment)?;
+            assignment.count()
+        } else {
+            self.consumer.resume(&assignment)?;
+            0
+        };
+        let before = self.metrics.kafka.paused.get();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.kafka.paused.set(count);
+        if (count > 0) != (before > 0) {
+            info!(used = self.budget.used(), paused, "memory budget");
         }
+        Ok(())
     }
 }
 
@@ -210,6 +206,7 @@ impl PollLoop {
 struct Intake {
     batches: Vec<Batch>,
     records: usize,
+    bytes: u64,
 }
 
 struct Batch {
@@ -256,7 +253,8 @@ impl Intake {
             return;
         };
         let raw = raw_record(message, &batch.partition);
-        budget.charge(raw.charge());
+        budget.charge(budget.cost(&raw));
+        self.bytes += raw.charge();
         metrics.pipeline.received.inc();
         metrics.pipeline.received_bytes.inc_by(
             (message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len))
@@ -268,6 +266,7 @@ impl Intake {
 
     fn hand_over(&mut self, budget: &Budget) {
         self.records = 0;
+        self.bytes = 0;
         for batch in self.batches.drain(..) {
             let refused = match batch.queue {
                 Some(queue) => queue.send(batch.records).err().map(|error| error.0),
@@ -275,7 +274,7 @@ impl Intake {
             };
             // The partition was given up meanwhile: its next owner reads them.
             if let Some(records) = refused {
-                budget.refund(records.iter().map(RawRecord::charge).sum());
+                budget.refund_all(&records);
             }
         }
     }
@@ -309,19 +308,15 @@ struct Committer {
 }
 
 impl Committer {
-    fn start(
-        consumer: &Arc<BaseConsumer<Group>>,
-        interval: Duration,
-        metrics: &Metrics,
-    ) -> std::io::Result<Self> {
+    fn start(consumer: &Arc<BaseConsumer<Group>>, interval: Duration) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let consumer = consumer.clone();
-        let metrics = metrics.kafka.clone();
         let thread = std::thread::Builder::new()
             .name("kafka-commit".to_owned())
             .spawn(move || {
                 while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                    commit(&consumer, &consumer.context().frontiers(), &metrics);
+                    let group = consumer.context();
+                    group.commit(&consumer, &group.frontiers());
                 }
             })?;
         Ok(Self { stop, thread })

@@ -28,6 +28,8 @@ use super::{Drain, Feed, Partitions, oauth};
 pub(super) struct Group {
     partitions: Box<dyn Partitions>,
     feeds: Mutex<Feeds>,
+    /// One commit at a time: an earlier snapshot of the frontiers must not overtake a later one.
+    committing: Mutex<()>,
     drain_timeout: Duration,
     runtime: Handle,
     metrics: KafkaMetrics,
@@ -50,6 +52,8 @@ enum Trouble {
     Connection,
     /// Only an assignment or a record does.
     Access,
+    /// Nothing does: the client has ended.
+    Fatal,
 }
 
 impl Group {
@@ -63,6 +67,7 @@ impl Group {
         Self {
             partitions,
             feeds: Mutex::default(),
+            committing: Mutex::default(),
             drain_timeout,
             runtime,
             metrics,
@@ -101,11 +106,17 @@ impl Group {
 
     /// Records arrive: whatever was wrong with the brokers is over.
     pub(super) fn note_alive(&self) {
+        if self.is_fatal() {
+            return;
+        }
         self.feeds().trouble = None;
         self.health.set(Lane::Kafka, LaneState::Ready);
     }
 
     fn note_trouble(&self, trouble: Trouble, state: LaneState) {
+        if self.is_fatal() {
+            return;
+        }
         self.feeds().trouble = Some(trouble);
         self.health.set(Lane::Kafka, state);
     }
@@ -144,11 +155,29 @@ impl Group {
         drained
     }
 
+    /// Commits what has settled; blocks until the brokers answer.
+    pub(super) fn commit(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[(TopicPartition, Frontier)],
+    ) {
+        let _one = self
+            .committing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        commit(consumer, partitions, &self.metrics);
+    }
+
+    /// Whether the client has ended for good.
+    pub(super) fn is_fatal(&self) -> bool {
+        self.feeds().trouble == Some(Trouble::Fatal)
+    }
+
     /// Gives up every partition, as at a shutdown: drains within `timeout`, then commits.
     pub(super) fn give_up_all(&self, consumer: &BaseConsumer<Self>, timeout: Duration) {
         let all: Vec<TopicPartition> = self.feeds().by_partition.keys().cloned().collect();
         let drained = self.drain(&all, timeout);
-        commit(consumer, &drained, &self.metrics);
+        self.commit(consumer, &drained);
         self.count_assigned();
     }
 
@@ -187,6 +216,12 @@ impl Group {
                 Trouble::Access,
                 LaneState::Blocked(format!(
                     "Kafka denies access; grant READ on the topics and on the group ({error})"
+                )),
+            ),
+            Some(RDKafkaErrorCode::Fatal) => (
+                Trouble::Fatal,
+                LaneState::Blocked(format!(
+                    "the Kafka client has ended for good ({reason}); if another process uses the same kafka.instance_id, give this one another"
                 )),
             ),
             Some(RDKafkaErrorCode::AutoOffsetReset) => {
@@ -276,7 +311,7 @@ impl ConsumerContext for Group {
                 };
                 let drained = self.drain(&revoked, timeout);
                 if !is_lost {
-                    commit(consumer, &drained, &self.metrics);
+                    self.commit(consumer, &drained);
                 }
                 if !revoked.is_empty() {
                     info!(

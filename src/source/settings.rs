@@ -73,6 +73,8 @@ pub(super) fn consumer_config(base: &ClientConfig, config: &KafkaConfig) -> Clie
     // A topic that does not exist yet is found within seconds of being made.
     default("topic.metadata.refresh.interval.ms", "10000");
     default("statistics.interval.ms", "2000");
+    // A commit on a connection that hangs must not outlast a shutdown by a minute.
+    default("socket.timeout.ms", "10000");
     default(
         "heartbeat.interval.ms",
         &(config.session_timeout.as_millis() / 5).to_string(),

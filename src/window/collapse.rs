@@ -5,18 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::record::{Ack, RawRecord, RowChange, RowKey};
-
-/// A change on its way to the reconciler, with the record it came in and the duty to settle it.
-#[derive(Debug)]
-pub struct Pending {
-    /// What the record says.
-    pub change: RowChange,
-    /// The record, in case it has to be dead-lettered.
-    pub raw: RawRecord,
-    /// Settles the record.
-    pub ack: Ack,
-}
+use crate::record::{Ack, KeyChange, PointId};
 
 /// Collects changes for a short while, one a key.
 ///
@@ -25,26 +14,25 @@ pub struct Pending {
 /// delivered again, because it has not.
 #[derive(Debug, Default)]
 pub struct Window {
-    pending: Vec<Pending>,
-    by_key: HashMap<RowKey, usize>,
+    pending: Vec<KeyChange>,
+    by_point: HashMap<PointId, usize>,
     opened: Option<Instant>,
 }
 
 impl Window {
     /// Takes a change in, and returns the acknowledgement of the one it supersedes.
     #[must_use = "the superseded record must be settled"]
-    pub fn push(&mut self, pending: Pending, now: Instant) -> Option<Ack> {
+    pub fn push(&mut self, change: KeyChange, now: Instant) -> Option<Ack> {
         self.opened.get_or_insert(now);
-        let key = &pending.change.key;
         let earlier = self
-            .by_key
-            .get(key)
+            .by_point
+            .get(&change.point)
             .and_then(|index| self.pending.get_mut(*index));
         if let Some(earlier) = earlier {
-            return Some(std::mem::replace(earlier, pending).ack);
+            return Some(std::mem::replace(earlier, change).ack);
         }
-        self.by_key.insert(key.clone(), self.pending.len());
-        self.pending.push(pending);
+        self.by_point.insert(change.point, self.pending.len());
+        self.pending.push(change);
         None
     }
 
@@ -54,9 +42,9 @@ impl Window {
     }
 
     /// Takes all changes out, one a key, keys in the order of their first change.
-    pub fn take(&mut self) -> Vec<Pending> {
+    pub fn take(&mut self) -> Vec<KeyChange> {
         self.opened = None;
-        self.by_key.clear();
+        self.by_point.clear();
         std::mem::take(&mut self.pending)
     }
 
@@ -81,21 +69,20 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Offset, Position, RowState},
+        record::{Desired, Offset, Position, RawRecord, RowKey},
     };
 
-    fn pending(ledger: &mut OffsetLedger, key: &str, offset: i64) -> Pending {
+    fn change(ledger: &mut OffsetLedger, key: u64, offset: i64) -> KeyChange {
         let offset = Offset(offset);
-        Pending {
-            change: RowChange {
-                key: RowKey::from_canonical(key),
-                state: RowState::Gone,
-                position: Position {
-                    offset,
-                    timestamp_ms: 0,
-                    commit_ms: None,
-                    lsn: None,
-                },
+        KeyChange {
+            key: RowKey::from_canonical(format!("[{key}]")),
+            point: PointId::Integer(key),
+            desired: Desired::Gone,
+            position: Position {
+                offset,
+                timestamp_ms: 0,
+                commit_ms: None,
+                lsn: None,
             },
             raw: RawRecord {
                 topic: "t".into(),
@@ -116,10 +103,10 @@ mod tests {
             (Window::default(), OffsetLedger::default(), Instant::now());
         let linger = Duration::from_millis(10);
         assert_eq!(window.due(linger), None);
-        assert!(window.push(pending(&mut ledger, "[1]", 0), now).is_none());
+        assert!(window.push(change(&mut ledger, 1, 0), now).is_none());
         assert!(
             window
-                .push(pending(&mut ledger, "[2]", 1), now + linger)
+                .push(change(&mut ledger, 2, 1), now + linger)
                 .is_none()
         );
         assert_eq!(window.due(linger), Some(now + linger));
@@ -142,7 +129,7 @@ mod tests {
                     model.clear();
                 }
                 let offset = i64::try_from(offset).unwrap();
-                if let Some(ack) = window.push(pending(&mut ledger, &format!("[{key}]"), offset), now) {
+                if let Some(ack) = window.push(change(&mut ledger, u64::from(*key), offset), now) {
                     ledger.settle(ack);
                 }
                 model.insert(*key, offset);
@@ -150,11 +137,11 @@ mod tests {
             let taken = window.take();
             let mut last: Vec<i64> = model.values().copied().collect();
             last.sort_unstable();
-            let mut offsets: Vec<i64> = taken.iter().map(|pending| pending.change.position.offset.0).collect();
+            let mut offsets: Vec<i64> = taken.iter().map(|change| change.position.offset.0).collect();
             offsets.sort_unstable();
             prop_assert_eq!(offsets, last);
-            for pending in taken {
-                ledger.settle(pending.ack);
+            for change in taken {
+                ledger.settle(change.ack);
             }
             prop_assert!(ledger.is_empty());
         }

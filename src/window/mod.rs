@@ -10,5 +10,5 @@
 mod collapse;
 mod debounce;
 
-pub use collapse::{Pending, Window};
+pub use collapse::Window;
 pub use debounce::Debounce;
