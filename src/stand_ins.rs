@@ -63,7 +63,7 @@ mod present {
             let mut endpoints = Endpoints::configured(config);
             let mut stand_ins = Self::default();
             if config.kafka.is_embedded() {
-                let kafka = start_kafka(&config.kafka.topics).await?;
+                let kafka = start_kafka(config).await?;
                 kafka.bootstrap_servers().clone_into(&mut endpoints.brokers);
                 info!(brokers = endpoints.brokers, "embedded Kafka");
                 stand_ins.kafka = Some(kafka);
@@ -121,9 +121,14 @@ mod present {
     }
 
     /// The mock cluster is asked through blocking calls.
-    async fn start_kafka(topics: &[String]) -> anyhow::Result<EmbeddedKafka> {
-        let topics: Vec<String> = topics
+    ///
+    /// The dead-letter topic is made here, too: the mock doesn't know how to make one on request.
+    async fn start_kafka(config: &Config) -> anyhow::Result<EmbeddedKafka> {
+        let topics: Vec<String> = config
+            .kafka
+            .topics
             .iter()
+            .chain([&config.dead_letter.topic])
             .filter(|topic| !topic.starts_with('^'))
             .cloned()
             .collect();

@@ -36,7 +36,7 @@ pub(super) fn own_key(name: &str) -> Option<&'static str> {
         "sasl.mechanism" | "sasl.mechanisms" => "kafka.security.mechanism",
         "sasl.username" => "kafka.security.username",
         "sasl.password" => "kafka.security.password",
-        "sasl.oauthbearer.config" => "kafka.security.oauthbearer_config",
+        "sasl.oauthbearer.config" => "kafka.security.oauthbearer_token",
         "ssl.ca.location" => "kafka.security.ca_file",
         "ssl.certificate.location" => "kafka.security.certificate_file",
         "ssl.key.location" => "kafka.security.key_file",
@@ -92,7 +92,7 @@ fn correctness(name: &str, value: &str) -> Option<&'static str> {
             "an in-process cluster is asked for by kafka.brokers = \"embedded\""
         }
         "sasl.oauthbearer.method" if value != "default" => {
-            "librdkafka is built in without an HTTP client, so it can't fetch tokens itself"
+            "librdkafka is built in without an HTTP client, so it can't fetch tokens itself; kafka.security.oauthbearer_token reads them from a file"
         }
         "opaque"
         | "default_topic_conf"

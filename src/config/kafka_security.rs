@@ -28,9 +28,9 @@ pub struct SecurityConfig {
     pub key_file: Option<PathBuf>,
     /// The password of the private key, if it has one.
     pub key_password: Option<SecretRef>,
-    /// librdkafka's `sasl.oauthbearer.config`, which OAUTHBEARER needs. Its unsecured tokens must
-    /// also be allowed by the property `enable.sasl.oauthbearer.unsecure.jwt`.
-    pub oauthbearer_config: Option<SecretRef>,
+    /// The access token for OAUTHBEARER, a JWT: best a file that something else keeps fresh, such as
+    /// a projected service account token. It is read again before the token at hand expires.
+    pub oauthbearer_token: Option<SecretRef>,
 }
 
 impl SecurityConfig {
@@ -54,8 +54,8 @@ impl SecurityConfig {
             ("username", self.username.is_some(), password_login),
             ("password", self.password.is_some(), password_login),
             (
-                "oauthbearer_config",
-                self.oauthbearer_config.is_some(),
+                "oauthbearer_token",
+                self.oauthbearer_token.is_some(),
                 token_login,
             ),
         ] {

@@ -48,8 +48,8 @@ impl Config {
             ("kafka.security.password", &security.password),
             ("kafka.security.key_password", &security.key_password),
             (
-                "kafka.security.oauthbearer_config",
-                &security.oauthbearer_config,
+                "kafka.security.oauthbearer_token",
+                &security.oauthbearer_token,
             ),
             ("embed.api_key", &self.embed.api_key),
             ("index.api_key", &self.index.api_key),

@@ -43,7 +43,9 @@ pub(super) fn of_delivery(code: Option<Code>, said: &str, topic: &str, bytes: us
         ),
         Some(Code::TopicAuthorizationFailed) => Failure::blocked(
             "topic_authorization",
-            format!("dead letters can't be written: grant WRITE on the topic `{topic}` ({said})"),
+            format!(
+                "dead letters can't be written: grant WRITE on the topic `{topic}`, and create it if it does not exist ({said})"
+            ),
         ),
         Some(Code::ClusterAuthorizationFailed) => Failure::blocked(
             "cluster_authorization",
@@ -98,7 +100,7 @@ pub(super) fn of_creation(error: &KafkaError, topic: &str) -> Option<Failure> {
             Failure::blocked(
                 "topic_authorization",
                 format!(
-                    "the dead-letter topic `{topic}` does not exist and can't be created: create it, or grant CREATE on it ({said})"
+                    "the dead-letter topic `{topic}` does not exist, or may not be seen, and can't be created: create it or grant CREATE on it, and grant WRITE on it ({said})"
                 ),
             )
         }

@@ -7,7 +7,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig,
-    error::KafkaResult,
+    error::{KafkaResult, RDKafkaErrorCode},
     message::{Header as KafkaHeader, OwnedHeaders},
     producer::{FutureProducer, FutureRecord, Producer as _},
 };
@@ -92,7 +92,10 @@ impl Producer {
             None => (code(&error), text(&error)),
         };
         let failure = of_delivery(code, &said, &self.topic.topic, envelope.bytes());
-        if !is_unknown_topic(code) || !self.topic.create_topic {
+        // A topic that is absent, or not to be seen, is refused like one that may not be written.
+        let is_absent = is_unknown_topic(code)
+            || (obstacle.is_some() && code == Some(RDKafkaErrorCode::TopicAuthorizationFailed));
+        if !is_absent || !self.topic.create_topic {
             return Err(failure);
         }
         *self.creation.lock().await = Creation::Due;

@@ -4,10 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::{
     ClientContext,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
 };
 use tracing::{debug, trace};
+
+use crate::source::oauth;
 
 use super::failure::code;
 
@@ -29,6 +32,15 @@ impl Reports {
 }
 
 impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        reference: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth::token(reference)
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         debug!("dead letters: {error}: {reason}");
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@ use std::{
 
 use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
+    client::OAuthToken,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -21,7 +22,7 @@ use crate::{
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
-use super::{Drain, Feed, Partitions};
+use super::{Drain, Feed, Partitions, oauth};
 
 /// The state that the client's callbacks share with the polling loop.
 pub(super) struct Group {
@@ -205,6 +206,15 @@ impl Group {
 }
 
 impl ClientContext for Group {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        reference: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth::token(reference)
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.on_error(&error, reason);
     }

@@ -8,6 +8,7 @@
 mod budget;
 mod consumer;
 mod group;
+pub(crate) mod oauth;
 mod probe;
 mod settings;
 

@@ -8,6 +8,7 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,
+    client::OAuthToken,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode as Code},
@@ -16,6 +17,8 @@ use regex::Regex;
 use tracing::debug;
 
 use crate::error::Failure;
+
+use super::oauth;
 
 /// How long the brokers may take for each answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -111,7 +114,7 @@ impl Probe {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.consumer.poll(left) {
                 Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => break Ok(()),
-                Some(Err(error)) if is_outage(&error) => {}
+                Some(Err(error)) if is_beside_the_point(&error) => {}
                 Some(Err(error)) => break Err(fail(error)),
                 None => {
                     break Err(fail(KafkaError::MessageConsumption(
@@ -151,7 +154,7 @@ impl Probe {
         }
         let code = error.rdkafka_error_code();
         let (code, said) = match self.complaints.first() {
-            Some((complaint, said)) if code.is_none_or(|code| is_silence(code)) => {
+            Some((complaint, said)) if code.is_none_or(is_silence) => {
                 (complaint.rdkafka_error_code(), said)
             }
             _ => {
@@ -163,10 +166,17 @@ impl Probe {
     }
 }
 
-fn is_outage(error: &KafkaError) -> bool {
+/// Whether an error says nothing of the topic that is read: an outage that may pass, or that the
+/// group may not be used, which the client finds out by the way.
+fn is_beside_the_point(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
-        Some(Code::AllBrokersDown | Code::BrokerTransportFailure | Code::OperationTimedOut)
+        Some(
+            Code::AllBrokersDown
+                | Code::BrokerTransportFailure
+                | Code::OperationTimedOut
+                | Code::GroupAuthorizationFailed
+        )
     )
 }
 
@@ -222,6 +232,15 @@ impl Complaints {
 }
 
 impl ClientContext for Complaints {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(
+        &self,
+        reference: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        oauth::token(reference)
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         debug!("{error}: {reason}");
         // That all brokers are down follows from what was said of each.

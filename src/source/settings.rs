@@ -6,6 +6,8 @@ use rdkafka::ClientConfig;
 
 use crate::config::{KafkaConfig, Secret, SecretError, SecretRef};
 
+use super::oauth;
+
 /// The settings that every client of this cluster shares: brokers, security, and what the user
 /// passes through.
 pub fn client_config(config: &KafkaConfig, brokers: &str) -> Result<ClientConfig, SecretError> {
@@ -44,10 +46,12 @@ pub fn client_config(config: &KafkaConfig, brokers: &str) -> Result<ClientConfig
     for (name, secret) in [
         ("sasl.password", &security.password),
         ("ssl.key.password", &security.key_password),
-        ("sasl.oauthbearer.config", &security.oauthbearer_config),
     ] {
         let secret = secret.as_ref().map(SecretRef::resolve).transpose()?;
         set(name, secret.as_ref().map(Secret::expose));
+    }
+    if let Some(token) = &security.oauthbearer_token {
+        client.set("sasl.oauthbearer.config", oauth::reference(token));
     }
     Ok(client)
 }

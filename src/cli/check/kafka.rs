@@ -14,12 +14,9 @@ pub(super) async fn check(config: &Config) -> Report {
         report.stand_in("kafka.brokers");
         return report;
     }
-    let base = match source::client_config(&config.kafka, &config.kafka.brokers) {
-        Ok(base) => base,
-        Err(_) => {
-            report.bad("kafka.brokers", "not asked, because a secret is missing");
-            return report;
-        }
+    let Ok(base) = source::client_config(&config.kafka, &config.kafka.brokers) else {
+        report.bad("kafka.brokers", "not asked, because a secret is missing");
+        return report;
     };
     let (client, kafka) = (base.clone(), config.kafka.clone());
     // The client's calls block, and so does its end.

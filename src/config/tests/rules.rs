@@ -222,7 +222,7 @@ kafka.security.username: missing: the mechanism PLAIN needs it"
     assert_eq!(
         refused(
             "kafka.security = { protocol = \"sasl_ssl\", mechanism = \"OAUTHBEARER\", \
-             username = \"me\", oauthbearer_config = { env = \"X\" } }"
+             username = \"me\", oauthbearer_token = { env = \"X\" } }"
         ),
         "kafka.security.username: has no effect with the mechanism OAUTHBEARER"
     );
