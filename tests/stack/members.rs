@@ -56,8 +56,8 @@ fn the_index_equals_the_table_while_members_come_stop_and_are_killed() -> Result
         load.run(PART)?;
         wait_until_shared(&second, &third)?;
 
-        // No vector comes while the load goes on, over several rounds of commits: a record that were committed before it is written would
-        // be lost with the kill.
+        // No vector comes while the load goes on, over several rounds of commits: a record committed before it is written would be
+        // lost with the kill.
         stand_ins.behave(&json!({"stall": true}))?;
         load.fill(PART)?;
         load.run(PART)?;
