@@ -51,7 +51,7 @@ impl Index {
         rows: &Rows,
         mut may_be: impl FnMut() -> Result<bool>,
     ) -> Result<()> {
-        let mut differences = Differences::default();
+        let mut found = "not compared yet".to_owned();
         until(
             "the index to equal the table",
             Duration::from_mins(2),
@@ -59,11 +59,12 @@ impl Index {
                 if !may_be()? {
                     return Ok(None);
                 }
-                differences = Differences::between(rows, &self.read()?);
+                let differences = Differences::between(rows, &self.read()?);
+                found = differences.to_string();
                 Ok((differences.count() == 0).then_some(()))
             },
         )
-        .with_context(|| format!("{}: {differences}", self.collection))
+        .with_context(|| format!("{}: {found}", self.collection))
     }
 
     /// The points that a vector search can return, as rows; none where the collection is not there yet.

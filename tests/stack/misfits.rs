@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::json;
 
 use crate::connect::{Dialect, MAX_RECORD};
@@ -64,14 +64,14 @@ fn a_record_of_10_mb_or_without_a_change_stops_nobody() -> Result<()> {
         stand_ins.behave(&json!({"max_tokens_per_input": 8_192}))?;
         describe_at_length(postgres, 2)?;
         load.run(20)?;
-        let advice = until("a lane to be blocked", PATIENCE, || {
+        let (status, advice) = until("a lane to be blocked", PATIENCE, || {
             member.expect_running()?;
             let readiness = member.readiness()?;
             let blocked = readiness.body.lines().find(|line| line.contains("blocked"));
             Ok(blocked.map(|line| (readiness.status, line.to_owned())))
         })?;
-        println!("{}: {}", advice.0, advice.1);
-        ensure!(advice.0 == 503 && advice.1.contains("raise the topic's max.message.bytes"));
+        println!("{status}: {advice}");
+        ensure!(status == 503 && advice.contains("raise the topic's max.message.bytes"));
         let mut expected = table::read(postgres)?;
         let vector_before = before.get(&2).and_then(|row| row.get(VECTOR)).cloned();
         expected
@@ -110,14 +110,14 @@ fn describe_at_length(postgres: &Postgres, product: i64) -> Result<()> {
 
 /// Waits until the topic has `N` letters, and fails when it has more.
 fn wait_for_letters<const N: usize>(kafka: &Kafka, topic: &str) -> Result<[(Letter, Reasons); N]> {
-    let letters = until(&format!("{N} dead letters"), PATIENCE, || {
+    let letters: Vec<_> = until(&format!("{N} dead letters"), PATIENCE, || {
         let letters = letters::read(kafka, topic)?.unwrap_or_default();
         Ok((letters.len() >= N).then_some(letters))
     })?;
-    match letters.try_into() {
-        Ok(letters) => Ok(letters),
-        Err(letters) => bail!("{} dead letters: {letters:?}", letters.len()),
-    }
+    letters.try_into().map_err(|letters: Vec<(_, Reasons)>| {
+        let reasons: Vec<_> = letters.into_iter().map(|(_, reasons)| reasons).collect();
+        anyhow!("more than {N} dead letters: {reasons:?}")
+    })
 }
 
 /// The letter is the record as it came, and says where and why it failed.
