@@ -57,6 +57,24 @@ async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_can_not_be_used_does_not_supersede_one_that_can() {
+    let mut shop = Shop::open().await;
+    shop.put(1, row("kettle", 0)).await;
+    let unusable = envelope("u", &serde_json::json!({"id": 1, "stock": 7}));
+    shop.write(Some(key(1).as_bytes()), Some(unusable.as_bytes()))
+        .await;
+    let app = shop.member().await;
+    shop.equal().await;
+    let letters = shop.dead_letters(1).await;
+    assert_eq!(
+        header(&letters[0], "__connect.errors.exception.class.name").as_deref(),
+        Some("missing_column")
+    );
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_text_the_provider_refuses_is_dead_lettered_and_its_siblings_are_written() {
     let mut shop = Shop::open().await;
     shop.embeddings

@@ -200,6 +200,43 @@ async fn a_backlog_over_the_memory_budget_pauses_and_still_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_does_not_outlive_the_rebalances_during_it() {
+    let mut shop = Shop::open().await;
+    shop.config.pipeline.budget = vectide::config::ByteSize(64 * 1024);
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.stall = true);
+    let first = shop.member().await;
+    for id in 0..300 {
+        shop.put(id, row(&format!("kettle {id}"), 1)).await;
+    }
+    until("the first member to pause", async || {
+        first.metrics().kafka.paused.get() > 0
+    })
+    .await;
+    let second = shop.member().await;
+    until("the partitions to be shared", async || {
+        second.metrics().kafka.assigned.get() > 0
+    })
+    .await;
+    second.stop().await.unwrap();
+    until("the first member to have all again", async || {
+        first.metrics().kafka.assigned.get() == 3
+    })
+    .await;
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.stall = false);
+    shop.equal().await;
+    for id in 0..300 {
+        shop.delete(id).await;
+    }
+    shop.equal().await;
+    shop.at_rest().await;
+    first.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_topic_is_a_healthy_one() {
     let shop = Shop::open().await;
     let app = shop.member().await;
