@@ -26,7 +26,7 @@ use crate::{
     record::Fingerprint,
     source::{self, Budget, Source},
     stand_ins::{Endpoints, StandIns},
-    telemetry::{Health, Metrics},
+    telemetry::{Health, Lane, LaneState, Metrics},
 };
 
 /// What the last commit and leaving the group may take beyond `pipeline.shutdown_timeout`.
@@ -85,6 +85,8 @@ impl App {
             .context("can't read a secret of embed")?;
 
         let settings = pipeline_settings(config)?;
+        let waiting = "waiting for the index, before reading begins".to_owned();
+        health.set(Lane::Kafka, LaneState::Waiting(waiting));
         let index = Index::connect(
             index::connect_client(&config.index, &endpoints.index_url)?,
             &CollectionSpec::new(&config.index, config.embed.dimensions),
@@ -92,6 +94,7 @@ impl App {
             metrics.index.clone(),
             health.clone(),
             shutdown.clone(),
+            broken.clone(),
         )
         .await?;
         let embedder = Embedder::start(
@@ -129,14 +132,7 @@ impl App {
             },
             broken.clone(),
         );
-        let source = Source::start(
-            &base,
-            config,
-            Box::new(pipeline),
-            budget,
-            &metrics,
-            health.clone(),
-        )?;
+        let source = Source::start(&base, config, Box::new(pipeline), budget, &metrics, &health)?;
         stop_on_failure.disarm();
         Ok(Self {
             metrics,

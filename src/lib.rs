@@ -15,10 +15,10 @@
 //!    for it: the right, and the duty, to settle the record once.
 //! 3. [`decode::Decoder`] reads Debezium's envelope. Out comes a [`record::RowChange`]: which row,
 //!    what it is now, as of which offset.
-//! 4. [`window::Window`] collapses what is at hand, for milliseconds: of several changes of one
-//!    key the last one goes on, and the others settle as [`record::Settled::Superseded`].
-//! 5. [`document::DocumentBuilder`] makes of the row what the index should hold, a
+//! 4. [`document::DocumentBuilder`] makes of the row what the index should hold, a
 //!    [`record::Document`]: the text to embed, the payload, and a hash of each.
+//! 5. [`window::Window`] collapses what is at hand, for milliseconds: of several changes of one
+//!    key the last one goes on, and the others settle as [`record::Settled::Superseded`].
 //! 6. [`reconcile::Reconciler`] compares that with what the index does hold,
 //!    [`reconcile::Observed`] in its cache or read from the index, and makes a
 //!    [`reconcile::Plan`]: the least that makes the two equal. It does no I/O; what it wants done

@@ -27,7 +27,10 @@ pub(super) fn read(path: &Path, text: &str) -> Found {
     for error in errors {
         let (line, column) = reader.position(error.span().map_or(text.len(), |span| span.start));
         reader.broken_lines.push(line);
-        reader.found.is_partial = true;
+        // One slip, such as a missing comma, makes the parser stumble over many lines behind it.
+        if std::mem::replace(&mut reader.found.is_partial, true) {
+            continue;
+        }
         let place = Place::File {
             path: path.to_owned(),
             line: Some(line),

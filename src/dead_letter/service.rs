@@ -22,7 +22,7 @@ use crate::{
 const IN_FLIGHT: usize = 256;
 
 /// A letter that is under way for longer means that the brokers don't answer.
-const OVERDUE: Duration = Duration::from_secs(5);
+const OVERDUE: Duration = Duration::from_secs(8);
 
 /// How often it is looked for such letters.
 const LOOK: Duration = Duration::from_secs(1);

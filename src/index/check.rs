@@ -6,7 +6,8 @@ use crate::error::Failure;
 
 use super::{CollectionError, CollectionSpec, collection, failure::failure};
 
-/// The oldest server that knows `update_filter`, which writes are fenced with.
+/// The oldest server that knows `update_filter`: not needed yet, but writes conditional on it are
+/// what keeps a stale member from changing anything, and will be.
 const OLDEST: (u64, u64) = (1, 16);
 
 /// What was found in place of the collection.
@@ -16,7 +17,7 @@ pub enum Found {
     Absent,
     /// The collection, with the vector that is wanted and so many points.
     Fits {
-        /// Tombstones and points of others included.
+        /// Points of others included.
         points: u64,
     },
 }

@@ -71,7 +71,7 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
         code::NOT_FOUND => Failure::blocked(
             "not_found",
             format!(
-                "Qdrant does not find what is written to ({message}); if collection `{collection}` was deleted on purpose, restart to have it made anew"
+                "Qdrant does not find what is written to ({message}); if collection `{collection}` was deleted on purpose, set the group's offsets back to the beginning (or name another kafka.group) and restart to have it made anew"
             ),
         ),
         code::UNAUTHENTICATED | code::PERMISSION_DENIED => Failure::blocked(

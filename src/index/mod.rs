@@ -11,6 +11,7 @@ mod collection;
 mod failure;
 mod operations;
 mod reader;
+mod service;
 mod settings;
 mod stored;
 mod value;
@@ -92,6 +93,8 @@ struct Connection {
     metrics: IndexMetrics,
     health: Health,
     shutdown: CancellationToken,
+    /// Cancelled when a call panicked.
+    broken: CancellationToken,
 }
 
 impl fmt::Debug for Connection {
@@ -113,7 +116,7 @@ pub struct Index {
 impl Index {
     /// Waits until the server answers, makes the collection if it is absent and may be made,
     /// refuses it if its vectors are of another size or distance, and starts the services, which
-    /// stop with `shutdown`.
+    /// stop with `shutdown` and cancel `broken` if one of them panics.
     pub async fn connect(
         client: Qdrant,
         spec: &CollectionSpec,
@@ -121,6 +124,7 @@ impl Index {
         metrics: IndexMetrics,
         health: Health,
         shutdown: CancellationToken,
+        broken: CancellationToken,
     ) -> Result<Self, CollectionError> {
         collection::ensure(&client, spec, calls, &health, &shutdown).await?;
         let connection = Arc::new(Connection {
@@ -131,10 +135,11 @@ impl Index {
             metrics,
             health,
             shutdown,
+            broken,
         });
         Ok(Self {
-            reads: reader::start(connection.clone()),
-            writes: writer::start(connection.clone()),
+            reads: service::start(connection.clone(), reader::read),
+            writes: service::start(connection.clone(), writer::write),
             connection,
         })
     }

@@ -2,52 +2,23 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use crate::{error::Failure, record::Stored};
 use qdrant_client::qdrant::{
     GetPointsBuilder, PayloadIncludeSelector, PointId, with_payload_selector::SelectorOptions,
 };
-use tokio::sync::{
-    Semaphore,
-    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+
+use super::{
+    Connection, IndexReply, ReadRequest, failure::failure, service::Outage, stored, value,
 };
 
-use crate::{error::Failure, record::Stored};
-
-use super::{Connection, IndexReply, ReadRequest, failure::failure, stored, value, writer::Outage};
-
-pub(super) fn start(connection: Arc<Connection>) -> UnboundedSender<ReadRequest> {
-    let (requests, queue) = unbounded_channel();
-    tokio::spawn(serve(connection, queue));
-    requests
-}
-
-async fn serve(connection: Arc<Connection>, mut queue: UnboundedReceiver<ReadRequest>) {
-    let permits = Arc::new(Semaphore::new(connection.calls.concurrency));
-    // The permit comes first: what queues up while all calls are busy goes out in one batch.
-    while let Ok(permit) = permits.clone().acquire_owned().await {
-        let mut batch = Vec::new();
-        if queue
-            .recv_many(&mut batch, connection.calls.batch_points)
-            .await
-            == 0
-        {
-            return;
-        }
-        let connection = connection.clone();
-        tokio::spawn(async move {
-            read(&connection, batch).await;
-            drop(permit);
-        });
-    }
-}
-
-async fn read(connection: &Connection, mut batch: Vec<ReadRequest>) {
-    let mut outage = Outage::new(connection);
+pub(super) async fn read(connection: Arc<Connection>, mut batch: Vec<ReadRequest>) {
+    let mut outage = Outage::new(&connection);
     loop {
         batch.retain(|request| !request.reply.is_closed());
         if batch.is_empty() {
             return;
         }
-        match call(connection, &batch).await {
+        match call(&connection, &batch).await {
             Ok(points) => {
                 outage.over();
                 for request in batch {

@@ -22,14 +22,18 @@ use crate::{
     index::IndexReply,
     reconcile::{Action, Reconciler},
     record::{
-        Ack, Desired, KeyChange, Position, RawRecord, RowChange, RowKey, RowState, Settled, Ticket,
-        TopicPartition,
+        Ack, Desired, KeyChange, Offset, Position, RawRecord, RowChange, RowKey, RowState, Settled,
+        Ticket, TopicPartition,
     },
     source::Drain,
     window::Window,
 };
 
 use super::{Services, Settings};
+
+/// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
+/// wrong converter has millions. The metric counts them all.
+const BURIALS_TOLD: u64 = 20;
 
 /// How long a partition that is given up waits for vectors on their way. They are paid for, but
 /// while the endpoint stalls, waiting would hold up the partitions that this member keeps.
@@ -48,6 +52,8 @@ struct State {
     frontier: Frontier,
     /// Records on their way to the dead-letter topic.
     dead: HashMap<Ticket, Ack>,
+    /// The index was empty at the assignment, and no record has come since.
+    index_was_empty: bool,
     next_dead: u64,
     services: Services,
     actions: Vec<Action>,
@@ -104,6 +110,7 @@ impl Worker {
                 ledger: OffsetLedger::default(),
                 frontier,
                 dead: HashMap::new(),
+                index_was_empty: false,
                 next_dead: 0,
                 services,
                 actions: Vec::new(),
@@ -135,6 +142,7 @@ impl Worker {
             empty = index.is_empty() => {
                 if empty {
                     state.reconciler.assume_empty_index();
+                    state.index_was_empty = true;
                 }
                 None
             }
@@ -196,10 +204,25 @@ impl State {
             .min()
     }
 
+    /// An empty index, and a group that goes on in the middle of the topic: what lies before won't
+    /// come by itself.
+    fn warn_of_a_late_start(&mut self, first: Offset) {
+        if std::mem::take(&mut self.index_was_empty) && first > Offset(0) {
+            warn!(
+                partition = %self.partition,
+                offset = %first,
+                "the collection is empty, but reading goes on here; unless Kafka has nothing before it, set the group's offsets back to the beginning or name another kafka.group"
+            );
+        }
+    }
+
     /// Takes records in; `all` says that no more are at hand, so that there is nothing to wait
     /// for.
     fn on_records(&mut self, records: Vec<RawRecord>, all: bool) {
         let now = Instant::now();
+        if let Some(first) = records.first() {
+            self.warn_of_a_late_start(first.offset);
+        }
         for raw in records {
             self.on_record(raw, now);
         }
@@ -414,13 +437,17 @@ impl State {
 
     /// Sends a record to the dead letters; it settles once it is delivered there.
     fn bury(&mut self, raw: RawRecord, ack: Ack, stage: &'static str, failure: Failure) {
-        warn!(
-            partition = %self.partition,
-            offset = %raw.offset,
-            stage,
-            reason = failure.reason,
-            "dead letter: {failure}"
-        );
+        let buried = self.next_dead + 1;
+        if buried <= BURIALS_TOLD || buried.is_multiple_of(1_000) {
+            warn!(
+                partition = %self.partition,
+                offset = %raw.offset,
+                stage,
+                reason = failure.reason,
+                buried,
+                "dead letter: {failure}"
+            );
+        }
         let reason = failure.reason;
         self.services
             .metrics

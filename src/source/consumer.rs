@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 use crate::{
     config::Config,
     record::{Header, Offset, RawRecord, TopicPartition},
-    telemetry::{Health, Metrics},
+    telemetry::{Health, Lane, LaneState, Metrics},
 };
 
 use super::{Budget, Partitions, group::Group, settings};
@@ -65,7 +65,7 @@ impl Source {
         partitions: Box<dyn Partitions>,
         budget: Budget,
         metrics: &Metrics,
-        health: Health,
+        health: &Health,
     ) -> Result<Self, SourceError> {
         let Config {
             kafka,
@@ -78,7 +78,7 @@ impl Source {
             pipeline.drain_timeout,
             Handle::current(),
             metrics.kafka.clone(),
-            health,
+            health.clone(),
         );
         let consumer: BaseConsumer<Group> = settings::consumer_config(base, kafka)
             .create_with_context(group)
@@ -91,6 +91,13 @@ impl Source {
             group = kafka.group,
             topics = topics.join(","),
             "joining the consumer group"
+        );
+        health.set(
+            Lane::Kafka,
+            LaneState::Waiting(
+                "joining the consumer group; a member that was killed is waited for until kafka.session_timeout"
+                    .to_owned(),
+            ),
         );
         let stop = Arc::new(AtomicBool::new(false));
         let loop_ = PollLoop {

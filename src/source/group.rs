@@ -190,10 +190,19 @@ impl Group {
 
     fn on_error(&self, error: &KafkaError, reason: &str) {
         self.metrics.errors.inc();
+        // That all brokers are down is said after each has said why.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown)
+            && self.feeds().trouble == Some(Trouble::Connection)
+        {
+            return;
+        }
         let (trouble, state) = match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => (
                 Trouble::Connection,
-                LaneState::Waiting("no Kafka broker can be reached; trying again".to_owned()),
+                LaneState::Waiting(format!(
+                    "no Kafka broker can be reached; trying again ({})",
+                    reason.split(" (after ").next().unwrap_or(reason)
+                )),
             ),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 (
@@ -205,18 +214,18 @@ impl Group {
             }
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => (
                 Trouble::Access,
-                LaneState::Waiting(format!(
-                    "a topic of kafka.topics does not exist yet; waiting for it ({error})"
-                )),
+                LaneState::Waiting(
+                    "a topic of kafka.topics does not exist yet; waiting for it".to_owned(),
+                ),
             ),
             Some(
                 RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::GroupAuthorizationFailed,
             ) => (
                 Trouble::Access,
-                LaneState::Blocked(format!(
-                    "Kafka denies access; grant READ on the topics and on the group ({error})"
-                )),
+                LaneState::Blocked(
+                    "Kafka denies access; grant READ on the topics and on the group".to_owned(),
+                ),
             ),
             Some(RDKafkaErrorCode::Fatal) => (
                 Trouble::Fatal,

@@ -1,0 +1,107 @@
+//! What the reading and the writing service have in common.
+
+use std::sync::Arc;
+
+use tokio::sync::{
+    Semaphore,
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+use tracing::error;
+
+use crate::{
+    backoff::Backoff,
+    error::{Disposition, Failure},
+    telemetry::{Lane, LaneState},
+};
+
+use super::Connection;
+
+/// Starts a service that hands batches of requests to `call`, some at a time.
+pub(super) fn start<R, F>(
+    connection: Arc<Connection>,
+    call: fn(Arc<Connection>, Vec<R>) -> F,
+) -> UnboundedSender<R>
+where
+    R: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (requests, queue) = unbounded_channel();
+    tokio::spawn(serve(connection, queue, call));
+    requests
+}
+
+async fn serve<R, F>(
+    connection: Arc<Connection>,
+    mut queue: UnboundedReceiver<R>,
+    call: fn(Arc<Connection>, Vec<R>) -> F,
+) where
+    R: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let permits = Arc::new(Semaphore::new(connection.calls.concurrency));
+    // The permit comes first: what queues up while all calls are busy goes out in one batch.
+    while let Ok(permit) = permits.clone().acquire_owned().await {
+        let mut batch = Vec::new();
+        let most = connection.calls.batch_points;
+        if queue.recv_many(&mut batch, most).await == 0 {
+            return;
+        }
+        let connection = connection.clone();
+        let calling = tokio::spawn(call(connection.clone(), batch));
+        tokio::spawn(async move {
+            if let Err(error) = calling.await
+                && error.is_panic()
+            {
+                // Its requests are never answered, so their records stay unsettled.
+                error!("a call to the index panicked: {error}");
+                connection.broken.cancel();
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// One call's trouble with the server: says so in the lane's state, and waits between attempts.
+pub(super) struct Outage<'a> {
+    connection: &'a Connection,
+    backoff: Backoff,
+    failures: u32,
+}
+
+impl<'a> Outage<'a> {
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        let calls = connection.calls;
+        Self {
+            connection,
+            backoff: Backoff::new(calls.retry_initial, calls.retry_max),
+            failures: 0,
+        }
+    }
+
+    /// The server answers.
+    pub(super) fn over(&mut self) {
+        self.failures = 0;
+        self.connection.health.set(Lane::Index, LaneState::Ready);
+    }
+
+    /// Waits before the next attempt; `false` when there is to be none, because of a shutdown.
+    pub(super) async fn pause(&mut self, failure: &Failure) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        let pause = match failure.disposition {
+            Disposition::Throttled { after: Some(after) } => {
+                let calls = self.connection.calls;
+                after.clamp(calls.retry_initial, calls.retry_max)
+            }
+            _ => self.backoff.delay(self.failures, fastrand::f64()),
+        };
+        let state = match failure.disposition {
+            Disposition::Blocked => LaneState::Blocked(failure.message.clone()),
+            _ => LaneState::Waiting(failure.message.clone()),
+        };
+        self.connection.health.set(Lane::Index, state);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.connection.shutdown.cancelled() => false,
+        }
+    }
+}
