@@ -1,7 +1,7 @@
 //! Pipeline: the stages, wired up for each assigned partition.
 //!
 //! ```text
-//! source ─> [ decode ─> window ─> document ─> reconcile ─ ledger ] ─> frontier ─> commit
+//! source ─> [ decode ─> document ─> window ─> reconcile ─ ledger ] ─> frontier ─> commit
 //!              │                                 │   ▲
 //!              ▼                                 ▼   │ answers
 //!         dead letters                     embed, index
