@@ -24,7 +24,7 @@ use vectide::{
     document::{DocumentBuilder, PointIds},
     reconcile::{Action, Delays, Desired, KeyChange, ObservedCache, Reconciler},
     record::{
-        Ack, Fingerprint, Offset, RawRecord, Row, RowChange, RowKey, RowState, Stored,
+        Ack, Fingerprint, Offset, PointId, RawRecord, Row, RowChange, RowKey, RowState, Stored,
         TopicPartition, WriteOutcome,
     },
     window::{Pending, Window},
@@ -136,6 +136,7 @@ fn window(criterion: &mut Criterion) {
                     key: RowKey::single_integer(offset % KEYS),
                     ..change.clone()
                 },
+                point: PointId::Integer((offset % KEYS).unsigned_abs()),
                 raw: raw.clone(),
                 ack: ledger.receive(Offset(offset), 1).unwrap(),
             })

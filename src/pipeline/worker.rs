@@ -21,12 +21,14 @@ use crate::{
     error::Failure,
     index::IndexReply,
     reconcile::{Action, Desired, KeyChange, Reconciler},
-    record::{Ack, Position, RawRecord, RowKey, RowState, Settled, Ticket, TopicPartition},
+    record::{
+        Ack, PointId, Position, RawRecord, RowKey, RowState, Settled, Ticket, TopicPartition,
+    },
     source::Drain,
     window::{Pending, Window},
 };
 
-use super::{Services, Settings};
+use super::{Services, Settings, tally::Tally};
 
 /// All state of one assigned partition.
 struct State {
@@ -42,6 +44,7 @@ struct State {
     /// Records on their way to the dead-letter topic.
     dead: HashMap<Ticket, Ack>,
     next_dead: u64,
+    tally: Tally,
     services: Services,
     actions: Vec<Action>,
     shown: Shown,
@@ -98,6 +101,7 @@ impl Worker {
                 frontier,
                 dead: HashMap::new(),
                 next_dead: 0,
+                tally: Tally::new(services.budget.clone(), &services.metrics),
                 services,
                 actions: Vec::new(),
                 shown: Shown::default(),
@@ -190,20 +194,26 @@ impl State {
                 self.restart();
                 match self.ledger.receive(raw.offset, charge) {
                     Ok(ack) => ack,
-                    Err(_) => return self.services.budget.refund(charge),
+                    Err(_) => return self.tally.refund(charge),
                 }
             }
         };
         let key = Decoder::key(&raw);
-        if let Ok(key) = &key
-            && self.is_replay(key, &raw)
+        let point = key.as_ref().ok().map(|key| self.point_of(key));
+        if let Some(Ok(point)) = &point
+            && self.is_replay(point, &raw)
         {
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
-            Ok(Decoded::Change(news)) => {
+            Ok(Decoded::Change(change)) => {
+                let point = match point.unwrap_or_else(|| self.point_of(&change.key)) {
+                    Ok(point) => point,
+                    Err(failure) => return self.bury(raw, ack, "document", failure),
+                };
                 let pending = Pending {
-                    change: news,
+                    change,
+                    point,
                     raw,
                     ack,
                 };
@@ -224,28 +234,32 @@ impl State {
         }
     }
 
+    fn point_of(&self, key: &RowKey) -> Result<PointId, Failure> {
+        self.point_ids.of(&self.partition.topic, key)
+    }
+
     /// Whether the index is known to hold something later than this record.
-    fn is_replay(&self, key: &RowKey, raw: &RawRecord) -> bool {
+    fn is_replay(&self, point: &PointId, raw: &RawRecord) -> bool {
         let position = Position {
             offset: raw.offset,
             timestamp_ms: raw.timestamp_ms.unwrap_or(0),
             commit_ms: None,
             lsn: None,
         };
-        self.point_ids
-            .of(&self.partition.topic, key)
-            .is_ok_and(|point| self.reconciler.is_replay(&point, &position))
+        self.reconciler.is_replay(point, &position)
     }
 
     /// Hands what the window has collapsed to the reconciler.
     fn close_window(&mut self, now: Instant) {
-        for Pending { change, raw, ack } in self.window.take() {
-            let desired = self
-                .point_ids
-                .of(&self.partition.topic, &change.key)
-                .and_then(|point| Ok((point, self.desired(&change.key, change.state)?)));
-            match desired {
-                Ok((point, desired)) => {
+        for pending in self.window.take() {
+            let Pending {
+                change,
+                point,
+                raw,
+                ack,
+            } = pending;
+            match self.desired(&change.key, change.state) {
+                Ok(desired) => {
                     let change = KeyChange {
                         key: change.key,
                         point,
@@ -365,23 +379,14 @@ impl State {
     /// The one path by which records settle.
     fn settle(&mut self, ack: Ack, settled: Settled, position: Option<Position>) {
         let refund = self.ledger.settle(ack);
-        self.services.budget.refund(refund);
-        let label = settled.label();
-        self.services
-            .metrics
-            .settled
-            .with_label_values(&[label])
-            .inc();
+        self.tally.refund(refund);
+        self.tally.settle(settled);
         if let Some(position) = position
             && matches!(settled, Settled::Written | Settled::Deleted)
         {
             let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
             let latency = (now_ms() - since_ms).max(0) as f64 / 1_000.0;
-            self.services
-                .metrics
-                .settle_latency
-                .with_label_values(&[label])
-                .observe(latency);
+            self.tally.visible_after(settled, latency);
         }
     }
 
@@ -418,7 +423,7 @@ impl State {
         // Their acknowledgements are void with the ledger's restart, which refunds their charges.
         self.window.take().clear();
         let refund = self.ledger.restart();
-        self.services.budget.refund(refund);
+        self.tally.refund(refund);
     }
 
     /// Finishes what is in flight, until the deadline, and buys nothing more.
@@ -445,7 +450,9 @@ impl State {
         drop(drain.done);
     }
 
+    /// Lets others see how things stand.
     fn show(&mut self) {
+        self.tally.pass_on();
         let now = Shown {
             pending: count(self.reconciler.len() + self.window.len()),
             remembered: count(self.reconciler.remembered()),
@@ -463,7 +470,7 @@ impl Drop for State {
     /// What is still in flight goes back to the budget: the partition's next owner reads it again.
     fn drop(&mut self) {
         let refund = self.ledger.restart();
-        self.services.budget.refund(refund);
+        self.tally.refund(refund);
         self.services.metrics.pending_keys.sub(self.shown.pending);
         self.services
             .metrics

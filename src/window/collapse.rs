@@ -1,17 +1,18 @@
 //! Collapsing: of several changes of one key, the last one wins.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crate::record::{Ack, RawRecord, RowChange, RowKey};
+use hashbrown::HashMap;
+
+use crate::record::{Ack, PointId, RawRecord, RowChange};
 
 /// A change on its way to the reconciler, with the record it came in and the duty to settle it.
 #[derive(Debug)]
 pub struct Pending {
     /// What the record says.
     pub change: RowChange,
+    /// The row's point.
+    pub point: PointId,
     /// The record, in case it has to be dead-lettered.
     pub raw: RawRecord,
     /// Settles the record.
@@ -26,7 +27,7 @@ pub struct Pending {
 #[derive(Debug, Default)]
 pub struct Window {
     pending: Vec<Pending>,
-    by_key: HashMap<RowKey, usize>,
+    by_point: HashMap<PointId, usize>,
     opened: Option<Instant>,
 }
 
@@ -35,15 +36,15 @@ impl Window {
     #[must_use = "the superseded record must be settled"]
     pub fn push(&mut self, pending: Pending, now: Instant) -> Option<Ack> {
         self.opened.get_or_insert(now);
-        let key = &pending.change.key;
+        let point = pending.point;
         let earlier = self
-            .by_key
-            .get(key)
+            .by_point
+            .get(&point)
             .and_then(|index| self.pending.get_mut(*index));
         if let Some(earlier) = earlier {
             return Some(std::mem::replace(earlier, pending).ack);
         }
-        self.by_key.insert(key.clone(), self.pending.len());
+        self.by_point.insert(point, self.pending.len());
         self.pending.push(pending);
         None
     }
@@ -56,7 +57,7 @@ impl Window {
     /// Takes all changes out, one a key, keys in the order of their first change.
     pub fn take(&mut self) -> Vec<Pending> {
         self.opened = None;
-        self.by_key.clear();
+        self.by_point.clear();
         std::mem::take(&mut self.pending)
     }
 
@@ -81,14 +82,14 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Offset, Position, RowState},
+        record::{Offset, Position, RowKey, RowState},
     };
 
-    fn pending(ledger: &mut OffsetLedger, key: &str, offset: i64) -> Pending {
+    fn pending(ledger: &mut OffsetLedger, key: u8, offset: i64) -> Pending {
         let offset = Offset(offset);
         Pending {
             change: RowChange {
-                key: RowKey::from_canonical(key),
+                key: RowKey::single_integer(key.into()),
                 state: RowState::Gone,
                 position: Position {
                     offset,
@@ -97,6 +98,7 @@ mod tests {
                     lsn: None,
                 },
             },
+            point: PointId::Integer(key.into()),
             raw: RawRecord {
                 topic: "t".into(),
                 partition: 0,
@@ -116,10 +118,10 @@ mod tests {
             (Window::default(), OffsetLedger::default(), Instant::now());
         let linger = Duration::from_millis(10);
         assert_eq!(window.due(linger), None);
-        assert!(window.push(pending(&mut ledger, "[1]", 0), now).is_none());
+        assert!(window.push(pending(&mut ledger, 1, 0), now).is_none());
         assert!(
             window
-                .push(pending(&mut ledger, "[2]", 1), now + linger)
+                .push(pending(&mut ledger, 2, 1), now + linger)
                 .is_none()
         );
         assert_eq!(window.due(linger), Some(now + linger));
@@ -142,7 +144,7 @@ mod tests {
                     model.clear();
                 }
                 let offset = i64::try_from(offset).unwrap();
-                if let Some(ack) = window.push(pending(&mut ledger, &format!("[{key}]"), offset), now) {
+                if let Some(ack) = window.push(pending(&mut ledger, *key, offset), now) {
                     ledger.settle(ack);
                 }
                 model.insert(*key, offset);
