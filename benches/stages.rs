@@ -22,12 +22,12 @@ use vectide::{
     config::{Config, PointIdKind},
     decode::{Decoded, Decoder},
     document::{DocumentBuilder, PointIds},
-    reconcile::{Action, Delays, Desired, KeyChange, ObservedCache, Reconciler},
+    reconcile::{Action, Delays, ObservedCache, Reconciler},
     record::{
-        Ack, Fingerprint, Offset, RawRecord, Row, RowChange, RowKey, RowState, Stored,
-        TopicPartition, WriteOutcome,
+        Ack, Desired, Fingerprint, KeyChange, Offset, PointId, RawRecord, Row, RowChange, RowKey,
+        RowState, Stored, TopicPartition, WriteOutcome,
     },
-    window::{Pending, Window},
+    window::Window,
 };
 
 /// Records that pass through a stage together, as they are handed over by the source.
@@ -61,7 +61,7 @@ fn long_product(bytes: usize) -> Product {
 }
 
 fn record(connector: &Connector, product: &Product, offset: i64) -> RawRecord {
-    let at = Duration::from_secs(1_767_225_600);
+    let at = Duration::from_hours(490_896);
     let moment = Moment {
         tx_id: 700,
         lsn: 24_023_128,
@@ -128,14 +128,14 @@ fn window(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64));
     let raw = record(&connector(), &product(), 0);
     let change = decoded(&raw);
-    let pending = || -> Vec<Pending> {
+    let pending = || -> Vec<KeyChange> {
         let mut ledger = OffsetLedger::default();
         (0..BATCH)
-            .map(|offset| Pending {
-                change: RowChange {
-                    key: RowKey::single_integer(offset % KEYS),
-                    ..change.clone()
-                },
+            .map(|offset| KeyChange {
+                key: RowKey::single_integer(offset % KEYS),
+                desired: Desired::Gone,
+                position: change.position,
+                point: PointId::Integer((offset % KEYS).unsigned_abs()),
                 raw: raw.clone(),
                 ack: ledger.receive(Offset(offset), 1).unwrap(),
             })

@@ -71,7 +71,7 @@ scenario       records    seconds  records/s  CPU s/million  records/s/core  pea
     pub(crate) fn backfill_target(&self) -> String {
         target(
             self.cpu_a_record() <= BACKFILL_ROW,
-            format!(
+            &format!(
                 "{:.1} us of CPU a row, at most {:.0}",
                 self.cpu_a_record() * 1e6,
                 BACKFILL_ROW * 1e6
@@ -83,11 +83,11 @@ scenario       records    seconds  records/s  CPU s/million  records/s/core  pea
         let rate = 1.0 / self.cpu_a_record();
         let rate = target(
             rate >= REPLAY_RECORDS,
-            format!("{rate:.0} records/s on a core, at least {REPLAY_RECORDS:.0}"),
+            &format!("{rate:.0} records/s on a core, at least {REPLAY_RECORDS:.0}"),
         );
         let memory = target(
             self.peak_bytes < REPLAY_MEMORY,
-            format!(
+            &format!(
                 "{} MB at the peak, under {}",
                 self.peak_bytes / 1_000_000,
                 REPLAY_MEMORY / 1_000_000
@@ -97,7 +97,7 @@ scenario       records    seconds  records/s  CPU s/million  records/s/core  pea
     }
 }
 
-fn target(met: bool, what: String) -> String {
+fn target(met: bool, what: &str) -> String {
     let met = if met { "met" } else { "NOT met" };
     format!("  target {met}: {what}")
 }

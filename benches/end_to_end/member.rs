@@ -18,7 +18,7 @@ use crate::{TOPIC, figures::Figures};
 /// How often it is looked whether everything has settled: rarely enough to cost nothing.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long nothing may settle before the benchmark has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What `/proc/self/stat` counts in, on every Linux.
 const TICKS_A_SECOND: f64 = 100.0;
 

@@ -17,7 +17,7 @@ use crate::TOPIC;
 
 const SEED: u64 = 7;
 /// How long the broker may take to confirm the last records.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What to produce: the rows of a snapshot, or changes of their stock.
 #[derive(Debug)]

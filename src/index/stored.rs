@@ -124,7 +124,7 @@ mod tests {
             key: "[17]".into(),
             text_hash: Some(TextHash::of_text("a")),
             wanted: Some(TextHash::of_text("b")),
-            payload_hash: PayloadHash::of(&blake3::Hasher::new()),
+            payload_hash: PayloadHash::of(&[]),
             fingerprint: "m/8@e".into(),
             version: Some(u64::MAX),
             source_columns: Payload::default(),

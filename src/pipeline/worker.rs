@@ -22,14 +22,14 @@ use crate::{
     index::IndexReply,
     reconcile::{Action, Reconciler},
     record::{
-        Ack, Desired, KeyChange, Offset, Position, RawRecord, RowChange, RowKey, RowState, Settled,
-        Ticket, TopicPartition,
+        Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
+        Settled, Ticket, TopicPartition,
     },
     source::Drain,
     window::Window,
 };
 
-use super::{Services, Settings};
+use super::{Services, Settings, tally::Tally};
 
 /// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
 /// wrong converter has millions. The metric counts them all.
@@ -55,6 +55,7 @@ struct State {
     /// The index was empty at the assignment, and no record has come since.
     index_was_empty: bool,
     next_dead: u64,
+    tally: Tally,
     services: Services,
     actions: Vec<Action>,
     shown: Shown,
@@ -112,6 +113,7 @@ impl Worker {
                 dead: HashMap::new(),
                 index_was_empty: false,
                 next_dead: 0,
+                tally: Tally::new(services.budget.clone(), &services.metrics),
                 services,
                 actions: Vec::new(),
                 shown: Shown::default(),
@@ -242,18 +244,19 @@ impl State {
                 self.services.budget.refund(refund);
                 match self.ledger.receive(raw.offset, charge) {
                     Ok(ack) => ack,
-                    Err(_) => return self.services.budget.refund(charge),
+                    Err(_) => return self.tally.refund(charge),
                 }
             }
         };
         let key = Decoder::key(&raw);
-        if let Ok(key) = &key
-            && self.is_replay(key, &raw)
+        let point = key.as_ref().ok().map(|key| self.point_of(key));
+        if let Some(Ok(point)) = &point
+            && self.is_replay(point, &raw)
         {
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
-            Ok(Decoded::Change(news)) => self.on_change(news, raw, ack, now),
+            Ok(Decoded::Change(news)) => self.on_change(news, point, raw, ack, now),
             Ok(Decoded::Skip(skip)) => {
                 let label = skip.label();
                 self.services
@@ -269,10 +272,16 @@ impl State {
 
     /// The document is made before the window collapses: a row that can't be used must not
     /// supersede one that can.
-    fn on_change(&mut self, news: RowChange, raw: RawRecord, ack: Ack, now: Instant) {
-        let made = self
-            .point_ids
-            .of(&self.partition.topic, &news.key)
+    fn on_change(
+        &mut self,
+        news: RowChange,
+        point: Option<Result<PointId, Failure>>,
+        raw: RawRecord,
+        ack: Ack,
+        now: Instant,
+    ) {
+        let made = point
+            .unwrap_or_else(|| self.point_of(&news.key))
             .and_then(|point| Ok((point, self.desired(&news.key, &news.state)?)));
         let (point, desired) = match made {
             Ok(made) => made,
@@ -291,17 +300,19 @@ impl State {
         }
     }
 
+    fn point_of(&self, key: &RowKey) -> Result<PointId, Failure> {
+        self.point_ids.of(&self.partition.topic, key)
+    }
+
     /// Whether the index is known to hold something later than this record.
-    fn is_replay(&self, key: &RowKey, raw: &RawRecord) -> bool {
+    fn is_replay(&self, point: &PointId, raw: &RawRecord) -> bool {
         let position = Position {
             offset: raw.offset,
             timestamp_ms: raw.timestamp_ms.unwrap_or(0),
             commit_ms: None,
             lsn: None,
         };
-        self.point_ids
-            .of(&self.partition.topic, key)
-            .is_ok_and(|point| self.reconciler.is_replay(&point, &position))
+        self.reconciler.is_replay(point, &position)
     }
 
     /// Hands what the window has collapsed to the reconciler.
@@ -415,23 +426,14 @@ impl State {
     /// The one path by which records settle.
     fn settle(&mut self, ack: Ack, settled: Settled, position: Option<Position>) {
         let refund = self.ledger.settle(ack);
-        self.services.budget.refund(refund);
-        let label = settled.label();
-        self.services
-            .metrics
-            .settled
-            .with_label_values(&[label])
-            .inc();
+        self.tally.refund(refund);
+        self.tally.settle(settled);
         if let Some(position) = position
             && matches!(settled, Settled::Written | Settled::Deleted)
         {
             let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
             let latency = now_ms().saturating_sub(since_ms).max(0) as f64 / 1_000.0;
-            self.services
-                .metrics
-                .settle_latency
-                .with_label_values(&[label])
-                .observe(latency);
+            self.tally.visible_after(settled, latency);
         }
     }
 
@@ -504,7 +506,9 @@ impl State {
         drop(drain.done);
     }
 
+    /// Lets others see how things stand.
     fn show(&mut self) {
+        self.tally.pass_on();
         let now = Shown {
             pending: count(self.reconciler.len() + self.window.len()),
             remembered: count(self.reconciler.remembered()),
@@ -522,7 +526,7 @@ impl Drop for State {
     /// What is still in flight goes back to the budget: the partition's next owner reads it again.
     fn drop(&mut self) {
         let refund = self.ledger.restart();
-        self.services.budget.refund(refund);
+        self.tally.refund(refund);
         self.services.metrics.pending_keys.sub(self.shown.pending);
         self.services
             .metrics

@@ -20,9 +20,11 @@ mod slot;
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::BinaryHeap,
     time::{Duration, Instant},
 };
+
+use hashbrown::HashMap;
 
 use crate::{
     error::Failure,

@@ -1,10 +1,11 @@
 //! One key with unsettled news.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Weak},
     time::Instant,
 };
+
+use hashbrown::HashMap;
 
 use crate::{
     error::Failure,
@@ -230,7 +231,7 @@ impl Slot {
             text_hash: Some(document.text_hash),
             wanted: None,
             payload_hash: document.payload_hash,
-            fingerprint: fingerprint.as_str().into(),
+            fingerprint: fingerprint.shared(),
             version: document.version,
             source_columns: document.source_columns.clone(),
         }

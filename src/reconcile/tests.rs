@@ -38,16 +38,13 @@ fn point(key: u8) -> PointId {
 
 fn document((text, stock): (u8, u8)) -> Document {
     let text: Arc<str> = format!("text {text}").into();
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[stock]);
-    hasher.update(text.as_bytes());
     Document {
         text_hash: TextHash::of_text(&text),
         payload: Payload::from(vec![
             ("stock".into(), Value::Int(i64::from(stock))),
             ("text".into(), Value::String((&*text).into())),
         ]),
-        payload_hash: PayloadHash::of(&hasher),
+        payload_hash: PayloadHash::of(&[&[stock], text.as_bytes()].concat()),
         source_columns: Payload::default(),
         version: None,
         text,

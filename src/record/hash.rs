@@ -14,11 +14,10 @@ macro_rules! hash_of_16_bytes {
         pub struct $name([u8; 16]);
 
         impl $name {
-            /// The first 16 bytes of what was hashed.
-            pub fn of(hasher: &blake3::Hasher) -> Self {
-                let mut bytes = [0; 16];
-                hasher.finalize_xof().fill(&mut bytes);
-                Self(bytes)
+            /// The first 16 bytes of the hash of `data`.
+            pub fn of(data: &[u8]) -> Self {
+                let hash = blake3::hash(data);
+                Self(*hash.as_bytes().first_chunk().expect("16 of 32 bytes"))
             }
         }
 
@@ -57,9 +56,7 @@ hash_of_16_bytes! {
 impl TextHash {
     /// The hash of one text.
     pub fn of_text(text: &str) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(text.as_bytes());
-        Self::of(&hasher)
+        Self::of(text.as_bytes())
     }
 }
 
@@ -84,6 +81,11 @@ impl Fingerprint {
     /// As stored in a point.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, shared.
+    pub fn shared(&self) -> Arc<str> {
+        self.0.clone()
     }
 }
 

@@ -7,10 +7,11 @@ use super::Value;
 /// The payload field under which Vectide keeps its own bookkeeping; no column may take it.
 pub const RESERVED_FIELD: &str = "_vectide";
 
-/// A point's fields, as searchers see them.
+/// A point's fields, as searchers see them. Cheap to clone: a document and the writes made of it
+/// share them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Payload {
-    fields: Vec<(Arc<str>, Value)>,
+    fields: Arc<[(Arc<str>, Value)]>,
 }
 
 impl Payload {
@@ -30,6 +31,8 @@ impl Payload {
 
 impl From<Vec<(Arc<str>, Value)>> for Payload {
     fn from(fields: Vec<(Arc<str>, Value)>) -> Self {
-        Self { fields }
+        Self {
+            fields: fields.into(),
+        }
     }
 }

@@ -166,14 +166,14 @@ impl PollLoop {
             };
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    intake.take(&message, group, &self.budget, &self.metrics);
-                    if intake.records < HAND_OVER && intake.bytes < HAND_OVER_BYTES {
+                    intake.take(&message, group, &self.budget);
+                    if !intake.is_full() {
                         continue;
                     }
-                    intake.hand_over(&self.budget);
+                    intake.hand_over(&self.budget, &self.metrics);
                 }
                 Some(Err(error)) => group.on_poll_error(&error),
-                None => intake.hand_over(&self.budget),
+                None => intake.hand_over(&self.budget, &self.metrics),
             }
             // librdkafka keeps a partition's pause over a rebalance, in both directions.
             let now = group.rebalances();
@@ -185,7 +185,7 @@ impl PollLoop {
                 }
             }
         }
-        intake.hand_over(&self.budget);
+        intake.hand_over(&self.budget, &self.metrics);
     }
 
     /// Pauses or resumes all partitions.
@@ -208,12 +208,14 @@ impl PollLoop {
     }
 }
 
-/// Records polled and not handed over yet, by partition.
+/// Records polled and not handed over yet, by partition. They are charged and counted together.
 #[derive(Default)]
 struct Intake {
     batches: Vec<Batch>,
     records: usize,
-    bytes: u64,
+    /// Of keys and values.
+    bytes: usize,
+    charge: u64,
 }
 
 struct Batch {
@@ -229,13 +231,11 @@ impl Intake {
         self.records == 0
     }
 
-    fn take(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        group: &Group,
-        budget: &Budget,
-        metrics: &Metrics,
-    ) {
+    fn is_full(&self) -> bool {
+        self.records >= HAND_OVER || self.charge >= HAND_OVER_BYTES
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>, group: &Group, budget: &Budget) {
         if self.is_empty() {
             group.note_alive();
         }
@@ -260,20 +260,22 @@ impl Intake {
             return;
         };
         let raw = raw_record(message, &batch.partition);
-        budget.charge(budget.cost(&raw));
-        self.bytes += raw.charge();
-        metrics.pipeline.received.inc();
-        metrics.pipeline.received_bytes.inc_by(
-            (message.payload().map_or(0, <[u8]>::len) + message.key().map_or(0, <[u8]>::len))
-                as u64,
-        );
-        batch.records.push(raw);
+        self.charge += budget.cost(&raw);
+        self.bytes += message.payload_len() + message.key_len();
         self.records += 1;
+        batch.records.push(raw);
     }
 
-    fn hand_over(&mut self, budget: &Budget) {
-        self.records = 0;
-        self.bytes = 0;
+    fn hand_over(&mut self, budget: &Budget, metrics: &Metrics) {
+        // Before anybody can settle one.
+        budget.charge(std::mem::take(&mut self.charge));
+        let received = &metrics.pipeline;
+        received
+            .received
+            .inc_by(std::mem::take(&mut self.records) as u64);
+        received
+            .received_bytes
+            .inc_by(std::mem::take(&mut self.bytes) as u64);
         for batch in self.batches.drain(..) {
             let refused = match batch.queue {
                 Some(queue) => queue.send(batch.records).err().map(|error| error.0),

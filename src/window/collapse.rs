@@ -1,9 +1,8 @@
 //! Collapsing: of several changes of one key, the last one wins.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
 
 use crate::record::{Ack, KeyChange, PointId};
 
