@@ -32,7 +32,7 @@ use crate::{
     index::Index,
     reconcile::{Delays, ObservedCache, Reconciler},
     record::{Fingerprint, TopicPartition},
-    source::{Budget, Feed, Partitions},
+    source::{Budget, Feed, Gate, Partitions},
     telemetry::PipelineMetrics,
 };
 
@@ -97,7 +97,7 @@ impl Partitions for Pipeline {
     fn assign(&self, partition: TopicPartition) -> Feed {
         let (records, queue) = mpsc::unbounded_channel();
         let (drain, drained) = oneshot::channel();
-        let frontier = Frontier::default();
+        let (frontier, gate) = (Frontier::default(), Gate::default());
         let settings = &self.settings;
         let cache = ObservedCache::new(settings.cache_keys);
         let reconciler = Reconciler::new(
@@ -127,6 +127,7 @@ impl Partitions for Pipeline {
         Feed {
             records,
             frontier,
+            gate,
             drain,
         }
     }

@@ -10,5 +10,6 @@
 
 mod bad_input;
 mod delivery;
+mod gate;
 mod outages;
 mod shop;
