@@ -103,29 +103,29 @@ pub enum PointIdKind {
 }
 
 impl DocumentConfig {
-    pub(super) fn validate(&self, report: &mut Report) {
+    /// Refuses by key; `section` is where this stands, such as `document`.
+    pub(super) fn validate(&self, section: &str, report: &mut Report) {
         match &self.template {
-            Some(template) => validate_template(template, report),
+            Some(template) => validate_template(&format!("{section}.template"), template, report),
             None => report.refuse_if(
                 self.columns.is_empty(),
-                "document.columns",
+                format!("{section}.columns"),
                 "names no column: there would be no text to embed",
             ),
         }
-        self.payload.validate(report);
+        self.payload.validate(&format!("{section}.payload"), report);
     }
 }
 
-fn validate_template(template: &str, report: &mut Report) {
-    const KEY: &str = "document.template";
-    report.not_blank(KEY, template);
+fn validate_template(key: &str, template: &str, report: &mut Report) {
+    report.not_blank(key, template);
     let environment = minijinja::Environment::new();
     if let Err(error) = environment.template_from_str(template) {
         let line = error.line().map_or_else(String::new, |line| {
             format!(" (line {line} of the template)")
         });
         let what = error.detail().unwrap_or("syntax error");
-        report.refuse(KEY, format!("{what}{line}"));
+        report.refuse(key, format!("{what}{line}"));
     }
 }
 
@@ -143,11 +143,11 @@ impl DocumentColumns {
 }
 
 impl PayloadConfig {
-    fn validate(&self, report: &mut Report) {
+    fn validate(&self, section: &str, report: &mut Report) {
         for column in &self.exclude {
             report.refuse_if(
                 self.include.contains(column),
-                "document.payload.exclude",
+                format!("{section}.exclude"),
                 format!("{column:?} is included, too"),
             );
         }
@@ -159,7 +159,7 @@ impl PayloadConfig {
             .map(|column| (column.as_str(), column.as_str()))
             .collect();
         for (column, field) in &self.rename {
-            let key = format!("document.payload.rename.{column}");
+            let key = format!("{section}.rename.{column}");
             report.refuse_if(field.trim().is_empty(), &key, "names no field");
             report.refuse_if(
                 field == RESERVED_FIELD,

@@ -27,6 +27,7 @@ mod problem;
 mod secret;
 mod setting;
 mod shape;
+mod tables;
 mod validate;
 mod window;
 
@@ -53,6 +54,7 @@ pub use self::{
     problem::{Place, Problem, Problems},
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
+    tables::{TableConfig, TableSections},
     window::WindowConfig,
 };
 
@@ -69,6 +71,9 @@ pub struct Config {
     pub window: WindowConfig,
     /// How a row becomes the text that is embedded, the payload and the point's id.
     pub document: DocumentConfig,
+    /// What some tables have of their own, in place of the sections at the top level.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableConfig>,
     /// The embedding endpoint: any server that speaks OpenAI's `POST /embeddings`.
     pub embed: EmbedConfig,
     /// The Qdrant collection that is kept equal to the table.

@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_was_not_told_is_tried_again() {
-        let mut pauses = Pauses::default();
+        let pauses = Pauses::default();
         let first = plan(&pauses, false, 0, &[true]);
         assert_eq!(plan(&pauses, false, 0, &[true]), first);
     }
