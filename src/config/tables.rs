@@ -63,7 +63,8 @@ impl TableSections<'_> {
 }
 
 impl Config {
-    /// What each entry of `tables` comes to, in order; last what counts where none matches.
+    /// What each entry of `tables` comes to, in order; last, without an entry, what counts where
+    /// none matches.
     pub fn table_sections(&self) -> Vec<TableSections<'_>> {
         let rest = TableSections {
             entry: None,
@@ -85,6 +86,25 @@ impl Config {
             }
         });
         own.chain([rest]).collect()
+    }
+
+    /// Each collection that is written to, once, with the key that names it.
+    pub fn collections(&self) -> Vec<(&str, String)> {
+        let mut collections: Vec<(&str, String)> = Vec::new();
+        for table in self.table_sections() {
+            let is_known = collections
+                .iter()
+                .any(|(name, _)| *name == table.collection);
+            if !is_known && self.is_used(&table) {
+                collections.push((table.collection, table.collection_key()));
+            }
+        }
+        collections
+    }
+
+    /// Whether there may be tables with these sections: not where each topic has an entry.
+    pub fn is_used(&self, table: &TableSections<'_>) -> bool {
+        !self.topics_of(table).is_empty()
     }
 
     pub(super) fn validate_tables(&self, report: &mut Report) {

@@ -11,6 +11,7 @@
 //! partition, so nothing is shared and nothing is locked. Embedding, index and dead letters are
 //! services shared by all partitions.
 
+mod routes;
 mod tally;
 mod worker;
 
@@ -36,10 +37,12 @@ use crate::{
     telemetry::PipelineMetrics,
 };
 
+pub use routes::Routes;
+
 use worker::Worker;
 
 /// How every partition is processed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     /// How long changes at hand are collapsed before deletes and patches go out.
     pub linger: std::time::Duration,
@@ -47,12 +50,21 @@ pub struct Settings {
     pub delays: Delays,
     /// What makes the vectors.
     pub fingerprint: Fingerprint,
+    /// How many keys' hashes a partition remembers.
+    pub cache_keys: usize,
+    /// What each table has of its own.
+    pub tables: Routes<TableSettings>,
+}
+
+/// How the partitions of one table are processed.
+#[derive(Debug, Clone)]
+pub struct TableSettings {
     /// Makes documents; cloned for each partition.
     pub documents: DocumentBuilder,
     /// Makes point ids.
     pub point_ids: PointIds,
-    /// How many keys' hashes a partition remembers.
-    pub cache_keys: usize,
+    /// Reads and writes the points of its collection.
+    pub index: Index,
 }
 
 /// The services that all partitions share.
@@ -60,8 +72,6 @@ pub struct Settings {
 pub struct Services {
     /// Buys vectors.
     pub embedder: Embedder,
-    /// Reads and writes points.
-    pub index: Index,
     /// Takes what can't be processed.
     pub dead_letters: DeadLetters,
     /// Takes back what settled records were charged.
@@ -98,7 +108,19 @@ impl Partitions for Pipeline {
         let (records, queue) = mpsc::unbounded_channel();
         let (drain, drained) = oneshot::channel();
         let (frontier, gate) = (Frontier::default(), Gate::default());
+        let feed = Feed {
+            records,
+            frontier: frontier.clone(),
+            gate,
+            drain,
+        };
         let settings = &self.settings;
+        let Some(table) = settings.tables.of(&partition.topic) else {
+            // The configuration names all it subscribes to, or this would not be subscribed to.
+            error!(%partition, "no entry of tables matches this topic");
+            self.broken.cancel();
+            return feed;
+        };
         let cache = ObservedCache::new(settings.cache_keys);
         let reconciler = Reconciler::new(
             partition.clone(),
@@ -109,10 +131,11 @@ impl Partitions for Pipeline {
         let name = partition.clone();
         let worker = Worker::new(
             partition,
-            settings,
+            settings.linger,
+            table.clone(),
             self.services.clone(),
             reconciler,
-            frontier.clone(),
+            frontier,
         );
         let running = self.runtime.spawn(worker.run(queue, drained));
         let broken = self.broken.clone();
@@ -124,11 +147,6 @@ impl Partitions for Pipeline {
                 broken.cancel();
             }
         });
-        Feed {
-            records,
-            frontier,
-            gate,
-            drain,
-        }
+        feed
     }
 }

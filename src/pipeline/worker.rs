@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,7 +18,7 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::{EmbedReply, EmbedRequest},
     error::Failure,
-    index::IndexReply,
+    index::{Index, IndexReply},
     reconcile::{Action, Reconciler},
     record::{
         Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
@@ -29,7 +28,7 @@ use crate::{
     window::Window,
 };
 
-use super::{Services, Settings, tally::Tally};
+use super::{Services, TableSettings, tally::Tally};
 
 /// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
 /// wrong converter has millions. The metric counts them all.
@@ -45,6 +44,7 @@ struct State {
     decoder: Decoder,
     documents: DocumentBuilder,
     point_ids: PointIds,
+    index: Index,
     window: Window,
     linger: Duration,
     reconciler: Reconciler,
@@ -91,7 +91,8 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         partition: TopicPartition,
-        settings: &Arc<Settings>,
+        linger: Duration,
+        table: TableSettings,
         services: Services,
         reconciler: Reconciler,
         frontier: Frontier,
@@ -103,10 +104,11 @@ impl Worker {
             state: State {
                 partition,
                 decoder: Decoder::default(),
-                documents: settings.documents.clone(),
-                point_ids: settings.point_ids,
+                documents: table.documents,
+                point_ids: table.point_ids,
+                index: table.index,
                 window: Window::default(),
-                linger: settings.linger,
+                linger,
                 reconciler,
                 ledger: OffsetLedger::default(),
                 frontier,
@@ -138,7 +140,7 @@ impl Worker {
             mut receivers,
         } = self;
         // Asked anew for each assignment: while another member had the partition, it wrote.
-        let index = state.services.index.clone();
+        let index = state.index.clone();
         let early = tokio::select! {
             drain = &mut drain => Some(drain.ok()),
             empty = index.is_empty() => {
@@ -382,9 +384,7 @@ impl State {
         for action in std::mem::take(&mut self.actions) {
             match action {
                 Action::Read { ticket, point } => {
-                    self.services
-                        .index
-                        .read(ticket, point, self.answers.index.clone());
+                    self.index.read(ticket, point, self.answers.index.clone());
                 }
                 Action::Embed {
                     ticket,
@@ -399,9 +399,7 @@ impl State {
                     });
                 }
                 Action::Write { ticket, write } => {
-                    self.services
-                        .index
-                        .write(ticket, write, self.answers.index.clone());
+                    self.index.write(ticket, write, self.answers.index.clone());
                 }
                 Action::Settle {
                     ack,

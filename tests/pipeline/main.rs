@@ -13,3 +13,4 @@ mod delivery;
 mod gate;
 mod outages;
 mod shop;
+mod tables;
