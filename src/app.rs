@@ -193,7 +193,10 @@ impl Shared {
         let mut documents = Vec::new();
         for table in config.table_sections() {
             if config.is_used(&table) {
-                documents.push((table, DocumentBuilder::new(table.document, version_column)?));
+                let section = table.document_key();
+                let builder =
+                    DocumentBuilder::of_section(&section, table.document, version_column)?;
+                documents.push((table, builder));
             }
         }
         let indexes = self.connect_indexes(config, index_url).await?;

@@ -115,6 +115,9 @@ fn value(kind: Kind, text: &str) -> Value {
             .trim()
             .parse()
             .map_or_else(|_| as_text(), Value::Boolean),
+        Kind::TextOrList => toml_value(text)
+            .filter(Value::is_array)
+            .unwrap_or_else(as_text),
         Kind::List if text.trim_start().starts_with('[') => toml_value(text)
             .filter(Value::is_array)
             .unwrap_or_else(as_text),

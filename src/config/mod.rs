@@ -9,6 +9,7 @@
 mod absent;
 mod admin;
 mod byte_size;
+mod column_names;
 mod commit;
 mod dead_letter;
 mod document;
@@ -40,6 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     admin::AdminConfig,
     byte_size::ByteSize,
+    column_names::ColumnNames,
     commit::CommitConfig,
     dead_letter::DeadLetterConfig,
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},

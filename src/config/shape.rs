@@ -29,6 +29,7 @@ pub(super) enum Kind {
     Integer,
     Boolean,
     List,
+    TextOrList,
     Secret,
 }
 
@@ -116,6 +117,9 @@ impl Kind {
         let schema = non_null(schema);
         if schema.get("format").and_then(Json::as_str) == Some("secret-reference") {
             return Self::Secret;
+        }
+        if schema.get("format").and_then(Json::as_str) == Some("text-or-list") {
+            return Self::TextOrList;
         }
         // An optional value's type is a list: `["string", "null"]`.
         let kind = schema.get("type").and_then(|kind| match kind {

@@ -90,7 +90,7 @@ impl Shop {
         config.kafka.session_timeout = Duration::from_secs(6);
         config.document.columns.category = None;
         config.document.columns.description = None;
-        config.document.columns.product = Some("title".to_owned());
+        config.document.columns.product = Some("title".into());
         config.window.quiet = Duration::from_millis(100);
         config.window.max_hold = Duration::from_secs(1);
         config.embed.dimensions = DIMENSIONS;

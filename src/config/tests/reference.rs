@@ -91,6 +91,7 @@ fn kind(schema: &Json) -> String {
             "duration" => return "duration".into(),
             "byte-size" => return "size".into(),
             "secret-reference" => return "secret".into(),
+            "text-or-list" => return "text, or list of text".into(),
             _ => {}
         }
     }

@@ -59,7 +59,7 @@ document.columns.product = 5
         "\
 vectide.toml:3: tables[0].topics: missing: name the topics, of those in kafka.topics, whose tables these are
 vectide.toml:7: tables[1].colection: unknown key; did you mean `collection`?
-vectide.toml:8: tables[1].document.columns.product: invalid type: integer `5`, expected a string"
+vectide.toml:8: tables[1].document.columns.product: invalid type: integer `5`, expected a column's name, or a list of names"
     );
 }
 
