@@ -19,6 +19,7 @@ use crate::{
     admin::Admin,
     config::Config,
     dead_letter::DeadLetters,
+    decode::RowSettings,
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder},
     index::{self, Calls, CollectionSpec, Index},
@@ -203,7 +204,9 @@ impl Shared {
         let mut tables = Routes::default();
         for (table, documents) in documents {
             let index = indexes.get(table.collection);
+            let rows = RowSettings::new(table.rows, documents.needed_columns());
             let settings = TableSettings {
+                rows: rows.in_section(table.rows_key()),
                 documents,
                 point_ids: PointIds(table.document.point_id),
                 index: index.context("a collection was forgotten")?.clone(),

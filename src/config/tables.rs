@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Config, DocumentConfig, PointIdKind,
+    Config, DocumentConfig, PointIdKind, RowsConfig,
     index::{QDRANT_NAME, is_qdrant_name},
     kafka::{is_pattern, names_or_matches, validate_topics},
     validate::Report,
@@ -26,6 +26,9 @@ pub struct TableConfig {
     /// default, not what `[document]` sets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<DocumentConfig>,
+    /// The same for `[rows]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowsConfig>,
 }
 
 /// The part of a configuration that is about some tables, and where its keys are.
@@ -42,6 +45,9 @@ pub struct TableSections<'a> {
     /// How rows become documents.
     pub document: &'a DocumentConfig,
     document_is_own: bool,
+    /// How rows are read.
+    pub rows: &'a RowsConfig,
+    rows_are_own: bool,
 }
 
 impl TableSections<'_> {
@@ -60,6 +66,14 @@ impl TableSections<'_> {
             None => "document".to_owned(),
         }
     }
+
+    /// The section about rows: `rows` or `tables[0].rows`.
+    pub fn rows_key(&self) -> String {
+        match self.entry.filter(|_| self.rows_are_own) {
+            Some(entry) => format!("tables[{entry}].rows"),
+            None => "rows".to_owned(),
+        }
+    }
 }
 
 impl Config {
@@ -73,6 +87,8 @@ impl Config {
             collection_is_own: false,
             document: &self.document,
             document_is_own: false,
+            rows: &self.rows,
+            rows_are_own: false,
         };
         let own = self.tables.iter().enumerate().map(|(entry, table)| {
             let (collection, document) = (table.collection.as_deref(), table.document.as_ref());
@@ -83,6 +99,8 @@ impl Config {
                 collection_is_own: collection.is_some(),
                 document: document.unwrap_or(rest.document),
                 document_is_own: document.is_some(),
+                rows: table.rows.as_ref().unwrap_or(rest.rows),
+                rows_are_own: table.rows.is_some(),
             }
         });
         own.chain([rest]).collect()
@@ -127,6 +145,9 @@ impl Config {
             }
             if let Some(document) = &table.document {
                 document.validate(&format!("{key}.document"), report);
+            }
+            if let Some(rows) = &table.rows {
+                rows.validate(&format!("{key}.rows"), report);
             }
         }
         self.validate_integer_ids(report);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, collections::HashSet, sync::Arc};
 use crate::{
     config::DocumentConfig,
     error::Failure,
-    record::{Payload, PayloadHash, RESERVED_FIELD, Row, Value},
+    record::{NeededColumns, Payload, PayloadHash, RESERVED_FIELD, Row, Value},
 };
 
 use super::needed::missing;
@@ -66,6 +66,22 @@ impl PayloadMapping {
         (self.include.is_empty() || self.include.iter().any(|it| it == column))
             && !self.exclude.contains(column)
             && column != RESERVED_FIELD
+    }
+
+    /// The columns that the payload or anything else is made of.
+    pub(super) fn needed_columns<'a>(
+        &self,
+        others: impl Iterator<Item = &'a str>,
+    ) -> NeededColumns {
+        if self.include.is_empty() {
+            let mut left_out = self.exclude.clone();
+            for other in others {
+                left_out.remove(other);
+            }
+            return NeededColumns::AllBut(left_out);
+        }
+        let included = self.include.iter().cloned();
+        NeededColumns::Only(included.chain(others.map(str::to_owned)).collect())
     }
 
     /// Fails when the row lacks a column that is to be included.

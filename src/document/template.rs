@@ -85,8 +85,13 @@ impl Template {
 
     /// Whether the text is made of this column, among others.
     pub fn uses(&self, column: &str) -> bool {
-        let mut columns = self.variables.iter().flat_map(|it| &it.columns);
-        columns.any(|used| used == column)
+        self.columns().any(|used| used == column)
+    }
+
+    /// The columns that the text is made of.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        let columns = self.variables.iter().flat_map(|it| &it.columns);
+        columns.map(String::as_str)
     }
 
     /// The text of a row, without white space around it.

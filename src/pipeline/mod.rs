@@ -28,6 +28,7 @@ use tracing::error;
 use crate::{
     commit::Frontier,
     dead_letter::DeadLetters,
+    decode::RowSettings,
     document::{DocumentBuilder, PointIds},
     embed::Embedder,
     index::Index,
@@ -59,6 +60,8 @@ pub struct Settings {
 /// How the partitions of one table are processed.
 #[derive(Debug, Clone)]
 pub struct TableSettings {
+    /// How rows are read; cloned for each partition.
+    pub rows: RowSettings,
     /// Makes documents; cloned for each partition.
     pub documents: DocumentBuilder,
     /// Makes point ids.

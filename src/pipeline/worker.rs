@@ -103,7 +103,7 @@ impl Worker {
         Self {
             state: State {
                 partition,
-                decoder: Decoder::default(),
+                decoder: Decoder::new(table.rows),
                 documents: table.documents,
                 point_ids: table.point_ids,
                 index: table.index,
@@ -250,7 +250,7 @@ impl State {
                 }
             }
         };
-        let key = Decoder::key(&raw);
+        let key = self.decoder.key(&raw);
         let point = key.as_ref().ok().map(|key| self.point_of(key));
         if let Some(Ok(point)) = &point
             && self.is_replay(point, &raw)
@@ -259,6 +259,13 @@ impl State {
         }
         match self.decoder.decode(&raw, key) {
             Ok(Decoded::Change(news)) => self.on_change(news, point, raw, ack, now),
+            Ok(Decoded::Truncate(_)) => {
+                let failure = Failure::record(
+                    "truncate",
+                    "the table was truncated; this version does not apply truncates: rebuild the collection, or set the connector's skipped.operations=t",
+                );
+                self.bury(raw, ack, "decode", failure);
+            }
             Ok(Decoded::Skip(skip)) => {
                 let label = skip.label();
                 self.services
@@ -312,7 +319,7 @@ impl State {
             offset: raw.offset,
             timestamp_ms: raw.timestamp_ms.unwrap_or(0),
             commit_ms: None,
-            lsn: None,
+            source: None,
         };
         self.reconciler.is_replay(point, &position)
     }
