@@ -23,7 +23,7 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder},
     index::{self, Calls, CollectionSpec, Index},
-    pipeline::{Pipeline, Routes, Services, Settings, TableSettings},
+    pipeline::{BlockedTables, Pipeline, Routes, Services, Settings, TableSettings},
     reconcile::Delays,
     record::Fingerprint,
     source::{self, Budget, Source},
@@ -283,6 +283,7 @@ impl Shared {
                 self.shutdown.clone(),
             )?,
             dead_letters,
+            blocked: BlockedTables::new(self.health.clone()),
             budget: Budget::new(limit, config.embed.dimensions, used),
             metrics: metrics.clone(),
         })

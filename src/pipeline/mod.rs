@@ -11,6 +11,8 @@
 //! partition, so nothing is shared and nothing is locked. Embedding, index and dead letters are
 //! services shared by all partitions.
 
+mod blocked;
+mod held;
 mod routes;
 mod tally;
 mod worker;
@@ -38,6 +40,7 @@ use crate::{
     telemetry::PipelineMetrics,
 };
 
+pub use blocked::BlockedTables;
 pub use routes::Routes;
 
 use worker::Worker;
@@ -77,6 +80,8 @@ pub struct Services {
     pub embedder: Embedder,
     /// Takes what can't be processed.
     pub dead_letters: DeadLetters,
+    /// Tells which tables are blocked.
+    pub blocked: BlockedTables,
     /// Takes back what settled records were charged.
     pub budget: Budget,
     /// Counts.
@@ -139,6 +144,7 @@ impl Partitions for Pipeline {
             self.services.clone(),
             reconciler,
             frontier,
+            feed.gate.clone(),
         );
         let running = self.runtime.spawn(worker.run(queue, drained));
         let broken = self.broken.clone();

@@ -17,18 +17,22 @@ use crate::{
     decode::{Decoded, Decoder},
     document::{DocumentBuilder, PointIds},
     embed::{EmbedReply, EmbedRequest},
-    error::Failure,
+    error::{Disposition, Failure},
     index::{Index, IndexReply},
     reconcile::{Action, Reconciler},
     record::{
         Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
         Settled, Ticket, TopicPartition,
     },
-    source::Drain,
+    source::{Drain, Gate},
     window::Window,
 };
 
-use super::{Services, TableSettings, tally::Tally};
+use super::{
+    Services, TableSettings,
+    held::{Cause, HELD_ENTRY, Held},
+    tally::Tally,
+};
 
 /// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
 /// wrong converter has millions. The metric counts them all.
@@ -50,6 +54,10 @@ struct State {
     reconciler: Reconciler,
     ledger: OffsetLedger,
     frontier: Frontier,
+    gate: Gate,
+    held: Held,
+    /// Why records are held, as last told.
+    told: Option<Cause>,
     /// Records on their way to the dead-letter topic.
     dead: HashMap<Ticket, Ack>,
     /// The index was empty at the assignment, and no record has come since.
@@ -67,6 +75,7 @@ struct State {
 struct Shown {
     pending: i64,
     remembered: i64,
+    held: i64,
 }
 
 /// Where the services answer to.
@@ -96,6 +105,7 @@ impl Worker {
         services: Services,
         reconciler: Reconciler,
         frontier: Frontier,
+        gate: Gate,
     ) -> Self {
         let (index, index_answers) = unbounded_channel();
         let (embed, embed_answers) = unbounded_channel();
@@ -112,6 +122,9 @@ impl Worker {
                 reconciler,
                 ledger: OffsetLedger::default(),
                 frontier,
+                gate,
+                held: Held::default(),
+                told: None,
                 dead: HashMap::new(),
                 index_was_empty: false,
                 next_dead: 0,
@@ -242,6 +255,7 @@ impl State {
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
                 self.close_window(now);
+                self.held.rewind(raw.offset);
                 let refund = self.ledger.rewind(raw.offset);
                 self.services.budget.refund(refund);
                 match self.ledger.receive(raw.offset, charge) {
@@ -255,6 +269,7 @@ impl State {
         if let Some(Ok(point)) = &point
             && self.is_replay(point, &raw)
         {
+            self.supersede_held(*point);
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
@@ -275,7 +290,10 @@ impl State {
                     .inc();
                 self.settle(ack, Settled::Skipped, None);
             }
-            Err(failure) => self.bury(raw, ack, "decode", failure),
+            Err(failure) => {
+                let point = point.and_then(Result::ok);
+                self.give_up(point, raw, ack, "decode", failure);
+            }
         }
     }
 
@@ -289,13 +307,15 @@ impl State {
         ack: Ack,
         now: Instant,
     ) {
-        let made = point
-            .unwrap_or_else(|| self.point_of(&news.key))
-            .and_then(|point| Ok((point, self.desired(&news.key, &news.state)?)));
-        let (point, desired) = match made {
-            Ok(made) => made,
+        let point = match point.unwrap_or_else(|| self.point_of(&news.key)) {
+            Ok(point) => point,
             Err(failure) => return self.bury(raw, ack, "document", failure),
         };
+        let desired = match self.desired(&news.key, &news.state) {
+            Ok(desired) => desired,
+            Err(failure) => return self.give_up(Some(point), raw, ack, "document", failure),
+        };
+        self.supersede_held(point);
         let change = KeyChange {
             key: news.key,
             point,
@@ -306,6 +326,51 @@ impl State {
         };
         if let Some(superseded) = self.window.push(change, now) {
             self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    /// Nothing can be made of a record: it is held where that concerns the whole table.
+    fn give_up(
+        &mut self,
+        point: Option<PointId>,
+        raw: RawRecord,
+        ack: Ack,
+        stage: &'static str,
+        failure: Failure,
+    ) {
+        if failure.disposition != Disposition::Blocked {
+            return self.bury(raw, ack, stage, failure);
+        }
+        let refund = self.ledger.lighten(&ack, HELD_ENTRY);
+        self.tally.refund(refund);
+        let superseded = self.held.hold(point, raw.offset, &failure.message, ack);
+        if let Some(superseded) = superseded {
+            self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    /// The record of this key that is held, if one is, need not be processed any more.
+    fn supersede_held(&mut self, point: PointId) {
+        if let Some(superseded) = self.held.supersede(&point) {
+            self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    /// Lets the source and the operator know whether records are held.
+    fn tell_of_held(&mut self) {
+        let budget = self.services.budget.limit();
+        let is_closed = self.gate.is_closed();
+        let closes = self.held.closes_gate(is_closed, self.ledger.len(), budget);
+        self.gate.set_closed(closes);
+        let cause = self.held.cause();
+        let is_news = match (cause, &self.told) {
+            (Some(now), Some(told)) => !now.is_same(told),
+            (None, None) => false,
+            _ => true,
+        };
+        if is_news {
+            self.services.blocked.set(&self.partition, cause);
+            self.told = cause.cloned();
         }
     }
 
@@ -385,6 +450,7 @@ impl State {
             self.frontier.publish(frontier);
         }
         self.show();
+        self.tell_of_held();
     }
 
     fn act(&mut self) {
@@ -517,12 +583,14 @@ impl State {
         let now = Shown {
             pending: count(self.reconciler.len() + self.window.len()),
             remembered: count(self.reconciler.remembered()),
+            held: count(self.held.len()),
         };
         let metrics = &self.services.metrics;
         metrics.pending_keys.add(now.pending - self.shown.pending);
         metrics
             .remembered_keys
             .add(now.remembered - self.shown.remembered);
+        metrics.held.add(now.held - self.shown.held);
         self.shown = now;
     }
 }
@@ -537,6 +605,8 @@ impl Drop for State {
             .metrics
             .remembered_keys
             .sub(self.shown.remembered);
+        self.services.metrics.held.sub(self.shown.held);
+        self.services.blocked.set(&self.partition, None);
     }
 }
 
