@@ -68,6 +68,11 @@ impl PayloadMapping {
             && column != RESERVED_FIELD
     }
 
+    /// The name of the field that a column serves.
+    pub(super) fn field_of<'a>(&'a self, column: &'a str) -> &'a str {
+        self.rename.get(column).map_or(column, String::as_str)
+    }
+
     /// The columns that the payload or anything else is made of.
     pub(super) fn needed_columns<'a>(
         &self,
@@ -111,11 +116,11 @@ impl PayloadMapping {
             .map(|(index, (column, _))| self.field(column, Some(index)))
             .collect();
         for column in &self.include {
-            let name = self.name(column);
+            let name = self.field_of(column);
             if fields.iter().any(|field| *field.name == *name) {
                 continue;
             }
-            let names = || self.include.iter().filter(|it| self.name(it) == name);
+            let names = || self.include.iter().filter(|it| self.field_of(it) == name);
             if !names().any(|it| self.optional.contains(it)) {
                 let names = names().map(String::as_str);
                 return Err(missing(names, &self.section, "payload.include"));
@@ -131,13 +136,8 @@ impl PayloadMapping {
         })
     }
 
-    /// The field that a column serves.
-    fn name<'a>(&'a self, column: &'a str) -> &'a str {
-        self.rename.get(column).map_or(column, String::as_str)
-    }
-
     fn field(&self, column: &str, index: Option<usize>) -> Field {
-        let name = self.name(column);
+        let name = self.field_of(column);
         Field {
             name: name.into(),
             column: index,

@@ -98,7 +98,7 @@ mod tests {
         let mut held = Held::default();
         let ack = OffsetLedger::default().receive(Offset(offset), 1).unwrap();
         let point = Some(PointId::Integer(1));
-        assert!(held.hold(point, Offset(offset), message, ack).is_none());
+        assert!(held.hold(point, Offset(offset), message, ack).is_empty());
         held
     }
 

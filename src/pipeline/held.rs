@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use smallvec::{SmallVec, smallvec};
 
 use crate::record::{Ack, Offset, PointId};
 
@@ -42,63 +43,99 @@ impl Cause {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.since == other.since && self.message == other.message
     }
+
+    /// So many records are no longer held for this cause.
+    fn forget(causes: &mut Vec<Self>, message: &Arc<str>, records: usize) {
+        causes.retain_mut(|cause| {
+            if Arc::ptr_eq(&cause.message, message) {
+                cause.records -= records;
+            }
+            cause.records > 0
+        });
+    }
 }
 
+/// One row, or one record without key.
 #[derive(Debug)]
 struct Entry {
-    offset: Offset,
     cause: Arc<str>,
-    ack: Ack,
+    /// In the order of their offsets: a row, and those behind it that repeat only what changed.
+    records: SmallVec<[(Offset, Ack); 1]>,
 }
 
 impl Held {
     /// Holds a record, of which the row's point is known if its key is, and returns the
-    /// acknowledgement of the one of the same key that it supersedes.
-    #[must_use = "the superseded record must be settled"]
+    /// acknowledgements of those that it supersedes, because it has the whole row.
+    #[must_use = "the superseded records must be settled"]
     pub(super) fn hold(
         &mut self,
         point: Option<PointId>,
         offset: Offset,
         message: &str,
         ack: Ack,
-    ) -> Option<Ack> {
-        let cause = self.note(message, offset);
-        let entry = Entry { offset, cause, ack };
+    ) -> Vec<Ack> {
+        let entry = Entry {
+            cause: self.note(message, offset),
+            records: smallvec![(offset, ack)],
+        };
         let Some(point) = point else {
             self.keyless.push(entry);
-            return None;
+            return Vec::new();
         };
-        let earlier = self.by_point.insert(point, entry)?;
-        Some(self.forget(earlier))
+        match self.by_point.insert(point, entry) {
+            Some(earlier) => self.forget(earlier),
+            None => Vec::new(),
+        }
     }
 
-    /// A usable record of this key has come, or its delete: returns the acknowledgement of the one
-    /// that is held.
-    #[must_use = "the superseded record must be settled"]
-    pub(super) fn supersede(&mut self, point: &PointId) -> Option<Ack> {
-        if self.by_point.is_empty() {
-            return None;
+    /// Whether a record of this key is held.
+    pub(super) fn holds(&self, point: &PointId) -> bool {
+        self.by_point.contains_key(point)
+    }
+
+    /// Holds a record that repeats only what changed, behind the one of its key that is held: what
+    /// it does not repeat, that one may have changed.
+    pub(super) fn hold_behind(&mut self, point: PointId, offset: Offset, ack: Ack) {
+        if let Some(entry) = self.by_point.get_mut(&point) {
+            entry.records.push((offset, ack));
+            let cause = entry.cause.clone();
+            self.note(&cause, offset);
         }
-        let entry = self.by_point.remove(point)?;
-        Some(self.forget(entry))
+    }
+
+    /// A usable record of this key has come, or its delete: returns the acknowledgements of those
+    /// that are held.
+    #[must_use = "the superseded records must be settled"]
+    pub(super) fn supersede(&mut self, point: &PointId) -> Vec<Ack> {
+        if self.by_point.is_empty() {
+            return Vec::new();
+        }
+        match self.by_point.remove(point) {
+            Some(entry) => self.forget(entry),
+            None => Vec::new(),
+        }
     }
 
     /// Kafka goes back to `offset`: what is held from there on will come again.
     pub(super) fn rewind(&mut self, offset: Offset) {
-        let mut again: Vec<Entry> = self
-            .by_point
-            .extract_if(|_, entry| entry.offset >= offset)
-            .map(|(_, entry)| entry)
-            .collect();
-        again.extend(self.keyless.extract_if(.., |entry| entry.offset >= offset));
-        for entry in again {
-            drop(self.forget(entry));
-        }
+        let causes = &mut self.causes;
+        let mut keep = |entry: &mut Entry| {
+            entry.records.retain(|(at, _)| {
+                let is_left = *at < offset;
+                if !is_left {
+                    Cause::forget(causes, &entry.cause, 1);
+                }
+                is_left
+            });
+            !entry.records.is_empty()
+        };
+        self.by_point.retain(|_, entry| keep(entry));
+        self.keyless.retain_mut(keep);
     }
 
     /// How many records are held.
     pub(super) fn len(&self) -> usize {
-        self.by_point.len() + self.keyless.len()
+        self.causes.iter().map(|cause| cause.records).sum()
     }
 
     /// Why records are held, by what has been wrong for longest; `None` when none is.
@@ -137,14 +174,9 @@ impl Held {
         message
     }
 
-    fn forget(&mut self, entry: Entry) -> Ack {
-        self.causes.retain_mut(|cause| {
-            if Arc::ptr_eq(&cause.message, &entry.cause) {
-                cause.records -= 1;
-            }
-            cause.records > 0
-        });
-        entry.ack
+    fn forget(&mut self, entry: Entry) -> Vec<Ack> {
+        Cause::forget(&mut self.causes, &entry.cause, entry.records.len());
+        entry.records.into_iter().map(|(_, ack)| ack).collect()
     }
 }
 
@@ -165,12 +197,12 @@ mod tests {
         assert!(!held.closes_gate(false, 1_000_000, mib), "nothing is held");
         let ack = ledger.receive(Offset(0), 1).unwrap();
         let point = PointId::Integer(1);
-        assert!(held.hold(Some(point), Offset(0), "x", ack).is_none());
+        assert!(held.hold(Some(point), Offset(0), "x", ack).is_empty());
         assert!(!held.closes_gate(false, 63, mib));
         assert!(held.closes_gate(false, 64, mib));
         assert!(held.closes_gate(true, 32, mib), "it doesn't flap");
         assert!(!held.closes_gate(false, 16_383, 256 * mib));
-        assert!(held.supersede(&point).is_some());
+        assert_eq!(held.supersede(&point).len(), 1);
         assert!(!held.closes_gate(true, 64, mib));
     }
 
@@ -179,19 +211,20 @@ mod tests {
         let (mut held, mut ledger) = (Held::default(), OffsetLedger::default());
         let mut hold = |held: &mut Held, key, offset, message| {
             let ack = ledger.receive(Offset(offset), 1).unwrap();
-            held.hold(Some(PointId::Integer(key)), Offset(offset), message, ack)
+            let point = Some(PointId::Integer(key));
+            held.hold(point, Offset(offset), message, ack).len()
         };
         let cause = |held: &Held| {
             let cause = held.cause()?;
             Some((cause.message.to_string(), cause.since.0))
         };
         assert_eq!(cause(&held), None);
-        assert!(hold(&mut held, 1, 10, "a").is_none());
-        assert!(hold(&mut held, 2, 11, "b").is_none());
+        assert_eq!(hold(&mut held, 1, 10, "a"), 0);
+        assert_eq!(hold(&mut held, 2, 11, "b"), 0);
         assert_eq!(cause(&held), Some(("a".to_owned(), 10)));
-        assert!(hold(&mut held, 1, 12, "a").is_some());
+        assert_eq!(hold(&mut held, 1, 12, "a"), 1);
         assert_eq!(cause(&held), Some(("a".to_owned(), 10)), "it began there");
-        assert!(hold(&mut held, 1, 13, "b").is_some());
+        assert_eq!(hold(&mut held, 1, 13, "b"), 1);
         assert_eq!(cause(&held), Some(("b".to_owned(), 11)));
     }
 
@@ -200,6 +233,7 @@ mod tests {
         Lacking { key: u64, column: bool },
         Keyless,
         Usable { key: u64 },
+        Partial { key: u64 },
         Rewind { by: i64 },
     }
 
@@ -208,17 +242,20 @@ mod tests {
             3 => (0..4_u64, any::<bool>()).prop_map(|(key, column)| Step::Lacking { key, column }),
             1 => Just(Step::Keyless),
             3 => (0..4_u64).prop_map(|key| Step::Usable { key }),
+            2 => (0..4_u64).prop_map(|key| Step::Partial { key }),
             1 => (1..6_i64).prop_map(|by| Step::Rewind { by }),
         ];
         prop::collection::vec(step, 1..80)
     }
 
     proptest! {
-        /// Against a model that keeps each held record by its offset: what is held is the last
-        /// record of each key, if that lacks a column, and every one without key; and the
-        /// frontier is the first of them.
+        /// Against a model that keeps each held record by its offset: what is held is every record
+        /// without key, and the last record of each key, if that lacks a column, with those behind
+        /// it that are only a part of the row; and the frontier is the first of them.
         #[test]
-        fn it_holds_the_last_unusable_record_of_each_key_and_the_frontier_with_it(steps in steps()) {
+        fn it_holds_what_is_unusable_until_a_whole_row_comes_and_the_frontier_with_it(
+            steps in steps(),
+        ) {
             let (mut held, mut ledger) = (Held::default(), OffsetLedger::default());
             let mut model: BTreeMap<i64, (Option<u64>, &str)> = BTreeMap::new();
             let mut next = 0;
@@ -230,40 +267,62 @@ mod tests {
                     model.retain(|offset, _| *offset < next);
                 } else {
                     let ack = ledger.receive(Offset(next), 100).unwrap();
-                    let key = match step {
-                        Step::Lacking { key, .. } | Step::Usable { key } => Some(key),
-                        _ => None,
-                    };
-                    if key.is_some() {
-                        model.retain(|_, (of, _)| *of != key);
-                    }
-                    let point = key.map(PointId::Integer);
-                    let message = match step {
-                        Step::Lacking { column: true, .. } => "a",
-                        Step::Lacking { .. } => "b",
-                        _ => "no key",
-                    };
-                    let superseded = if let Step::Usable { .. } = step {
-                        ledger.settle(ack);
-                        held.supersede(&point.unwrap())
-                    } else {
-                        model.insert(next, (key, message));
-                        held.hold(point, Offset(next), message, ack)
-                    };
-                    if let Some(ack) = superseded {
+                    let settled = take(&mut held, &mut model, &step, next, ack);
+                    for ack in settled {
                         ledger.settle(ack);
                     }
                     next += 1;
                 }
                 let first = model.keys().next();
                 prop_assert_eq!(held.len(), model.len());
-                prop_assert_eq!(ledger.frontier().map(|it| it.0).unwrap_or(0), *first.unwrap_or(&next));
+                let frontier = ledger.frontier().map_or(0, |offset| offset.0);
+                prop_assert_eq!(frontier, *first.unwrap_or(&next));
                 prop_assert_eq!(held.cause().is_some(), first.is_some());
                 for cause in &held.causes {
                     let records = model.values().filter(|(_, it)| **it == *cause.message).count();
                     prop_assert_eq!(records, cause.records);
                 }
             }
+        }
+    }
+
+    /// Lets a record arrive at both, and returns what is to be settled.
+    fn take(
+        held: &mut Held,
+        model: &mut BTreeMap<i64, (Option<u64>, &str)>,
+        step: &Step,
+        next: i64,
+        ack: Ack,
+    ) -> Vec<Ack> {
+        let offset = Offset(next);
+        match *step {
+            Step::Lacking { key, column } => {
+                let message = if column { "a" } else { "b" };
+                model.retain(|_, (of, _)| *of != Some(key));
+                model.insert(next, (Some(key), message));
+                held.hold(Some(PointId::Integer(key)), offset, message, ack)
+            }
+            Step::Keyless => {
+                model.insert(next, (None, "no key"));
+                held.hold(None, offset, "no key", ack)
+            }
+            Step::Partial { key } => {
+                let known = model.values().find(|(of, _)| *of == Some(key)).copied();
+                model.extend(known.map(|known| (next, known)));
+                let point = PointId::Integer(key);
+                if !held.holds(&point) {
+                    return vec![ack];
+                }
+                held.hold_behind(point, offset, ack);
+                Vec::new()
+            }
+            Step::Usable { key } => {
+                model.retain(|_, (of, _)| *of != Some(key));
+                let mut settled = held.supersede(&PointId::Integer(key));
+                settled.push(ack);
+                settled
+            }
+            Step::Rewind { .. } => Vec::new(),
         }
     }
 }

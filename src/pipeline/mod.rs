@@ -13,6 +13,7 @@
 
 mod blocked;
 mod held;
+mod incomplete;
 mod routes;
 mod tally;
 mod worker;

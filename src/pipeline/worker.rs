@@ -18,7 +18,7 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::{EmbedReply, EmbedRequest},
     error::{Disposition, Failure},
-    index::{Index, IndexReply},
+    index::{Index, IndexReply, LookedUp},
     reconcile::{Action, Reconciler},
     record::{
         Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
@@ -31,6 +31,7 @@ use crate::{
 use super::{
     Services, TableSettings,
     held::{Cause, HELD_ENTRY, Held},
+    incomplete::{IncompleteRow, IncompleteRows},
     tally::Tally,
 };
 
@@ -49,6 +50,7 @@ struct State {
     documents: DocumentBuilder,
     point_ids: PointIds,
     index: Index,
+    incomplete: IncompleteRows,
     window: Window,
     linger: Duration,
     reconciler: Reconciler,
@@ -80,12 +82,14 @@ struct Shown {
 
 /// Where the services answer to.
 struct Senders {
+    lookup: UnboundedSender<LookedUp>,
     index: UnboundedSender<IndexReply>,
     embed: UnboundedSender<EmbedReply>,
     dead: UnboundedSender<Delivered>,
 }
 
 struct Receivers {
+    lookup: UnboundedReceiver<LookedUp>,
     index: UnboundedReceiver<IndexReply>,
     embed: UnboundedReceiver<EmbedReply>,
     dead: UnboundedReceiver<Delivered>,
@@ -110,6 +114,7 @@ impl Worker {
         let (index, index_answers) = unbounded_channel();
         let (embed, embed_answers) = unbounded_channel();
         let (dead, dead_answers) = unbounded_channel();
+        let (lookup, lookup_answers) = unbounded_channel();
         Self {
             state: State {
                 partition,
@@ -117,6 +122,7 @@ impl Worker {
                 documents: table.documents,
                 point_ids: table.point_ids,
                 index: table.index,
+                incomplete: IncompleteRows::default(),
                 window: Window::default(),
                 linger,
                 reconciler,
@@ -132,9 +138,15 @@ impl Worker {
                 services,
                 actions: Vec::new(),
                 shown: Shown::default(),
-                answers: Senders { index, embed, dead },
+                answers: Senders {
+                    lookup,
+                    index,
+                    embed,
+                    dead,
+                },
             },
             receivers: Receivers {
+                lookup: lookup_answers,
                 index: index_answers,
                 embed: embed_answers,
                 dead: dead_answers,
@@ -203,6 +215,7 @@ impl State {
                 Some(reply) = receivers.index.recv() => self.on_index(reply, &mut receivers.index),
                 Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
                 Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
+                Some(looked_up) = receivers.lookup.recv() => self.on_looked_up(looked_up),
                 records = queue.recv() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
                     None => return None,
@@ -311,22 +324,121 @@ impl State {
             Ok(point) => point,
             Err(failure) => return self.bury(raw, ack, "document", failure),
         };
-        let desired = match self.desired(&news.key, &news.state) {
-            Ok(desired) => desired,
-            Err(failure) => return self.give_up(Some(point), raw, ack, "document", failure),
-        };
-        self.supersede_held(point);
-        let change = KeyChange {
-            key: news.key,
-            point,
-            desired,
-            position: news.position,
-            raw,
-            ack,
-        };
+        let RowChange {
+            key,
+            state,
+            position,
+        } = news;
+        match state {
+            RowState::Gone => {
+                let desired = Desired::Gone;
+                self.on_desired(
+                    KeyChange {
+                        key,
+                        point,
+                        desired,
+                        position,
+                        raw,
+                        ack,
+                    },
+                    now,
+                );
+            }
+            RowState::Present(row) => {
+                let row = IncompleteRow {
+                    key,
+                    point,
+                    row,
+                    position,
+                    raw,
+                    ack,
+                };
+                if self.documents.unavailable(&row.row).next().is_none() {
+                    self.on_row(row, now);
+                } else {
+                    self.on_incomplete(row, now);
+                }
+            }
+        }
+    }
+
+    /// A row that lacks what did not change takes it from what came before: from earlier news that
+    /// has not been settled, else from the point.
+    fn on_incomplete(&mut self, mut row: IncompleteRow, now: Instant) {
+        let point = row.point;
+        if self.held.holds(&point) {
+            let refund = self.ledger.lighten(&row.ack, HELD_ENTRY);
+            self.tally.refund(refund);
+            return self.held.hold_behind(point, row.raw.offset, row.ack);
+        }
+        let latest = self.window.latest(&point);
+        match latest.or_else(|| self.reconciler.latest(&point)) {
+            Some(Desired::Row(earlier)) => {
+                self.documents
+                    .complete(&mut row.row, &earlier.payload, &earlier.source_columns);
+                self.on_row(row, now);
+            }
+            // A row that was deleted and made anew comes whole; what is said of its values here
+            // can't be known.
+            Some(Desired::Gone) => self.on_row(row, now),
+            None => {
+                let fields = self
+                    .documents
+                    .unavailable(&row.row)
+                    .filter_map(|column| self.documents.field_of(column))
+                    .collect();
+                match self.incomplete.wait(row) {
+                    Ok(earlier) => self.settle(earlier, Settled::Superseded, None),
+                    Err(ticket) => {
+                        self.index
+                            .look_up(ticket, point, fields, self.answers.lookup.clone())
+                    }
+                }
+            }
+        }
+    }
+
+    /// A row that is as complete as it will be.
+    fn on_row(&mut self, row: IncompleteRow, now: Instant) {
+        match self.documents.build(&row.key, &row.row) {
+            Ok(document) => self.on_desired(
+                KeyChange {
+                    key: row.key,
+                    point: row.point,
+                    desired: Desired::Row(Box::new(document)),
+                    position: row.position,
+                    raw: row.raw,
+                    ack: row.ack,
+                },
+                now,
+            ),
+            Err(failure) => {
+                self.give_up(Some(row.point), row.raw, row.ack, "document", failure);
+            }
+        }
+    }
+
+    fn on_desired(&mut self, change: KeyChange, now: Instant) {
+        self.supersede_held(change.point);
+        if let Some(superseded) = self.incomplete.supersede(&change.point) {
+            self.settle(superseded, Settled::Superseded, None);
+        }
         if let Some(superseded) = self.window.push(change, now) {
             self.settle(superseded, Settled::Superseded, None);
         }
+    }
+
+    /// The index said what it holds for a row that waits.
+    fn on_looked_up(&mut self, looked_up: LookedUp) {
+        let Some(mut row) = self.incomplete.answered(looked_up.ticket) else {
+            return;
+        };
+        if let Some(known) = looked_up.point {
+            self.reconciler.remember(row.point, &known.stored);
+            self.documents
+                .complete(&mut row.row, &known.payload, &known.stored.source_columns);
+        }
+        self.on_row(row, Instant::now());
     }
 
     /// Nothing can be made of a record: it is held where that concerns the whole table.
@@ -343,15 +455,16 @@ impl State {
         }
         let refund = self.ledger.lighten(&ack, HELD_ENTRY);
         self.tally.refund(refund);
-        let superseded = self.held.hold(point, raw.offset, &failure.message, ack);
-        if let Some(superseded) = superseded {
+        let waiting = point.and_then(|point| self.incomplete.supersede(&point));
+        let held = self.held.hold(point, raw.offset, &failure.message, ack);
+        for superseded in held.into_iter().chain(waiting) {
             self.settle(superseded, Settled::Superseded, None);
         }
     }
 
     /// The record of this key that is held, if one is, need not be processed any more.
     fn supersede_held(&mut self, point: PointId) {
-        if let Some(superseded) = self.held.supersede(&point) {
+        for superseded in self.held.supersede(&point) {
             self.settle(superseded, Settled::Superseded, None);
         }
     }
@@ -393,13 +506,6 @@ impl State {
     fn close_window(&mut self, now: Instant) {
         for change in self.window.take() {
             self.reconciler.on_change(change, now, &mut self.actions);
-        }
-    }
-
-    fn desired(&mut self, key: &RowKey, state: &RowState) -> Result<Desired, Failure> {
-        match state {
-            RowState::Present(row) => Ok(Desired::Row(Box::new(self.documents.build(key, row)?))),
-            RowState::Gone => Ok(Desired::Gone),
         }
     }
 
@@ -581,7 +687,7 @@ impl State {
     fn show(&mut self) {
         self.tally.pass_on();
         let now = Shown {
-            pending: count(self.reconciler.len() + self.window.len()),
+            pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
             remembered: count(self.reconciler.remembered()),
             held: count(self.held.len()),
         };

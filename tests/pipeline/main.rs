@@ -14,3 +14,4 @@ mod gate;
 mod outages;
 mod shop;
 mod tables;
+mod unavailable;

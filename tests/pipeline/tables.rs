@@ -179,6 +179,31 @@ async fn a_column_that_vanished_blocks_its_table_alone_until_a_row_or_the_config
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_repeats_only_what_changed_waits_behind_the_held_one_that_it_goes_on_from() {
+    let mut shop = open().await;
+    let app = shop.member().await;
+    shop.put_brand(1, json!({"name": "Acme", "country": "NL"}))
+        .await;
+    shop.brands_are(&[(1, "Product: Acme\nCategory: NL")]).await;
+    shop.put_brand(1, json!({"name": "Apex", "land": "NL"}))
+        .await;
+    let unchanged = "__debezium_unavailable_value";
+    shop.put_brand(1, json!({"name": unchanged, "country": "BE"}))
+        .await;
+    until("both to be held", async || held(&app) == 2).await;
+    lane(&app, Lane::Tables, "blocked").await;
+    shop.brands_are(&[(1, "Product: Acme\nCategory: NL")]).await;
+    app.stop().await.unwrap();
+
+    let document = shop.config.tables[0].document.as_mut().unwrap();
+    document.columns.category = Some(["country", "land"].into());
+    let app = shop.member().await;
+    shop.brands_are(&[(1, "Product: Apex\nCategory: BE")]).await;
+    assert_eq!(held(&app), 0);
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_without_a_key_blocks_itself_alone_however_much_of_it_there_is() {
     let mut shop = open().await;
     shop.config.pipeline.budget = ByteSize(1 << 20);
