@@ -62,7 +62,11 @@ pub(crate) fn difference(
         (Wanted::Json(wanted), Some(kind)) => *wanted == json(kind),
         _ => false,
     };
-    (!equal).then(|| format!("{column_type:?}: wanted {wanted:?}, found {actual:?}"))
+    (!equal).then(|| {
+        let shown = |text: String| text.chars().take(200).collect::<String>();
+        let (wanted, actual) = (shown(format!("{wanted:?}")), shown(format!("{actual:?}")));
+        format!("{column_type:?}: wanted {wanted}, found {actual}")
+    })
 }
 
 #[derive(Debug)]
