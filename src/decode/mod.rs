@@ -175,3 +175,6 @@ fn decoded(key: RowKey, state: RowState, position: Position) -> Decoded {
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod robustness;

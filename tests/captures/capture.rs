@@ -59,8 +59,16 @@ const fn flattened(name: &'static str, encoding: Encoding) -> Capture {
 pub(crate) const ALL: [Capture; 12] = [
     capture("json_schema", Database::Postgres, Encoding::Schema),
     capture("json_bare", Database::Postgres, Encoding::Bare),
-    capture("json_string_decimals", Database::Postgres, Encoding::BareText),
-    capture("json_double_decimals", Database::Postgres, Encoding::BareDoubles),
+    capture(
+        "json_string_decimals",
+        Database::Postgres,
+        Encoding::BareText,
+    ),
+    capture(
+        "json_double_decimals",
+        Database::Postgres,
+        Encoding::BareDoubles,
+    ),
     capture("avro", Database::Postgres, Encoding::Avro),
     capture("avro-hyphen", Database::Postgres, Encoding::Avro),
     flattened("flat_rewrite", Encoding::Bare),

@@ -97,7 +97,11 @@ fn wanted(column_type: Type, expected: &str) -> Wanted {
         Type::Bytes => Wanted::Text(BASE64_STANDARD.encode(hex(&text()))),
         Type::Bits => {
             let bytes = hex(&text());
-            Wanted::Int(bytes.iter().fold(0, |bits, byte| bits << 8 | i64::from(*byte)))
+            Wanted::Int(
+                bytes
+                    .iter()
+                    .fold(0, |bits, byte| bits << 8 | i64::from(*byte)),
+            )
         }
         Type::Set => Wanted::Json(
             text()
@@ -106,12 +110,20 @@ fn wanted(column_type: Type, expected: &str) -> Wanted {
                 .collect(),
         ),
         Type::Time => Wanted::Text(short(&text(), |text| {
-            if text.find(':') == Some(1) { format!("0{text}") } else { text }
+            if text.find(':') == Some(1) {
+                format!("0{text}")
+            } else {
+                text
+            }
         })),
         Type::Local => Wanted::Text(short(&text(), |text| text.replacen(' ', "T", 1))),
         Type::Instant => Wanted::Text(short(&text(), |text| {
             let text = text.replacen(' ', "T", 1);
-            if text.contains('T') { format!("{text}Z") } else { text }
+            if text.contains('T') {
+                format!("{text}Z")
+            } else {
+                text
+            }
         })),
     }
 }
@@ -188,17 +200,32 @@ fn a_comparison_tells_numbers_from_text_and_digits_from_zeros() {
     assert!(equal(Type::Decimal, "19.90", Some(&number)));
     assert!(equal(Type::Decimal, "\"19.9\"", Some(&number)));
     assert!(!equal(Type::Decimal, "19.91", Some(&number)));
-    assert!(!equal(Type::Decimal, "19.90", Some(&text)), "a number has to be one");
+    assert!(
+        !equal(Type::Decimal, "19.90", Some(&text)),
+        "a number has to be one"
+    );
     assert!(equal(Type::Decimal, "\"1234567890123456.5\"", Some(&long)));
-    assert!(!equal(Type::Decimal, "\"1234567890123456.51\"", Some(&long)));
+    assert!(!equal(
+        Type::Decimal,
+        "\"1234567890123456.51\"",
+        Some(&long)
+    ));
     assert!(!equal(Type::Decimal, "null", Some(&number)));
     assert!(equal(Type::Decimal, "null", None));
     assert!(!equal(Type::Text, "\"x\"", None));
     for (column_type, expected, found) in [
         (Type::Time, "\"9:30:00.500000\"", "09:30:00.5"),
         (Type::Time, "\"09:30:00\"", "09:30:00"),
-        (Type::Local, "\"2026-11-01 08:15:30.123000\"", "2026-11-01T08:15:30.123"),
-        (Type::Instant, "\"2026-11-04T08:15:30.123456+00:00\"", "2026-11-04T08:15:30.123456Z"),
+        (
+            Type::Local,
+            "\"2026-11-01 08:15:30.123000\"",
+            "2026-11-01T08:15:30.123",
+        ),
+        (
+            Type::Instant,
+            "\"2026-11-04T08:15:30.123456+00:00\"",
+            "2026-11-04T08:15:30.123456Z",
+        ),
         (Type::Instant, "\"infinity\"", "infinity"),
         (Type::Bytes, "\"\\\\x0001\"", "AAE="),
         (Type::Float, "\"NaN\"", "NaN"),

@@ -86,7 +86,10 @@ async fn three_members_do_together_what_one_does_alone() {
     }
     replay.equal().await;
     for member in &members {
-        assert!(member.metrics().kafka.assigned.get() > 0, "each has its share");
+        assert!(
+            member.metrics().kafka.assigned.get() > 0,
+            "each has its share"
+        );
     }
     for member in members {
         member.stop().await.unwrap();

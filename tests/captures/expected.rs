@@ -57,7 +57,9 @@ fn postgres_product(capture: &Capture, row: &mut Row) {
     match id {
         // The dump has rounded it.
         7 if !doubles => {
-            let exact = story::last("json_string_decimals", "products", id, "list_price", |_| true);
+            let exact = story::last("json_string_decimals", "products", id, "list_price", |_| {
+                true
+            });
             set("list_price", exact);
         }
         // The text *is* the placeholder: not to be told from one that did not change.
@@ -76,9 +78,9 @@ fn postgres_product(capture: &Capture, row: &mut Row) {
     if doubles {
         // `time.precision.mode=connect`: to the millisecond.
         let micros = &row["updated_at"];
-        let millis = micros
-            .find('.')
-            .map_or(micros.clone(), |point| format!("{}\"", &micros[..point + 4]));
+        let millis = micros.find('.').map_or(micros.clone(), |point| {
+            format!("{}\"", &micros[..point + 4])
+        });
         row.insert("updated_at".to_owned(), millis);
     }
 }

@@ -20,7 +20,12 @@ pub(crate) type DumpedRow = BTreeMap<String, Box<RawValue>>;
 /// `None`, and a word about it, when there is none: they are too large to be everybody's.
 pub(crate) fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("VECTIDE_FIXTURES").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/fixtures/debezium")),
+        || {
+            PathBuf::from(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/../shared/fixtures/debezium"
+            ))
+        },
         PathBuf::from,
     );
     let is_there = folder.join("final_tables.json").is_file();

@@ -56,7 +56,12 @@ fn an_interleaving_keeps_every_record_and_each_partitions_order() {
         for partition in partitions(order.clone()) {
             assert!(partition.is_sorted_by_key(|record| record.timestamp_ms));
         }
-        orders.insert(order.iter().map(|record| record.timestamp_ms).collect::<Vec<_>>());
+        orders.insert(
+            order
+                .iter()
+                .map(|record| record.timestamp_ms)
+                .collect::<Vec<_>>(),
+        );
     }
     assert_eq!(orders.len(), 5, "each seed has its own");
 }

@@ -344,10 +344,8 @@ fn compare_table(
         };
         for (column, column_type) in table.columns {
             let column_type = expected::column_type(capture, *column_type);
-            let difference =
-                compare::difference(column_type, &row[*column], payload.get(*column));
-            differences
-                .extend(difference.map(|it| format!("{topic} {key} {column}: {it}")));
+            let difference = compare::difference(column_type, &row[*column], payload.get(*column));
+            differences.extend(difference.map(|it| format!("{topic} {key} {column}: {it}")));
         }
         let is_known = |field: &str| {
             field == "_vectide" || table.columns.iter().any(|(column, _)| *column == field)

@@ -31,7 +31,10 @@ pub(crate) fn last(
 ) -> String {
     of_table(capture, table)
         .filter_map(|record| after(&record))
-        .filter(|row| row.get("id").is_some_and(|value| value.get() == id.to_string()))
+        .filter(|row| {
+            row.get("id")
+                .is_some_and(|value| value.get() == id.to_string())
+        })
         .filter_map(|row| Some(row.get(column)?.get().to_owned()))
         .filter(|text| usable(&serde_json::from_str(text).unwrap()))
         .last()

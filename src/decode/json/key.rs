@@ -130,7 +130,10 @@ fn read_fields(text: &str) -> Result<Fields<'_>, Failure> {
                     )));
                 }
                 // Of two values of one column neither may decide which row it is.
-                if fields.iter().any(|(BorrowedName(known), _)| *known == name.0) {
+                if fields
+                    .iter()
+                    .any(|(BorrowedName(known), _)| *known == name.0)
+                {
                     return Err(A::Error::custom(format_args!(
                         "it has the column `{}` twice",
                         name.0.escape_debug()
