@@ -446,6 +446,7 @@ fn a_number_keeps_its_digits_up_to_64_bits_and_is_rounded_beyond() {
             "-9223372036854775809",
             Value::Float(-9_223_372_036_854_775_808.0),
         ),
+        ("0.11777777777777777", Value::Float(0.117_777_777_777_777_77)),
         ("1e300", Value::Float(1e300)),
         ("1e-400", Value::Float(0.0)),
     ] {
