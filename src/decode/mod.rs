@@ -183,3 +183,6 @@ fn decoded(key: RowKey, state: RowState, position: Position, created: bool) -> D
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod robustness;

@@ -117,6 +117,30 @@ async fn a_record_larger_than_the_memory_budget_arrives() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_of_any_depth_arrives() {
+    let mut shop = Shop::open().await;
+    let app = shop.member().await;
+    for depth in [1, 10, 20, 30, 40, 60, 100] {
+        let id = i64::from(depth);
+        let nested: serde_json::Value = (0..depth).fold(1.into(), |inner, level: i32| {
+            if level % 2 == 0 {
+                serde_json::json!([inner])
+            } else {
+                serde_json::json!({"a": inner})
+            }
+        });
+        let after = serde_json::json!({"id": id, "title": "kettle", "stock": 1, "nested": nested});
+        let value = envelope("c", &after);
+        shop.table.insert(id, row("kettle", 1));
+        shop.write(Some(key(id).as_bytes()), Some(value.as_bytes()))
+            .await;
+        shop.equal().await;
+    }
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_blocks_the_embedding_lane_alone_and_it_resumes_once_mended() {
     let mut shop = Shop::open().await;
     let app = shop.member().await;
