@@ -24,6 +24,7 @@ mod load;
 mod log;
 mod pipeline;
 mod problem;
+mod registry;
 mod secret;
 mod setting;
 mod shape;
@@ -51,6 +52,7 @@ pub use self::{
     log::{LogConfig, LogFormat},
     pipeline::PipelineConfig,
     problem::{Place, Problem, Problems},
+    registry::RegistryConfig,
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
     window::WindowConfig,
@@ -65,6 +67,8 @@ pub const EMBEDDED: &str = "embedded";
 pub struct Config {
     /// Where change events come from.
     pub kafka: KafkaConfig,
+    /// The schema registry that Avro records name their schemas in.
+    pub registry: RegistryConfig,
     /// How long changes of one key are collected before they are acted on.
     pub window: WindowConfig,
     /// How a row becomes the text that is embedded, the payload and the point's id.

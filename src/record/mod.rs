@@ -14,6 +14,7 @@ mod offset;
 mod payload;
 mod point;
 mod raw;
+mod schema;
 mod ticket;
 mod value;
 
@@ -27,5 +28,6 @@ pub use offset::{Offset, TopicPartition};
 pub use payload::{Payload, RESERVED_FIELD};
 pub use point::{PointId, Stored, Write, WriteOutcome};
 pub use raw::{Header, RawRecord};
+pub use schema::{SchemaId, SchemaLanguage, WriterSchema};
 pub use ticket::Ticket;
 pub use value::{Row, Value};
