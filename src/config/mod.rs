@@ -25,6 +25,7 @@ mod log;
 mod pipeline;
 mod problem;
 mod registry;
+mod rows;
 mod secret;
 mod setting;
 mod shape;
@@ -53,6 +54,7 @@ pub use self::{
     pipeline::PipelineConfig,
     problem::{Place, Problem, Problems},
     registry::RegistryConfig,
+    rows::{RowsConfig, TruncatePolicy},
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
     window::WindowConfig,
@@ -69,6 +71,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// The schema registry that Avro records name their schemas in.
     pub registry: RegistryConfig,
+    /// How the connector's rows are to be read, where the records themselves don't say it.
+    pub rows: RowsConfig,
     /// How long changes of one key are collected before they are acted on.
     pub window: WindowConfig,
     /// How a row becomes the text that is embedded, the payload and the point's id.

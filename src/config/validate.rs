@@ -19,6 +19,7 @@ impl Config {
         let mut report = Report::default();
         self.kafka.validate(&mut report);
         self.registry.validate(&mut report);
+        self.rows.validate(&mut report);
         self.window.validate(&mut report);
         self.document.validate(&mut report);
         self.embed.validate(&mut report);
