@@ -118,9 +118,10 @@ fn from_headers(part: Part, headers: &[Header]) -> Result<Option<SchemaId>, Fail
         let value = header.value.as_deref();
         let schema = if name == part.confluent_header() {
             match value.and_then(<[u8]>::split_first) {
-                Some((0, id)) => id.try_into().ok().map(|id| {
-                    SchemaId::Id(u32::from_be_bytes(id).into())
-                }),
+                Some((0, id)) => id
+                    .try_into()
+                    .ok()
+                    .map(|id| SchemaId::Id(u32::from_be_bytes(id).into())),
                 Some((1, guid)) => Uuid::from_slice(guid).ok().map(SchemaId::Guid),
                 _ => None,
             }

@@ -54,7 +54,10 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Broken> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(Broken::Truncated)?;
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(Broken::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -75,6 +78,17 @@ impl<'a> Cursor<'a> {
 
     /// An `int` or a `long`: the encoding is the same, and so is what becomes of them.
     pub(super) fn long(&mut self) -> Result<i64, Broken> {
+        match self.rest.split_first() {
+            // Most are short: branches, lengths, small numbers.
+            Some((byte, rest)) if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(zigzag(u64::from(*byte)))
+            }
+            _ => self.long_of_several_bytes(),
+        }
+    }
+
+    fn long_of_several_bytes(&mut self) -> Result<i64, Broken> {
         let mut bits = 0_u64;
         for (position, byte) in self.rest.iter().enumerate().take(10) {
             // Of the tenth byte only one bit is left.
@@ -84,8 +98,7 @@ impl<'a> Cursor<'a> {
             bits |= u64::from(byte & 0x7f) << (7 * position);
             if byte & 0x80 == 0 {
                 self.rest = self.rest.get(position + 1..).unwrap_or_default();
-                // Zigzag: the lowest bit is the sign.
-                return Ok((bits >> 1).cast_signed() ^ -(bits & 1).cast_signed());
+                return Ok(zigzag(bits));
             }
         }
         Err(if self.rest.len() < 10 {
@@ -141,6 +154,11 @@ impl<'a> Cursor<'a> {
             .ok_or(Broken::Length(count))?;
         Ok(Some(Block { elements, bytes }))
     }
+}
+
+/// The lowest bit is the sign.
+fn zigzag(bits: u64) -> i64 {
+    (bits >> 1).cast_signed() ^ -(bits & 1).cast_signed()
 }
 
 #[cfg(test)]

@@ -102,7 +102,9 @@ impl Compiler {
                 let meaning = self
                     .types
                     .only(&branches)
-                    .map_or(ColumnType::Plain, |only| self.types.get(only).meaning.clone());
+                    .map_or(ColumnType::Plain, |only| {
+                        self.types.get(only).meaning.clone()
+                    });
                 Ok(self.types.add(Shape::Union(branches), meaning))
             }
             Value::Object(object) => self.object(object, inside),
@@ -110,7 +112,11 @@ impl Compiler {
         }
     }
 
-    fn object(&mut self, object: &Map<String, Value>, place: Place<'_>) -> Result<TypeId, SchemaError> {
+    fn object(
+        &mut self,
+        object: &Map<String, Value>,
+        place: Place<'_>,
+    ) -> Result<TypeId, SchemaError> {
         let kind = match object.get("type") {
             Some(Value::String(kind)) => kind,
             // `{"type": {"type": …}}`: the inner one is meant.
@@ -149,7 +155,11 @@ impl Compiler {
                         missing: "size",
                     })?;
                 let is_uuid = size == 16 && text(object, "logicalType") == Some("uuid");
-                let shape = if is_uuid { Shape::Uuid } else { Shape::Fixed(size) };
+                let shape = if is_uuid {
+                    Shape::Uuid
+                } else {
+                    Shape::Fixed(size)
+                };
                 let id = self.add(shape, object);
                 self.named.insert(name, id);
                 Ok(id)
@@ -173,7 +183,11 @@ impl Compiler {
         }
     }
 
-    fn record(&mut self, object: &Map<String, Value>, place: Place<'_>) -> Result<TypeId, SchemaError> {
+    fn record(
+        &mut self,
+        object: &Map<String, Value>,
+        place: Place<'_>,
+    ) -> Result<TypeId, SchemaError> {
         let name = full_name(object, place, "record")?;
         let fields = list(object, "record", "fields")?;
         // Announced before its fields are known, because they may be of its own type.
