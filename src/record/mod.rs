@@ -30,7 +30,7 @@ pub use key_change::{Desired, KeyChange};
 pub use offset::{Offset, TopicPartition};
 pub use payload::{Payload, RESERVED_FIELD};
 pub use placeholder::{Placeholder, PlaceholderError};
-pub use point::{PointId, Stored, Write, WriteOutcome};
+pub use point::{KnownPoint, PointId, Stored, Write, WriteOutcome};
 pub use raw::{Header, RawRecord};
 pub use schema::{SchemaId, SchemaLanguage, WriterSchema};
 pub use ticket::Ticket;
