@@ -25,6 +25,7 @@ use crate::{
     pipeline::{Pipeline, Services, Settings},
     reconcile::Delays,
     record::Fingerprint,
+    registry::{self, Registry},
     source::{self, Budget, Source},
     stand_ins::{Endpoints, StandIns},
     telemetry::{Health, Lane, LaneState, Metrics},
@@ -84,6 +85,11 @@ impl App {
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
             .context("can't read a secret of embed")?;
+        let registry = Registry::new(
+            &registry::Settings::new(&config.registry)?,
+            health.clone(),
+            shutdown.clone(),
+        )?;
 
         let settings = pipeline_settings(config)?;
         let waiting = "waiting for the index, before reading begins".to_owned();
@@ -127,6 +133,7 @@ impl App {
             Services {
                 embedder,
                 index,
+                registry,
                 dead_letters,
                 budget: budget.clone(),
                 metrics: metrics.pipeline.clone(),

@@ -12,6 +12,7 @@
 //! services shared by all partitions.
 
 mod incomplete;
+mod stall;
 mod tally;
 mod worker;
 
@@ -34,6 +35,7 @@ use crate::{
     index::Index,
     reconcile::{Delays, ObservedCache, Reconciler},
     record::{Fingerprint, TopicPartition},
+    registry::Registry,
     source::{Budget, Feed, Partitions},
     telemetry::PipelineMetrics,
 };
@@ -66,6 +68,8 @@ pub struct Services {
     pub embedder: Embedder,
     /// Reads and writes points.
     pub index: Index,
+    /// Has the schemas that records were written with.
+    pub registry: Registry,
     /// Takes what can't be processed.
     pub dead_letters: DeadLetters,
     /// Takes back what settled records were charged.

@@ -23,8 +23,9 @@ use crate::{
     reconcile::{Action, Reconciler},
     record::{
         Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
-        Settled, Ticket, TopicPartition,
+        SchemaId, Settled, Ticket, TopicPartition,
     },
+    registry::Found,
     source::Drain,
     window::Window,
 };
@@ -32,6 +33,7 @@ use crate::{
 use super::{
     Services, Settings,
     incomplete::{IncompleteRow, IncompleteRows},
+    stall::Stall,
     tally::Tally,
 };
 
@@ -47,6 +49,7 @@ const LAST_VECTORS: Duration = Duration::from_secs(1);
 struct State {
     partition: TopicPartition,
     decoder: Decoder,
+    stall: Stall,
     documents: DocumentBuilder,
     point_ids: PointIds,
     incomplete: IncompleteRows,
@@ -72,6 +75,7 @@ struct State {
 struct Shown {
     pending: i64,
     remembered: i64,
+    stalled: i64,
 }
 
 /// Where the services answer to.
@@ -111,6 +115,7 @@ impl Worker {
             state: State {
                 partition,
                 decoder: Decoder::new(settings.rows.clone()),
+                stall: Stall::default(),
                 documents: settings.documents.clone(),
                 point_ids: settings.point_ids,
                 incomplete: IncompleteRows::default(),
@@ -204,7 +209,8 @@ impl State {
                 Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
                 Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
                 Some(looked_up) = receivers.lookup.recv() => self.on_looked_up(looked_up),
-                records = queue.recv() => match records {
+                (id, found) = self.stall.answer() => self.on_schema(id, found),
+                records = queue.recv(), if !self.stall.is_stalled() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
                     None => return None,
                 },
@@ -241,28 +247,84 @@ impl State {
         if let Some(first) = records.first() {
             self.warn_of_a_late_start(first.offset);
         }
-        for raw in records {
-            self.on_record(raw, now);
-        }
-        if all {
+        self.on_raw(records, now);
+        if all || self.stall.is_stalled() {
             self.close_window(now);
         }
     }
 
-    fn on_record(&mut self, raw: RawRecord, now: Instant) {
-        let charge = self.services.budget.cost(&raw);
-        let ack = match self.ledger.receive(raw.offset, charge) {
-            Ok(ack) => ack,
+    /// Processes records up to the first whose schema has to be asked for.
+    fn on_raw(&mut self, records: impl IntoIterator<Item = RawRecord>, now: Instant) {
+        let mut records = records.into_iter();
+        while let Some(raw) = records.next() {
+            match self.learn_schemas(&raw) {
+                Ok(None) => self.on_record(raw, now),
+                Ok(Some(id)) => {
+                    debug!(partition = %self.partition, offset = %raw.offset, "waits for {id}");
+                    let registry = self.services.registry.clone();
+                    return self.stall.begin(registry, id, raw, records);
+                }
+                Err(failure) => self.on_unreadable(raw, failure, now),
+            }
+        }
+    }
+
+    /// Gives the decoder the schemas that a record needs. Returns one that has to be asked for;
+    /// fails when the registry has none of that id.
+    fn learn_schemas(&mut self, raw: &RawRecord) -> Result<Option<SchemaId>, Failure> {
+        while let Some(id) = self.decoder.missing_schema(raw) {
+            match self.services.registry.cached(id) {
+                Some(found) => self.decoder.learn(id, &*found?),
+                None => return Ok(Some(id)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The registry answered: the records that waited go on.
+    fn on_schema(&mut self, id: SchemaId, found: Found) {
+        let now = Instant::now();
+        let mut waiting = self.stall.end().into_iter();
+        match found {
+            Ok(schema) => self.decoder.learn(id, &schema),
+            Err(failure) => {
+                if let Some(raw) = waiting.next() {
+                    self.on_unreadable(raw, failure, now);
+                }
+            }
+        }
+        self.on_raw(waiting, now);
+    }
+
+    /// A record whose schema the registry does not have.
+    fn on_unreadable(&mut self, raw: RawRecord, failure: Failure, now: Instant) {
+        if let Some(ack) = self.receive(&raw, now) {
+            self.bury(raw, ack, "decode", failure);
+        }
+    }
+
+    /// Enters a record into the ledger.
+    fn receive(&mut self, raw: &RawRecord, now: Instant) -> Option<Ack> {
+        let charge = self.services.budget.cost(raw);
+        match self.ledger.receive(raw.offset, charge) {
+            Ok(ack) => Some(ack),
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
                 self.close_window(now);
                 let refund = self.ledger.rewind(raw.offset);
                 self.services.budget.refund(refund);
-                match self.ledger.receive(raw.offset, charge) {
-                    Ok(ack) => ack,
-                    Err(_) => return self.tally.refund(charge),
+                let ack = self.ledger.receive(raw.offset, charge).ok();
+                if ack.is_none() {
+                    self.tally.refund(charge);
                 }
+                ack
             }
+        }
+    }
+
+    fn on_record(&mut self, raw: RawRecord, now: Instant) {
+        let Some(ack) = self.receive(&raw, now) else {
+            return;
         };
         let key = self.decoder.key(&raw);
         let point = key.as_ref().ok().map(|key| self.point_of(key));
@@ -623,12 +685,16 @@ impl State {
         let now = Shown {
             pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
             remembered: count(self.reconciler.remembered()),
+            stalled: i64::from(self.stall.is_stalled()),
         };
         let metrics = &self.services.metrics;
         metrics.pending_keys.add(now.pending - self.shown.pending);
         metrics
             .remembered_keys
             .add(now.remembered - self.shown.remembered);
+        metrics
+            .stalled_partitions
+            .add(now.stalled - self.shown.stalled);
         self.shown = now;
     }
 }
@@ -636,6 +702,8 @@ impl State {
 impl Drop for State {
     /// What is still in flight goes back to the budget: the partition's next owner reads it again.
     fn drop(&mut self) {
+        let waiting: Vec<_> = self.stall.end().into();
+        self.services.budget.refund_all(&waiting);
         let refund = self.ledger.restart();
         self.tally.refund(refund);
         self.services.metrics.pending_keys.sub(self.shown.pending);
@@ -643,6 +711,10 @@ impl Drop for State {
             .metrics
             .remembered_keys
             .sub(self.shown.remembered);
+        self.services
+            .metrics
+            .stalled_partitions
+            .sub(self.shown.stalled);
     }
 }
 
