@@ -95,6 +95,9 @@ pub(super) fn refusal(
         error_code: i64,
         #[serde(default)]
         message: String,
+        /// Of Apicurio's own API: what went wrong, as its code calls it.
+        #[serde(default)]
+        name: String,
     }
     let complaint: Option<Complaint> = serde_json::from_slice(body).ok();
     let Asked { registry, what } = asked;
@@ -120,7 +123,7 @@ pub(super) fn refusal(
                 "the schema registry {registry} does not let the login read {what}: grant it the right to read (status 403{said})"
             ),
         ),
-        404 if complaint.is_some_and(|complaint| is_not_found(complaint.error_code)) => {
+        404 if complaint.is_some_and(|it| is_not_found(it.error_code, &it.name)) => {
             Failure::record(
                 "unknown_schema",
                 format!("the schema registry {registry} has no {what}{said}"),
@@ -150,9 +153,13 @@ pub(super) fn refusal(
 }
 
 /// Whether the registry itself says that it has no such subject (40401), version (40402) or schema
-/// (40403), as Confluent numbers it; a wrong path is a plain 404.
-fn is_not_found(error_code: i64) -> bool {
+/// (40403), as Confluent numbers it, or Apicurio names it; a wrong path is a plain 404.
+fn is_not_found(error_code: i64, name: &str) -> bool {
     matches!(error_code, 40_401..=40_403)
+        || matches!(
+            name,
+            "ArtifactNotFoundException" | "ContentNotFoundException"
+        )
 }
 
 #[cfg(test)]
@@ -200,9 +207,13 @@ mod tests {
             (unknown.disposition, unknown.reason),
             (Disposition::Record, "unknown_schema")
         );
+        let apicurio = r#"{"error_code":404,"message":"No","name":"ArtifactNotFoundException"}"#;
+        assert_eq!(refused(404, apicurio).disposition, Disposition::Record);
         for body in [
             "<html>not found</html>",
             r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#,
+            r#"{"error_code":0,"message":"Could not find resource for full path"}"#,
+            r#"{"error_code":404,"message":"No","name":"NotFoundException"}"#,
             "{}",
             "",
         ] {
