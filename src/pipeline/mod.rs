@@ -14,6 +14,7 @@
 mod incomplete;
 mod stall;
 mod tally;
+mod truncates;
 mod worker;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tracing::error;
 
 use crate::{
     commit::Frontier,
+    config::TruncatePolicy,
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
@@ -53,6 +55,8 @@ pub struct Settings {
     pub fingerprint: Fingerprint,
     /// How rows are read; cloned for each partition.
     pub rows: RowSettings,
+    /// What to do about truncates.
+    pub on_truncate: TruncatePolicy,
     /// Makes documents; cloned for each partition.
     pub documents: DocumentBuilder,
     /// Makes point ids.

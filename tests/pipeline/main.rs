@@ -13,4 +13,5 @@ mod bad_input;
 mod delivery;
 mod outages;
 mod shop;
+mod truncate;
 mod unavailable;

@@ -311,7 +311,7 @@ fn value(schema: &Json, data: &[u8]) -> Result<Change, Failure> {
 
 fn upserted(change: Change) -> Row {
     match change.operation {
-        Operation::Upsert(row) => row,
+        Operation::Create(row) | Operation::Upsert(row) => row,
         other => unreachable!("no row: {other:?}"),
     }
 }
@@ -360,8 +360,8 @@ fn columns_that_nothing_uses_are_not_built() {
 #[test]
 fn every_operation_is_told() {
     let operation = |op: &str| value(&envelope(), &change(op)).map(|change| change.operation);
-    assert!(matches!(operation("c"), Ok(Operation::Upsert(_))));
-    assert!(matches!(operation("r"), Ok(Operation::Upsert(_))));
+    assert!(matches!(operation("c"), Ok(Operation::Create(_))));
+    assert!(matches!(operation("u"), Ok(Operation::Upsert(_))));
     assert!(matches!(operation("d"), Ok(Operation::Delete(None))));
     assert!(matches!(operation("t"), Ok(Operation::Truncate)));
     assert!(matches!(operation("m"), Ok(Operation::Skip(_))));
