@@ -391,7 +391,7 @@ impl State {
                     Ok(earlier) => self.settle(earlier, Settled::Superseded, None),
                     Err(ticket) => {
                         self.index
-                            .look_up(ticket, point, fields, self.answers.lookup.clone())
+                            .look_up(ticket, point, fields, self.answers.lookup.clone());
                     }
                 }
             }
