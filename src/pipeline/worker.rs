@@ -490,7 +490,7 @@ impl State {
                     Ok(earlier) => self.settle(earlier, Settled::Superseded, None),
                     Err(ticket) => {
                         self.index
-                            .look_up(ticket, point, fields, self.answers.lookup.clone())
+                            .look_up(ticket, point, fields, self.answers.lookup.clone());
                     }
                 }
             }
@@ -637,7 +637,7 @@ impl State {
         let budget = self.services.budget.limit();
         let is_closed = self.gate.is_closed();
         let closes = self.held.closes_gate(is_closed, self.ledger.len(), budget);
-        self.gate.set_closed(closes);
+        self.gate.set_closed(closes || self.stall.is_stalled());
         let cause = self.held.cause();
         let is_news = match (cause, &self.told) {
             (Some(now), Some(told)) => !now.is_same(told),
