@@ -45,6 +45,7 @@
 pub mod admin;
 pub mod app;
 mod backoff;
+pub mod capture;
 pub mod cli;
 pub mod commit;
 pub mod config;

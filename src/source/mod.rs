@@ -10,6 +10,7 @@ mod consumer;
 mod group;
 pub(crate) mod oauth;
 mod probe;
+mod reader;
 mod settings;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
@@ -22,6 +23,7 @@ use crate::{
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use probe::Probe;
+pub use reader::{Next, Reading, StartAt, TopicReader};
 pub use settings::client_config;
 
 /// Whoever processes partitions.
