@@ -18,6 +18,7 @@ use crate::{
     admin::Admin,
     config::Config,
     dead_letter::DeadLetters,
+    decode::RowSettings,
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder},
     index::{self, Calls, CollectionSpec, Index},
@@ -207,7 +208,9 @@ impl App {
 /// How every partition is processed, by configuration.
 fn pipeline_settings(config: &Config) -> anyhow::Result<Settings> {
     let version_column = config.window.version_column.as_deref();
+    let documents = DocumentBuilder::new(&config.document, version_column)?;
     Ok(Settings {
+        rows: RowSettings::new(&config.rows, documents.needed_columns()),
         linger: config.window.linger,
         delays: Delays {
             quiet: config.window.quiet,
@@ -218,7 +221,7 @@ fn pipeline_settings(config: &Config) -> anyhow::Result<Settings> {
             config.embed.dimensions,
             &config.embed.url,
         ),
-        documents: DocumentBuilder::new(&config.document, version_column)?,
+        documents,
         point_ids: PointIds(config.document.point_id),
         cache_keys: config.index.cache_keys,
     })

@@ -24,6 +24,7 @@ mod load;
 mod log;
 mod pipeline;
 mod problem;
+mod rows;
 mod secret;
 mod setting;
 mod shape;
@@ -51,6 +52,7 @@ pub use self::{
     log::{LogConfig, LogFormat},
     pipeline::PipelineConfig,
     problem::{Place, Problem, Problems},
+    rows::{RowsConfig, TruncatePolicy},
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
     window::WindowConfig,
@@ -65,6 +67,8 @@ pub const EMBEDDED: &str = "embedded";
 pub struct Config {
     /// Where change events come from.
     pub kafka: KafkaConfig,
+    /// How the connector's rows are to be read, where the records themselves don't say it.
+    pub rows: RowsConfig,
     /// How long changes of one key are collected before they are acted on.
     pub window: WindowConfig,
     /// How a row becomes the text that is embedded, the payload and the point's id.

@@ -18,6 +18,7 @@ impl Config {
     pub fn validate(&self) -> Vec<Problem> {
         let mut report = Report::default();
         self.kafka.validate(&mut report);
+        self.rows.validate(&mut report);
         self.window.validate(&mut report);
         self.document.validate(&mut report);
         self.embed.validate(&mut report);

@@ -13,7 +13,8 @@ pub(super) fn from_base64(encoded: &str, scale: i32) -> Option<Box<str>> {
     from_bytes(&bytes, scale)
 }
 
-fn from_bytes(bytes: &[u8], scale: i32) -> Option<Box<str>> {
+/// The same of the bytes themselves.
+pub(super) fn from_bytes(bytes: &[u8], scale: i32) -> Option<Box<str>> {
     let (first, _) = bytes.split_first()?;
     if bytes.len() > MAX_BYTES || scale.unsigned_abs() > 20_000 {
         return None;
@@ -21,6 +22,37 @@ fn from_bytes(bytes: &[u8], scale: i32) -> Option<Box<str>> {
     let negative = *first & 0x80 != 0;
     let digits = magnitude(bytes, negative);
     Some(plain(&digits, scale, negative).into())
+}
+
+/// The decimal that `text` writes in digits, in plain notation: `1.5E+3` is `1500`. `None` when it
+/// isn't one.
+pub(super) fn from_digits(text: &str) -> Option<Box<str>> {
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let negative = mantissa.starts_with('-');
+    let unsigned = mantissa.strip_prefix(['-', '+']).unwrap_or(mantissa);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) || exponent.abs() > 1_000 {
+        return None;
+    }
+    if exponent == 0 {
+        return Some(
+            text.strip_prefix('+')
+                .unwrap_or(text)
+                .trim_end_matches('.')
+                .into(),
+        );
+    }
+    let digits = format!("{whole}{fraction}");
+    let digits = match digits.trim_start_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    let scale = i32::try_from(fraction.len()).ok()? - exponent;
+    Some(plain(digits, scale, negative).into())
 }
 
 /// What a limb of nine digits counts up to.
@@ -119,6 +151,25 @@ mod tests {
         assert_eq!(from_base64("AA==", 2).as_deref(), Some("0.00"));
         assert_eq!(from_base64("/w==", 2).as_deref(), Some("-0.01"));
         assert_eq!(from_base64("BQ==", -3).as_deref(), Some("5000"));
+    }
+
+    #[test]
+    fn digits_are_taken_as_they_are_and_exponents_written_out() {
+        for (text, plain) in [
+            ("19.90", "19.90"),
+            ("-9999999999.99", "-9999999999.99"),
+            ("1E+3", "1000"),
+            ("-1.5e-3", "-0.0015"),
+            ("+7", "7"),
+            ("0E-4", "0.0000"),
+        ] {
+            assert_eq!(from_digits(text).as_deref(), Some(plain), "{text}");
+        }
+        for text in [
+            "", "-", ".", ".5", "1.2.3", "1e", "1e9999", "Iyc=", "0x10", "1 ",
+        ] {
+            assert_eq!(from_digits(text), None, "{text}");
+        }
     }
 
     #[test]

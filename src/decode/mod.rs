@@ -1,27 +1,42 @@
 //! Decode: a [`RawRecord`] comes in, what it says about one row goes out.
 //!
 //! Key and value are told apart from their schemas independently: each may be `{schema, payload}`
-//! or bare, as Kafka Connect's JSON converter is configured for each. What carries no row is
-//! recognised and skipped; what can't be read is a [`Failure`] of that record alone.
+//! or bare, as Kafka Connect's JSON converter is configured for each; a value may be Debezium's
+//! envelope or a flattened row. What carries no row is recognised and skipped; what can't be read
+//! is a [`Failure`] of that record alone.
+//!
+//! Reading is split in two: an encoding ([`json`]) yields columns and the parts of an envelope;
+//! what a column's value is ([`convert`], by [`ColumnType`](crate::record::ColumnType)) and what
+//! the parts mean together ([`change`], [`flattened`]) is the same for all.
 
-mod column;
+mod change;
+mod convert;
 mod decimal;
-mod envelope;
+mod flattened;
+mod geometry;
+mod json;
 mod key;
-mod schema;
+mod logical_name;
+mod settings;
+mod temporal;
 
 use crate::{
     error::Failure,
-    record::{Position, RawRecord, RowChange, RowKey, RowState},
+    record::{Position, RawRecord, Row, RowChange, RowKey, RowState},
 };
 
-use envelope::{EnvelopeReader, Operation};
+use change::{Change, Operation};
+use json::JsonReader;
+
+pub use settings::RowSettings;
 
 /// What one record turned out to be.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decoded {
     /// News about a row.
     Change(RowChange),
+    /// The table was truncated: every row from before this position is gone.
+    Truncate(Position),
     /// A record that carries no row.
     Skip(Skip),
 }
@@ -35,6 +50,10 @@ pub enum Skip {
     Heartbeat,
     /// A transaction marker.
     Transaction,
+    /// A change of the database's schema.
+    SchemaChange,
+    /// A notification of the connector's.
+    Notification,
 }
 
 impl Skip {
@@ -44,29 +63,35 @@ impl Skip {
             Self::Message => "message",
             Self::Heartbeat => "heartbeat",
             Self::Transaction => "transaction",
+            Self::SchemaChange => "schema_change",
+            Self::Notification => "notification",
         }
     }
 }
 
-/// Reads Debezium's JSON. It remembers the schemas and column names it has met, so each partition
-/// has one of its own.
+/// Reads a table's records. It remembers the schemas and column names it has met, so each
+/// partition has one of its own.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    envelopes: EnvelopeReader,
+    settings: RowSettings,
+    json: JsonReader,
 }
 
 impl Decoder {
+    /// A decoder of rows as the settings say.
+    pub fn new(settings: RowSettings) -> Self {
+        Self {
+            settings,
+            json: JsonReader::default(),
+        }
+    }
+
     /// The canonical key of a record; see [`RowKey`].
     ///
     /// Cheaper than decoding the record: enough to know that the index already reflects it.
-    pub fn key(raw: &RawRecord) -> Result<RowKey, Failure> {
-        let bytes = raw.key.as_deref().ok_or_else(|| {
-            Failure::record(
-                "no_key",
-                "the record has no key; give the table a primary key, or set the connector's message.key.columns",
-            )
-        })?;
-        key::canonical(bytes)
+    pub fn key(&mut self, raw: &RawRecord) -> Result<RowKey, Failure> {
+        let bytes = raw.key.as_deref().ok_or_else(key::no_key)?;
+        self.json.key(bytes, &self.settings)
     }
 
     /// What a record says; `key` is what [`key`](Self::key) made of it, needed only if it is
@@ -78,31 +103,68 @@ impl Decoder {
     ) -> Result<Decoded, Failure> {
         let Some(value) = raw.value.as_deref().filter(|value| *value != b"null") else {
             // A tombstone; flattened without schemas it arrives as the literal `null`.
-            return Ok(change(raw, key?, RowState::Gone, None, None));
+            return Ok(decoded(key?, RowState::Gone, position(raw, None)));
         };
-        let envelope = self.envelopes.read(value)?;
-        let state = match envelope.operation {
+        let change = self.json.value(value, &self.settings)?;
+        let position = position(raw, Some(&change));
+        let (state, row_of_key) = match change.operation {
             Operation::Skip(skip) => return Ok(Decoded::Skip(skip)),
-            Operation::Upsert(row) => RowState::Present(row),
-            Operation::Delete => RowState::Gone,
+            Operation::Truncate => return Ok(Decoded::Truncate(position)),
+            Operation::Upsert(row) => (RowState::Present(row), None),
+            Operation::Delete(row) => (RowState::Gone, row.or_else(|| change.before.clone())),
         };
-        Ok(change(raw, key?, state, envelope.commit_ms, envelope.lsn))
+        let key = match (
+            key,
+            raw.key.is_some() || self.settings.key_columns.is_empty(),
+        ) {
+            (key, true) => key?,
+            (_, false) => {
+                self.key_of_columns(&state, row_of_key.as_ref(), change.before.as_ref())?
+            }
+        };
+        Ok(decoded(key, state, position))
+    }
+
+    /// The key of a record without one, by the configured columns.
+    fn key_of_columns(
+        &self,
+        state: &RowState,
+        deleted: Option<&Row>,
+        before: Option<&Row>,
+    ) -> Result<RowKey, Failure> {
+        let columns = &self.settings.key_columns;
+        let row = match state {
+            RowState::Present(row) => row,
+            RowState::Gone => deleted.ok_or_else(|| {
+                Failure::record(
+                    "no_key",
+                    "a row without key was deleted, and the record doesn't say which; run `ALTER TABLE … REPLICA IDENTITY FULL`",
+                )
+            })?,
+        };
+        let key = key::of_columns(row, columns)?;
+        if let (RowState::Present(_), Some(before)) = (state, before)
+            && key::of_columns(before, columns)? != key
+        {
+            return Err(Failure::record(
+                "key_changed",
+                "the columns that rows.key_columns names were changed; set the connector's message.key.columns, so that it sends a delete and a create",
+            ));
+        }
+        Ok(key)
     }
 }
 
-fn change(
-    raw: &RawRecord,
-    key: RowKey,
-    state: RowState,
-    commit_ms: Option<i64>,
-    lsn: Option<u64>,
-) -> Decoded {
-    let position = Position {
+fn position(raw: &RawRecord, change: Option<&Change>) -> Position {
+    Position {
         offset: raw.offset,
         timestamp_ms: raw.timestamp_ms.unwrap_or(0),
-        commit_ms,
-        lsn,
-    };
+        commit_ms: change.and_then(|change| change.commit_ms),
+        source: change.and_then(|change| change.source),
+    }
+}
+
+fn decoded(key: RowKey, state: RowState, position: Position) -> Decoded {
     Decoded::Change(RowChange {
         key,
         state,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::{
     config::DocumentConfig,
     error::Failure,
-    record::{Document, Payload, Row, RowKey, TextHash, Value},
+    record::{Document, NeededColumns, Payload, Row, RowKey, TextHash, Value},
 };
 
 pub use point::PointIds;
@@ -42,6 +42,15 @@ impl DocumentBuilder {
             payload: PayloadMapping::new(&config.payload, &config.ignore),
             store_source_columns: config.store_source_columns,
         })
+    }
+
+    /// The columns that documents are made of: no other need be decoded.
+    pub fn needed_columns(&self) -> NeededColumns {
+        let made_of = self
+            .template
+            .columns()
+            .chain(self.version_column.as_deref());
+        self.payload.needed_columns(made_of)
     }
 
     /// The document of a row.

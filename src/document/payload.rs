@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, collections::HashSet, sync::Arc};
 
 use crate::{
     config::PayloadConfig,
-    record::{Payload, PayloadHash, RESERVED_FIELD, Row, Value},
+    record::{NeededColumns, Payload, PayloadHash, RESERVED_FIELD, Row, Value},
 };
 
 /// Memory kept from row to row, in bytes: more than most rows need.
@@ -55,6 +55,22 @@ impl PayloadMapping {
         (self.include.is_empty() || self.include.contains(column))
             && !self.exclude.contains(column)
             && column != RESERVED_FIELD
+    }
+
+    /// The columns that the payload or anything else is made of.
+    pub(super) fn needed_columns<'a>(
+        &self,
+        others: impl Iterator<Item = &'a str>,
+    ) -> NeededColumns {
+        if self.include.is_empty() {
+            let mut left_out = self.exclude.clone();
+            for other in others {
+                left_out.remove(other);
+            }
+            return NeededColumns::AllBut(left_out);
+        }
+        let included = self.include.iter().cloned();
+        NeededColumns::Only(included.chain(others.map(str::to_owned)).collect())
     }
 
     pub(super) fn apply(&mut self, row: &Row) -> (Payload, PayloadHash) {

@@ -63,6 +63,11 @@ impl Template {
         self.variables.iter().any(|(_, used)| used == column)
     }
 
+    /// The columns that the text is made of.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.variables.iter().map(|(_, column)| column.as_str())
+    }
+
     /// The text of a row, without white space around it.
     pub(super) fn render(&self, row: &Row) -> Result<Arc<str>, Failure> {
         let mut context: BTreeMap<&str, TemplateValue> = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, hash::BuildHasher};
 
 use qdrant_client::qdrant::{self, Struct, value::Kind};
 
-use crate::record::{RESERVED_FIELD, Stored};
+use crate::record::{RESERVED_FIELD, SourcePosition, Stored};
 
 use super::value;
 
@@ -15,7 +15,7 @@ const READ_BACK: [&str; 12] = [
     "offset",
     "timestamp_ms",
     "commit_ms",
-    "lsn",
+    "source_position",
     "key",
     "text_hash",
     "wanted",
@@ -48,8 +48,8 @@ pub fn to_value(stored: &Stored) -> qdrant::Value {
     if let Some(commit_ms) = stored.commit_ms {
         put("commit_ms", value::integer(commit_ms));
     }
-    if let Some(lsn) = stored.lsn.and_then(|lsn| i64::try_from(lsn).ok()) {
-        put("lsn", value::integer(lsn));
+    if let Some(SourcePosition(position)) = stored.source {
+        put("source_position", value::integer(position));
     }
     if let Some(hash) = stored.text_hash {
         put("text_hash", value::text(hash.to_string()));
@@ -95,7 +95,7 @@ pub fn from_payload(payload: &HashMap<String, qdrant::Value, impl BuildHasher>) 
         offset: crate::record::Offset(integer("offset")?),
         timestamp_ms: integer("timestamp_ms")?,
         commit_ms: integer("commit_ms"),
-        lsn: integer("lsn").and_then(|lsn| lsn.try_into().ok()),
+        source: integer("source_position").map(SourcePosition),
         key: text("key")?.into(),
         text_hash: text("text_hash").and_then(|hash| hash.parse().ok()),
         wanted: text("wanted").and_then(|hash| hash.parse().ok()),
@@ -120,7 +120,7 @@ mod tests {
             offset: Offset(40),
             timestamp_ms: 1_700_000_000_500,
             commit_ms: Some(1_700_000_000_000),
-            lsn: Some(7),
+            source: Some(SourcePosition(7)),
             key: "[17]".into(),
             text_hash: Some(TextHash::of_text("a")),
             wanted: Some(TextHash::of_text("b")),

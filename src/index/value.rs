@@ -4,10 +4,7 @@ use qdrant_client::qdrant::{
     self, ListValue, NullValue, Struct, point_id::PointIdOptions, value::Kind,
 };
 
-use crate::record::{PointId, Value};
-
-/// A decimal of up to this many digits survives being a 64-bit floating-point number.
-const EXACT_DIGITS: usize = 15;
+use crate::record::{PointId, Value, exact_number};
 
 /// A point's id on the wire.
 pub fn point_id(point: PointId) -> qdrant::PointId {
@@ -49,14 +46,9 @@ pub(super) fn wrap(kind: Kind) -> qdrant::Value {
 }
 
 fn decimal(digits: &str) -> Kind {
-    let significant = digits
-        .trim_start_matches(['-', '0', '.'])
-        .bytes()
-        .filter(u8::is_ascii_digit)
-        .count();
-    match digits.parse() {
-        Ok(number) if significant <= EXACT_DIGITS => Kind::DoubleValue(number),
-        _ => Kind::StringValue(digits.to_owned()),
+    match exact_number(digits) {
+        Some(number) => Kind::DoubleValue(number),
+        None => Kind::StringValue(digits.to_owned()),
     }
 }
 

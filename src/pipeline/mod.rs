@@ -27,6 +27,7 @@ use tracing::error;
 use crate::{
     commit::Frontier,
     dead_letter::DeadLetters,
+    decode::RowSettings,
     document::{DocumentBuilder, PointIds},
     embed::Embedder,
     index::Index,
@@ -47,6 +48,8 @@ pub struct Settings {
     pub delays: Delays,
     /// What makes the vectors.
     pub fingerprint: Fingerprint,
+    /// How rows are read; cloned for each partition.
+    pub rows: RowSettings,
     /// Makes documents; cloned for each partition.
     pub documents: DocumentBuilder,
     /// Makes point ids.

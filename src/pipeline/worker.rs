@@ -102,7 +102,7 @@ impl Worker {
         Self {
             state: State {
                 partition,
-                decoder: Decoder::default(),
+                decoder: Decoder::new(settings.rows.clone()),
                 documents: settings.documents.clone(),
                 point_ids: settings.point_ids,
                 window: Window::default(),
@@ -248,7 +248,7 @@ impl State {
                 }
             }
         };
-        let key = Decoder::key(&raw);
+        let key = self.decoder.key(&raw);
         let point = key.as_ref().ok().map(|key| self.point_of(key));
         if let Some(Ok(point)) = &point
             && self.is_replay(point, &raw)
@@ -257,6 +257,13 @@ impl State {
         }
         match self.decoder.decode(&raw, key) {
             Ok(Decoded::Change(news)) => self.on_change(news, point, raw, ack, now),
+            Ok(Decoded::Truncate(_)) => {
+                let failure = Failure::record(
+                    "truncate",
+                    "the table was truncated; this version does not apply truncates: rebuild the collection, or set the connector's skipped.operations=t",
+                );
+                self.bury(raw, ack, "decode", failure);
+            }
             Ok(Decoded::Skip(skip)) => {
                 let label = skip.label();
                 self.services
@@ -310,7 +317,7 @@ impl State {
             offset: raw.offset,
             timestamp_ms: raw.timestamp_ms.unwrap_or(0),
             commit_ms: None,
-            lsn: None,
+            source: None,
         };
         self.reconciler.is_replay(point, &position)
     }

@@ -226,7 +226,7 @@ impl Slot {
             offset: position.offset,
             timestamp_ms: position.timestamp_ms,
             commit_ms: position.commit_ms,
-            lsn: position.lsn,
+            source: position.source,
             key: self.key.as_str().into(),
             text_hash: Some(document.text_hash),
             wanted: None,

@@ -129,7 +129,7 @@ impl World {
                 offset,
                 timestamp_ms: offset.0,
                 commit_ms: None,
-                lsn: None,
+                source: None,
             },
             raw: RawRecord {
                 topic: "t".into(),
@@ -552,7 +552,7 @@ fn a_topic_made_anew_is_not_taken_for_a_replay() {
         offset: Offset(3),
         timestamp_ms: 2_000,
         commit_ms: None,
-        lsn: None,
+        source: None,
     };
     let at = |timestamp_ms| {
         Observed::Present(Present {

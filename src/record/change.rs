@@ -31,6 +31,15 @@ pub struct Position {
     pub timestamp_ms: i64,
     /// When the database committed the change, in milliseconds since 1970. A clock, not an order.
     pub commit_ms: Option<i64>,
-    /// PostgreSQL's log sequence number, where the source has one.
-    pub lsn: Option<u64>,
+    /// Where the change stands in the database's log, where the source says so.
+    pub source: Option<SourcePosition>,
 }
+
+/// Where a change stands in the database's log, as one number: PostgreSQL's log sequence number,
+/// MySQL's and MariaDB's file number and position, Oracle's system change number.
+///
+/// It orders the changes of *one table* around its truncates, because a truncate locks the table
+/// against every other transaction. It orders nothing else: PostgreSQL's numbers go up and down
+/// between transactions, and after a failover they may start lower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourcePosition(pub i64);

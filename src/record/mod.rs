@@ -6,26 +6,30 @@
 
 mod ack;
 mod change;
+mod column_type;
 mod document;
 mod hash;
 mod key;
 mod key_change;
 mod offset;
 mod payload;
+mod placeholder;
 mod point;
 mod raw;
 mod ticket;
 mod value;
 
 pub use ack::{Ack, Settled};
-pub use change::{Position, RowChange, RowState};
+pub use change::{Position, RowChange, RowState, SourcePosition};
+pub use column_type::{ColumnType, NoSuchType, TypeHint, Unit};
 pub use document::Document;
 pub use hash::{Fingerprint, ParseHashError, PayloadHash, TextHash};
 pub use key::RowKey;
 pub use key_change::{Desired, KeyChange};
 pub use offset::{Offset, TopicPartition};
 pub use payload::{Payload, RESERVED_FIELD};
+pub use placeholder::{Placeholder, PlaceholderError};
 pub use point::{PointId, Stored, Write, WriteOutcome};
 pub use raw::{Header, RawRecord};
 pub use ticket::Ticket;
-pub use value::{Row, Value};
+pub use value::{NeededColumns, Row, Value, exact_number};

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::Failure;
 
-use super::{Offset, Payload, PayloadHash, TextHash};
+use super::{Offset, Payload, PayloadHash, SourcePosition, TextHash};
 
 /// The id of a point in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +40,8 @@ pub struct Stored {
     pub timestamp_ms: i64,
     /// When the database committed the change, in milliseconds since 1970.
     pub commit_ms: Option<i64>,
-    /// PostgreSQL's log sequence number.
-    pub lsn: Option<u64>,
+    /// Where the database's log had the change.
+    pub source: Option<SourcePosition>,
     /// The row's key in canonical form; see [`RowKey`](super::RowKey).
     pub key: Box<str>,
     /// The hash of the text of the vector that the point has.

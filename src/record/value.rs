@@ -1,6 +1,6 @@
 //! A row and its columns' values.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// A column's value, as far as text and payload need to tell types apart.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,61 @@ pub enum Value {
     Json(Box<serde_json::Value>),
 }
 
+/// A decimal of up to this many digits survives being a 64-bit floating-point number.
+const EXACT_DIGITS: usize = 15;
+
+/// A decimal as a number, if that doesn't round it: `None` for one of more than 15 digits.
+pub fn exact_number(digits: &str) -> Option<f64> {
+    let significant = digits
+        .trim_start_matches(['-', '0', '.'])
+        .bytes()
+        .filter(u8::is_ascii_digit)
+        .count();
+    digits.parse().ok().filter(|_| significant <= EXACT_DIGITS)
+}
+
+impl Value {
+    /// The value as JSON: a decimal is a number where that doesn't round it, else text.
+    pub fn into_json(self) -> serde_json::Value {
+        match self {
+            Self::Null | Self::Unavailable => serde_json::Value::Null,
+            Self::Bool(value) => value.into(),
+            Self::Int(value) => value.into(),
+            Self::Float(value) => value.into(),
+            Self::Decimal(digits) => match exact_number(&digits) {
+                Some(number) => number.into(),
+                None => String::from(digits).into(),
+            },
+            Self::String(text) => String::from(text).into(),
+            Self::Json(json) => *json,
+        }
+    }
+}
+
+/// The columns that text, payload and version are made of: the others need not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NeededColumns {
+    /// All, but for these.
+    AllBut(HashSet<String>),
+    /// Only these.
+    Only(HashSet<String>),
+}
+
+impl NeededColumns {
+    /// Every column.
+    pub fn all() -> Self {
+        Self::AllBut(HashSet::new())
+    }
+
+    /// Whether a column is one of them.
+    pub fn contains(&self, column: &str) -> bool {
+        match self {
+            Self::AllBut(these) => !these.contains(column),
+            Self::Only(these) => these.contains(column),
+        }
+    }
+}
+
 /// A row: its columns in the order in which the connector wrote them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row {
@@ -34,6 +89,11 @@ impl Row {
     /// A row of these columns.
     pub fn new(columns: Vec<(Arc<str>, Value)>) -> Self {
         Self { columns }
+    }
+
+    /// Takes the row apart.
+    pub fn into_columns(self) -> Vec<(Arc<str>, Value)> {
+        self.columns
     }
 
     /// The columns, in order.

@@ -81,7 +81,7 @@ mod tests {
                 offset,
                 timestamp_ms: 0,
                 commit_ms: None,
-                lsn: None,
+                source: None,
             },
             raw: RawRecord {
                 topic: "t".into(),

@@ -1,13 +1,15 @@
-//! The Kafka Connect schema that travels with each value: which columns need more than their JSON.
+//! The Kafka Connect schema that travels with a value: what its columns are.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::column::ColumnType;
+use crate::record::ColumnType;
 
-/// The columns' types, by name, of the rows inside an envelope.
+use super::super::logical_name;
+
+/// The columns' types, by name, of the rows inside an envelope, or of a flattened row or a key.
 #[derive(Debug, Default)]
 pub(super) struct RowSchema {
     columns: Vec<(Box<str>, ColumnType)>,
@@ -19,21 +21,18 @@ impl RowSchema {
         self.columns
             .iter()
             .find(|(column, _)| &**column == name)
-            .map_or(ColumnType::Plain, |(_, column_type)| *column_type)
+            .map_or(ColumnType::Plain, |(_, column_type)| column_type.clone())
     }
 
-    /// From the schema of an envelope: the fields of `after`.
-    pub(super) fn parse(schema: &RawValue) -> Result<Self, serde_json::Error> {
-        let envelope: Struct<'_> = serde_json::from_str(schema.get())?;
-        let Some(after) = envelope
+    /// From the schema of an envelope: the fields of `after`; of anything else: its own fields.
+    fn parse(schema: &RawValue) -> Result<Self, serde_json::Error> {
+        let schema: Schema<'_> = serde_json::from_str(schema.get())?;
+        let after = schema
             .fields
             .iter()
-            .find(|field| field.field.as_deref() == Some("after"))
-        else {
-            return Ok(Self::default());
-        };
+            .find(|field| field.field.as_deref() == Some("after") && !field.fields.is_empty());
         let columns = after
-            .fields
+            .map_or(&schema.fields, |after| &after.fields)
             .iter()
             .filter_map(|field| Some((field.field.as_deref()?.into(), field.column_type())))
             .collect();
@@ -43,9 +42,13 @@ impl RowSchema {
 
 /// One field, or the schema itself: the parts of Connect's JSON schema that matter here.
 #[derive(Deserialize)]
-struct Struct<'a> {
+struct Schema<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Cow<'a, str>,
     #[serde(borrow, default)]
-    fields: Vec<Struct<'a>>,
+    fields: Vec<Schema<'a>>,
+    #[serde(borrow, default)]
+    items: Option<Box<Schema<'a>>>,
     #[serde(borrow, default)]
     field: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -60,20 +63,22 @@ struct Parameters {
     scale: Option<String>,
 }
 
-impl Struct<'_> {
+impl Schema<'_> {
     fn column_type(&self) -> ColumnType {
-        match self.name.as_deref() {
-            Some("org.apache.kafka.connect.data.Decimal") => {
-                let scale = self
-                    .parameters
-                    .as_ref()
-                    .and_then(|parameters| parameters.scale.as_deref())
-                    .and_then(|scale| scale.parse().ok());
-                ColumnType::Decimal {
-                    scale: scale.unwrap_or(0),
-                }
-            }
-            Some("io.debezium.data.VariableScaleDecimal") => ColumnType::VariableScaleDecimal,
+        if let Some(name) = self.name.as_deref() {
+            let scale = self
+                .parameters
+                .as_ref()
+                .and_then(|parameters| parameters.scale.as_deref())
+                .and_then(|scale| scale.parse().ok());
+            return logical_name::column_type(name, scale);
+        }
+        match (&*self.kind, &self.items) {
+            ("array", Some(items)) => match items.column_type() {
+                ColumnType::Plain => ColumnType::Plain,
+                element => ColumnType::Array(Box::new(element)),
+            },
+            ("bytes", _) => ColumnType::Bytes,
             _ => ColumnType::Plain,
         }
     }
@@ -87,7 +92,7 @@ pub(super) struct SchemaCache {
 }
 
 impl SchemaCache {
-    /// The row schema inside this envelope schema, and whether it is another than the last one.
+    /// Loads this schema; says whether it is another than the last one.
     pub(super) fn load(&mut self, schema: &RawValue) -> Result<bool, serde_json::Error> {
         if self
             .last
@@ -110,6 +115,6 @@ impl SchemaCache {
     pub(super) fn column_type(&self, name: &str) -> ColumnType {
         self.last
             .as_ref()
-            .map_or(ColumnType::Plain, |(_, schema)| schema.column_type(name))
+            .map_or(ColumnType::Untyped, |(_, schema)| schema.column_type(name))
     }
 }

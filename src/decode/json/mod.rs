@@ -1,0 +1,50 @@
+//! Records in JSON, as Kafka Connect's JSON converter writes them: each of key and value bare, or
+//! with its schema around it as `{schema, payload}`.
+
+mod key;
+mod mongodb;
+mod names;
+mod row;
+mod schema;
+mod value;
+
+use crate::{
+    error::Failure,
+    record::{RowKey, Value},
+};
+
+use super::{change::Change, settings::RowSettings};
+
+use names::BorrowedName;
+use row::Columns;
+use schema::SchemaCache;
+
+/// Reads keys and values in JSON, and remembers what they have in common: the last schema, and the
+/// columns in their order.
+#[derive(Debug, Default)]
+pub(super) struct JsonReader {
+    key_schemas: SchemaCache,
+    schemas: SchemaCache,
+    columns: Columns,
+}
+
+impl JsonReader {
+    /// The canonical form of a key.
+    pub(super) fn key(&mut self, bytes: &[u8], settings: &RowSettings) -> Result<RowKey, Failure> {
+        key::canonical(bytes, &mut self.key_schemas, settings)
+    }
+
+    /// What a value says.
+    pub(super) fn value(
+        &mut self,
+        bytes: &[u8],
+        settings: &RowSettings,
+    ) -> Result<Change, Failure> {
+        value::read(bytes, self, settings)
+    }
+}
+
+/// A column's value, converted, as part of an array.
+fn element(value: Value) -> serde_json::Value {
+    value.into_json()
+}
