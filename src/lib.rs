@@ -37,6 +37,9 @@
 //! each lane can do right now is in [`telemetry::Health`]; [`admin`] shows it, beside the
 //! [`telemetry::Metrics`], over HTTP.
 //!
+//! What the connector wrote can be kept in files and read again with [`capture`]; `vectide inspect`
+//! shows what the decoder and the document builder make of it.
+//!
 //! Stages know [`record`], [`error`], [`telemetry`] and their own section of the configuration.
 //! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
 //! [`commit::Frontier`]. Only [`app`] and [`pipeline`] know all stages. Pure parts (window,

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{
     ExitStatus, Options, Output,
     run::Signals,
-    selection::{Records, Selection, needs},
+    selection::{Records, Selection, counted, needs},
 };
 use crate::{capture::CaptureWriter, telemetry};
 
@@ -53,7 +53,7 @@ impl Command {
             let count = self.write(records, &mut writer).await;
             // What was read until something failed is worth keeping.
             writer.finish().with_context(cannot)?;
-            writeln!(out, "{} records in {name}", count?)?;
+            writeln!(out, "{} in {name}", counted(count?))?;
             out.flush()?;
         }
         Ok(ExitStatus::Success)

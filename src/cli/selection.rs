@@ -163,6 +163,12 @@ impl Records {
     }
 }
 
+/// `1 record`, `3 records`.
+pub(super) fn counted(records: u64) -> String {
+    let plural = if records == 1 { "" } else { "s" };
+    format!("{records} record{plural}")
+}
+
 /// Whether a command that only reads records needs the rules of this key to be kept.
 pub(super) fn needs(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or(key);

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Map, Value as Json};
 
-use crate::record::{Row, Value};
+use crate::record::{Row, TypeHint, Value};
 
 use super::{suspect::Suspect, understood::Place};
 
@@ -67,9 +67,9 @@ impl Columns {
         self.compare(row, place);
     }
 
-    /// Looks at values that no schema says the type of.
-    pub(super) fn suspect(&mut self, row: &Map<String, Json>) {
-        for (name, value) in row {
+    /// Looks at values whose type no schema says, nor a hint.
+    pub(super) fn suspect(&mut self, row: &Map<String, Json>, hints: &BTreeMap<String, TypeHint>) {
+        for (name, value) in row.iter().filter(|(name, _)| !hints.contains_key(*name)) {
             if let Some(column) = self.entry(&Arc::from(name.as_str())) {
                 column.suspect.add(value);
             }

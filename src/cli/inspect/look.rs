@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::record::{Header, RawRecord};
+use crate::{
+    config::RowsConfig,
+    record::{Header, RawRecord},
+};
 
 /// A record, seen from outside.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +16,8 @@ pub(super) struct Look {
     pub(super) shape: Shape,
     /// `schema.table` as the source has it.
     pub(super) table: Option<String>,
-    /// The row as it stands in JSON, where no schema says what its columns are.
+    /// The row as it stands in JSON, where no schema says what its columns are. What is no envelope
+    /// is taken for a row: only the decoder knows a heartbeat.
     pub(super) untyped: Option<Map<String, Json>>,
 }
 
@@ -69,7 +73,7 @@ impl std::fmt::Display for Encoding {
 }
 
 impl Look {
-    pub(super) fn at(raw: &RawRecord) -> Self {
+    pub(super) fn at(raw: &RawRecord, rows: &RowsConfig) -> Self {
         let avro = |header| avro_schema(&raw.headers, header).map(Encoding::Avro);
         let (key, _) = encoding(raw.key.as_deref(), avro("key"));
         let (value, json) = encoding(raw.value.as_deref(), avro("value"));
@@ -81,12 +85,12 @@ impl Look {
             untyped: None,
         };
         if let Some(json) = json {
-            look.read(json);
+            look.read(json, &rows.flattened_prefix);
         }
         look
     }
 
-    fn read(&mut self, mut json: Map<String, Json>) {
+    fn read(&mut self, mut json: Map<String, Json>, prefix: &str) {
         let is_envelope = ["before", "after", "source", "message"]
             .iter()
             .any(|name| json.contains_key(*name));
@@ -107,11 +111,13 @@ impl Look {
             }
             // A marker, a heartbeat: the decoder knows.
             None => {
+                let added = |name: &str| json.get(&format!("{prefix}{name}"));
                 self.shape = Shape::Flattened {
-                    op: json.get("__op").and_then(Json::as_str).map(str::to_owned),
-                    says_deleted: json.contains_key("__deleted"),
+                    op: added("op").and_then(Json::as_str).map(str::to_owned),
+                    says_deleted: added("deleted").is_some(),
                 };
                 if self.value == Encoding::Bare {
+                    json.retain(|name, _| prefix.is_empty() || !name.starts_with(prefix));
                     self.untyped = Some(json);
                 }
             }
@@ -216,7 +222,7 @@ mod tests {
     use crate::record::Offset;
 
     fn look(key: Option<&[u8]>, value: Option<&[u8]>) -> Look {
-        Look::at(&RawRecord {
+        let raw = RawRecord {
             topic: "shop".into(),
             partition: 0,
             offset: Offset(0),
@@ -224,7 +230,8 @@ mod tests {
             key: key.map(Into::into),
             value: value.map(Into::into),
             headers: Vec::new(),
-        })
+        };
+        Look::at(&raw, &RowsConfig::default())
     }
 
     #[test]

@@ -148,8 +148,8 @@ impl Understood {
     }
 }
 
-fn log_position(position: &Position) -> Option<u64> {
-    position.lsn
+fn log_position(position: &Position) -> Option<i64> {
+    position.source.map(|position| position.0)
 }
 
 fn payload(payload: &Payload) -> Json {

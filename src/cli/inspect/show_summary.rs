@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{
+    super::selection::counted,
     show::{Length, align, counts},
     summary::{PartitionSummary, Summary, TopicSummary},
     warnings::{Warning, warnings},
@@ -21,7 +22,7 @@ impl Summary {
             writeln!(text, "no records")?;
         }
         for (topic, summary) in &self.topics {
-            writeln!(text, "{topic}: {} records", summary.records())?;
+            writeln!(text, "{topic}: {}", counted(summary.records()))?;
             summary.write(&mut text, length)?;
             writeln!(text)?;
         }

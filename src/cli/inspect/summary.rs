@@ -128,7 +128,7 @@ impl TopicSummary {
             Shape::Other => {}
         }
         if let Some(row) = &record.look.untyped {
-            self.columns.suspect(row);
+            self.columns.suspect(row, &record.rows.types);
         }
     }
 

@@ -280,3 +280,46 @@ fn columns_that_come_and_go_are_told_once_with_the_first_record() {
         [("column_appeared", true), ("column_vanished", true)]
     );
 }
+
+#[test]
+fn a_row_that_cannot_be_read_for_want_of_a_type_is_shown_as_it_stands_until_it_has_a_hint() {
+    let value = envelope("c", r#"{"id":1,"title":"Tent","price":"AfQ="}"#);
+    let raw = records(&[(KEY, Some(&value))]);
+    let understood = Interpreter::new(&config()).unwrap().understand(&raw[0]);
+    assert_eq!(understood.operation(), "create");
+    assert_eq!(understood.failure().unwrap().reason, "undecodable_value");
+    let shown = understood.to_json();
+    assert_eq!(shown.pointer("/key"), Some(&"[1]".into()));
+    assert_eq!(shown.pointer("/columns/price/value"), Some(&"AfQ=".into()));
+
+    let mut config = config();
+    let hint = "decimal(2)".parse().unwrap();
+    config.rows.types.insert("price".to_owned(), hint);
+    let understood = Interpreter::new(&config).unwrap().understand(&raw[0]);
+    assert_eq!(understood.failure(), None);
+    let shown = understood.to_json();
+    assert_eq!(shown.pointer("/columns/price/value"), Some(&"5.00".into()));
+    let mut summary = Summary::default();
+    summary.add(&understood);
+    assert_eq!(warnings(&summary), []);
+}
+
+#[test]
+fn a_column_that_nothing_needs_does_not_fail_its_row() {
+    let mut config = config();
+    config.document.payload.exclude = vec!["price".to_owned()];
+    let value = envelope("c", r#"{"id":1,"title":"Tent","price":"AfQ="}"#);
+    let raw = records(&[(KEY, Some(&value))]);
+    let understood = Interpreter::new(&config).unwrap().understand(&raw[0]);
+    assert_eq!(understood.failure(), None);
+}
+
+#[test]
+fn key_columns_take_the_place_of_a_key() {
+    let mut config = config();
+    config.rows.key_columns = vec!["id".to_owned()];
+    let value = envelope("c", r#"{"id":1,"title":"Tent"}"#);
+    let raw = records(&[(None, Some(&value))]);
+    let understood = Interpreter::new(&config).unwrap().understand(&raw[0]);
+    assert_eq!(understood.key.unwrap().as_str(), "[1]");
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    config::RowsConfig,
     decode::Skip,
     error::Failure,
     record::{Document, Offset, PointId, Position, Row, RowKey},
@@ -17,6 +18,8 @@ pub(super) struct Understood {
     /// Kafka's, in milliseconds since 1970.
     pub(super) timestamp_ms: Option<i64>,
     pub(super) look: Look,
+    /// How rows of its table were to be read.
+    pub(super) rows: Arc<RowsConfig>,
     pub(super) key: Result<RowKey, Failure>,
     pub(super) news: News,
 }

@@ -51,7 +51,7 @@ fn untyped_columns(summary: &TopicSummary, warn: &mut impl FnMut(&'static str, S
                 " with the column's own number of digits behind the point, or \"bytes\" or \"text\" if it is that",
             ),
         };
-        // A hint that is set has given it another type by now.
+        // Something has given it another type, such as its shape.
         if column.types.keys().any(|known| *known != as_it_stands) {
             continue;
         }
