@@ -43,6 +43,18 @@ impl Dialect {
         }
     }
 
+    /// What differs from the deployment's settings.
+    fn settings(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::WithSchemas => &[],
+            Self::Bare => &[
+                ("key.converter.schemas.enable", "false"),
+                ("value.converter.schemas.enable", "false"),
+                ("decimal.handling.mode", "string"),
+            ],
+        }
+    }
+
     /// The topic of the product table.
     pub(crate) fn topic(self) -> String {
         format!("{}.public.products", self.prefix())
@@ -94,8 +106,19 @@ impl Connect {
         postgres: &Postgres,
         dialect: Dialect,
     ) -> Result<()> {
-        let prefix = dialect.prefix();
-        let settings = workspace.write(&format!("{prefix}.json"), &settings(postgres, dialect)?)?;
+        self.register_with(workspace, postgres, dialect.prefix(), dialect.settings())
+    }
+
+    /// The same with a prefix and further settings of one's own.
+    pub(crate) fn register_with(
+        &mut self,
+        workspace: &Workspace,
+        postgres: &Postgres,
+        prefix: &str,
+        further: &[(&str, &str)],
+    ) -> Result<()> {
+        let settings = settings(postgres, prefix, further)?;
+        let settings = workspace.write(&format!("{prefix}.json"), &settings)?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/register.sh");
         let url = format!("http://127.0.0.1:{}", self.port);
         let name = format!("register-{prefix}");
@@ -117,7 +140,7 @@ impl Connect {
 }
 
 /// The deployment's own settings, with what differs here.
-fn settings(postgres: &Postgres, dialect: Dialect) -> Result<String> {
+fn settings(postgres: &Postgres, prefix: &str, further: &[(&str, &str)]) -> Result<String> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/postgres.json");
     let mut settings: BTreeMap<String, String> = serde_json::from_str(&fs::read_to_string(file)?)
         .context("deploy/debezium/postgres.json")?;
@@ -125,16 +148,14 @@ fn settings(postgres: &Postgres, dialect: Dialect) -> Result<String> {
     set("database.hostname", "127.0.0.1");
     set("database.port", &postgres.port().to_string());
     set("database.dbname", "postgres");
-    set("topic.prefix", dialect.prefix());
+    set("topic.prefix", prefix);
     // The publication is shared; a slot has one reader.
-    set("slot.name", dialect.prefix());
+    set("slot.name", prefix);
     // For records of 10 MB; the client's and the broker's own limit is 1 MiB.
     set("producer.override.max.request.size", MAX_RECORD);
     set("topic.creation.default.max.message.bytes", MAX_RECORD);
-    if matches!(dialect, Dialect::Bare) {
-        set("key.converter.schemas.enable", "false");
-        set("value.converter.schemas.enable", "false");
-        set("decimal.handling.mode", "string");
+    for (name, value) in further {
+        set(name, value);
     }
     Ok(serde_json::to_string(&settings)?)
 }

@@ -7,6 +7,7 @@
 //! - `members`: the index equals the table while members come, stop and are killed.
 //! - `misfits`: records too large for somebody, or no changes at all.
 //! - `checks`: `vectide check`.
+//! - `golden`: `vectide capture`, and the records that `schemas/golden` keeps of it.
 
 #![allow(clippy::print_stdout, reason = "a summary for whoever runs them")]
 
@@ -14,6 +15,7 @@ mod capture;
 mod checks;
 mod connect;
 mod document;
+mod golden;
 mod group;
 mod http;
 mod index;

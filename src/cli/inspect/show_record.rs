@@ -152,10 +152,11 @@ fn log_position(position: &Position) -> Option<i64> {
     position.source.map(|position| position.0)
 }
 
+/// As the index would have it.
 fn payload(payload: &Payload) -> Json {
     let fields = payload.fields().iter();
     fields
-        .map(|(name, value)| (name.to_string(), value_json(value)))
+        .map(|(name, value)| (name.to_string(), value.clone().into_json()))
         .collect::<Map<_, _>>()
         .into()
 }
