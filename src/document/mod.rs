@@ -53,13 +53,14 @@ impl DocumentBuilder {
         self.payload.needed_columns(made_of)
     }
 
-    /// The document of a row.
+    /// The document of a row without unavailable values; see [`Self::unavailable`].
     ///
     /// Fails, as a fault of the record, when a column that the template needs is missing (which is
-    /// not the same as null), when one that is needed is unavailable, or when the text comes out
-    /// empty.
+    /// not the same as null), when one is unavailable, or when the text comes out empty.
     pub fn build(&mut self, key: &RowKey, row: &Row) -> Result<Document, Failure> {
-        self.refuse_unavailable(row)?;
+        if let Some(column) = self.unavailable(row).next() {
+            return Err(unavailable_value(column));
+        }
         let text = self.template.render(row)?;
         if text.is_empty() {
             return Err(Failure::record(
@@ -91,23 +92,37 @@ impl DocumentBuilder {
         })
     }
 
-    /// An unchanged TOAST column that is needed makes the row unusable: it is never embedded and
-    /// never stored.
-    fn refuse_unavailable(&self, row: &Row) -> Result<(), Failure> {
-        let needed = |name: &str| self.template.uses(name) || self.payload.keeps(name);
-        let unavailable = row
-            .columns()
+    /// The columns that are needed and that the connector did not repeat, because they did not
+    /// change (unchanged TOAST): never embedded and never stored, they must be
+    /// [completed](Self::complete) first.
+    pub fn unavailable<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = &'a Arc<str>> {
+        row.columns()
             .iter()
-            .find(|(name, value)| *value == Value::Unavailable && needed(name));
-        match unavailable {
-            None => Ok(()),
-            Some((name, _)) => Err(Failure::record(
-                "unavailable_value",
-                format!(
-                    "column `{name}` did not change, and the connector does not repeat it; run `ALTER TABLE … REPLICA IDENTITY FULL`, or leave the column out of text and payload"
-                ),
-            )),
-        }
+            .filter(|(name, value)| {
+                *value == Value::Unavailable
+                    && (self.template.uses(name) || self.payload.keeps(name))
+            })
+            .map(|(name, _)| name)
+    }
+
+    /// The payload field that a column is in, if it is in any.
+    pub fn field_of(&self, column: &str) -> Option<Arc<str>> {
+        self.payload
+            .keeps(column)
+            .then(|| self.payload.field_of(column).into())
+    }
+
+    /// Fills a row's unavailable values from what an earlier state of the same row left: a
+    /// document's, or a point's, payload and source columns. What isn't known stays unavailable.
+    pub fn complete(&self, row: &mut Row, payload: &Payload, source_columns: &Payload) {
+        row.fill(|column| {
+            let known = if self.payload.keeps(column) {
+                payload.get(self.payload.field_of(column))
+            } else {
+                source_columns.get(column)
+            };
+            known.cloned()
+        });
     }
 
     fn source_columns(&self, row: &Row) -> Payload {
@@ -118,6 +133,16 @@ impl DocumentBuilder {
             .collect::<Vec<(Arc<str>, Value)>>()
             .into()
     }
+}
+
+/// A value that did not change, and of which nothing is known.
+pub fn unavailable_value(column: &str) -> Failure {
+    Failure::record(
+        "unavailable_value",
+        format!(
+            "column `{column}` did not change, the connector does not repeat it, and no earlier value is known; run `ALTER TABLE … REPLICA IDENTITY FULL` and touch the row, or leave the column out of text and payload"
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -223,6 +248,28 @@ mod tests {
         config.columns.description = None;
         config.payload.exclude = vec!["description".into()];
         assert!(build(&config, &row).is_ok());
+    }
+
+    #[test]
+    fn an_unavailable_column_is_completed_from_an_earlier_document() {
+        let mut config = DocumentConfig::default();
+        config.payload.exclude = vec!["category".into()];
+        config.payload.rename = [("description".to_owned(), "about".to_owned())].into();
+        let mut builder = DocumentBuilder::new(&config, None).unwrap();
+        let key = RowKey::from_canonical("[1]");
+        let earlier = builder
+            .build(&key, &with(&tent(), "description", &text("two-person")))
+            .unwrap();
+        let mut row = with(&tent(), "stock", &Value::Int(2));
+        for column in ["category", "description"] {
+            row = with(&row, column, &Value::Unavailable);
+        }
+        assert_eq!(builder.unavailable(&row).count(), 2);
+        builder.complete(&mut row, &earlier.payload, &earlier.source_columns);
+        let completed = builder.build(&key, &row).unwrap();
+        assert_eq!(completed.text_hash, earlier.text_hash);
+        assert_eq!(completed.payload.get("about"), Some(&text("two-person")));
+        assert_eq!(completed.payload.get("stock"), Some(&Value::Int(2)));
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl PayloadMapping {
             && column != RESERVED_FIELD
     }
 
+    /// The name of the field that a column is in.
+    pub(super) fn field_of<'a>(&'a self, column: &'a str) -> &'a str {
+        self.rename.get(column).map_or(column, String::as_str)
+    }
+
     /// The columns that the payload or anything else is made of.
     pub(super) fn needed_columns<'a>(
         &self,

@@ -9,6 +9,7 @@
 mod check;
 mod collection;
 mod failure;
+mod lookup;
 mod operations;
 mod reader;
 mod service;
@@ -23,6 +24,8 @@ use qdrant_client::{Qdrant, qdrant::ScrollPointsBuilder};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
+use lookup::LookupRequest;
+
 use crate::{
     record::{PointId, Stored, Ticket, Write, WriteOutcome},
     telemetry::{Health, IndexMetrics},
@@ -30,6 +33,7 @@ use crate::{
 
 pub use check::{Found, look, server_version};
 pub use collection::{CollectionError, CollectionSpec};
+pub use lookup::LookedUp;
 pub use settings::connect_client;
 pub(crate) use settings::is_readable_on_the_way;
 pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};
@@ -110,6 +114,7 @@ impl fmt::Debug for Connection {
 pub struct Index {
     reads: UnboundedSender<ReadRequest>,
     writes: UnboundedSender<WriteRequest>,
+    lookups: UnboundedSender<LookupRequest>,
     connection: Arc<Connection>,
 }
 
@@ -140,6 +145,7 @@ impl Index {
         Ok(Self {
             reads: service::start(connection.clone(), reader::read),
             writes: service::start(connection.clone(), writer::write),
+            lookups: service::start(connection.clone(), lookup::look_up),
             connection,
         })
     }
@@ -162,6 +168,22 @@ impl Index {
         let _ = self.reads.send(ReadRequest {
             ticket,
             point,
+            reply,
+        });
+    }
+
+    /// Asks for a point with these fields of its payload. Never blocks.
+    pub fn look_up(
+        &self,
+        ticket: Ticket,
+        point: PointId,
+        fields: Vec<Arc<str>>,
+        reply: UnboundedSender<LookedUp>,
+    ) {
+        let _ = self.lookups.send(LookupRequest {
+            ticket,
+            point,
+            fields,
             reply,
         });
     }

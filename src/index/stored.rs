@@ -8,6 +8,9 @@ use crate::record::{RESERVED_FIELD, SourcePosition, Stored};
 
 use super::value;
 
+/// The columns of the text that the payload doesn't hold.
+pub(super) const SOURCE_COLUMNS: &str = "source_columns";
+
 /// What is read back of it: all but the source columns, which are most of its bytes.
 const READ_BACK: [&str; 12] = [
     "topic",
@@ -68,7 +71,7 @@ pub fn to_value(stored: &Stored) -> qdrant::Value {
             .map(|(name, column)| (name.to_string(), value::value(column)))
             .collect();
         put(
-            "source_columns",
+            SOURCE_COLUMNS,
             value::wrap(Kind::StructValue(Struct { fields })),
         );
     }

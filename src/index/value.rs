@@ -33,6 +33,33 @@ pub fn value(value: &Value) -> qdrant::Value {
     })
 }
 
+/// A payload value as a column's value: the reverse of [`value`], but that a decimal comes back as
+/// the number or the text it was stored as.
+pub(super) fn column(field: qdrant::Value) -> Value {
+    match field.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(value)) => Value::Bool(value),
+        Some(Kind::IntegerValue(value)) => Value::Int(value),
+        Some(Kind::DoubleValue(value)) => Value::Float(value),
+        Some(Kind::StringValue(text)) => Value::String(text.into()),
+        Some(kind @ (Kind::ListValue(_) | Kind::StructValue(_))) => {
+            Value::Json(Box::new(json(wrap(kind))))
+        }
+    }
+}
+
+fn json(value: qdrant::Value) -> serde_json::Value {
+    match value.kind {
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(json).collect(),
+        Some(Kind::StructValue(object)) => object
+            .fields
+            .into_iter()
+            .map(|(name, field)| (name, json(field)))
+            .collect(),
+        kind => column(qdrant::Value { kind }).into_json(),
+    }
+}
+
 pub(super) fn text(text: impl Into<String>) -> qdrant::Value {
     wrap(Kind::StringValue(text.into()))
 }
@@ -88,6 +115,22 @@ mod tests {
         assert_eq!(of_decimal("0.00"), Some(Kind::DoubleValue(0.0)));
         let long = "12345678901234567.89";
         assert_eq!(of_decimal(long), Some(Kind::StringValue(long.into())));
+    }
+
+    #[test]
+    fn what_was_stored_is_read_back_as_it_was() {
+        for stored in [
+            Value::Null,
+            Value::Bool(true),
+            Value::Int(-3),
+            Value::Float(0.5),
+            Value::String("Tent".into()),
+            Value::Json(Box::new(
+                serde_json::json!({"a": [1, 2.5, null, "x"], "b": {}}),
+            )),
+        ] {
+            assert_eq!(column(value(&stored)), stored);
+        }
     }
 
     #[test]

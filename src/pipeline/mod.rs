@@ -11,6 +11,7 @@
 //! partition, so nothing is shared and nothing is locked. Embedding, index and dead letters are
 //! services shared by all partitions.
 
+mod incomplete;
 mod tally;
 mod worker;
 

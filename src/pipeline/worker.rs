@@ -19,7 +19,7 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::{EmbedReply, EmbedRequest},
     error::Failure,
-    index::IndexReply,
+    index::{IndexReply, LookedUp},
     reconcile::{Action, Reconciler},
     record::{
         Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
@@ -29,7 +29,11 @@ use crate::{
     window::Window,
 };
 
-use super::{Services, Settings, tally::Tally};
+use super::{
+    Services, Settings,
+    incomplete::{IncompleteRow, IncompleteRows},
+    tally::Tally,
+};
 
 /// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
 /// wrong converter has millions. The metric counts them all.
@@ -45,6 +49,7 @@ struct State {
     decoder: Decoder,
     documents: DocumentBuilder,
     point_ids: PointIds,
+    incomplete: IncompleteRows,
     window: Window,
     linger: Duration,
     reconciler: Reconciler,
@@ -71,12 +76,14 @@ struct Shown {
 
 /// Where the services answer to.
 struct Senders {
+    lookup: UnboundedSender<LookedUp>,
     index: UnboundedSender<IndexReply>,
     embed: UnboundedSender<EmbedReply>,
     dead: UnboundedSender<Delivered>,
 }
 
 struct Receivers {
+    lookup: UnboundedReceiver<LookedUp>,
     index: UnboundedReceiver<IndexReply>,
     embed: UnboundedReceiver<EmbedReply>,
     dead: UnboundedReceiver<Delivered>,
@@ -99,12 +106,14 @@ impl Worker {
         let (index, index_answers) = unbounded_channel();
         let (embed, embed_answers) = unbounded_channel();
         let (dead, dead_answers) = unbounded_channel();
+        let (lookup, lookup_answers) = unbounded_channel();
         Self {
             state: State {
                 partition,
                 decoder: Decoder::new(settings.rows.clone()),
                 documents: settings.documents.clone(),
                 point_ids: settings.point_ids,
+                incomplete: IncompleteRows::default(),
                 window: Window::default(),
                 linger: settings.linger,
                 reconciler,
@@ -117,9 +126,15 @@ impl Worker {
                 services,
                 actions: Vec::new(),
                 shown: Shown::default(),
-                answers: Senders { index, embed, dead },
+                answers: Senders {
+                    lookup,
+                    index,
+                    embed,
+                    dead,
+                },
             },
             receivers: Receivers {
+                lookup: lookup_answers,
                 index: index_answers,
                 embed: embed_answers,
                 dead: dead_answers,
@@ -188,6 +203,7 @@ impl State {
                 Some(reply) = receivers.index.recv() => self.on_index(reply, &mut receivers.index),
                 Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
                 Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
+                Some(looked_up) = receivers.lookup.recv() => self.on_looked_up(looked_up),
                 records = queue.recv() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
                     None => return None,
@@ -287,24 +303,119 @@ impl State {
         ack: Ack,
         now: Instant,
     ) {
-        let made = point
-            .unwrap_or_else(|| self.point_of(&news.key))
-            .and_then(|point| Ok((point, self.desired(&news.key, &news.state)?)));
-        let (point, desired) = match made {
-            Ok(made) => made,
+        let point = match point.unwrap_or_else(|| self.point_of(&news.key)) {
+            Ok(point) => point,
             Err(failure) => return self.bury(raw, ack, "document", failure),
         };
-        let change = KeyChange {
-            key: news.key,
-            point,
-            desired,
-            position: news.position,
-            raw,
-            ack,
-        };
+        let RowChange {
+            key,
+            state,
+            position,
+        } = news;
+        match state {
+            RowState::Gone => {
+                let desired = Desired::Gone;
+                self.on_desired(
+                    KeyChange {
+                        key,
+                        point,
+                        desired,
+                        position,
+                        raw,
+                        ack,
+                    },
+                    now,
+                );
+            }
+            RowState::Present(row) => {
+                let row = IncompleteRow {
+                    key,
+                    point,
+                    row,
+                    position,
+                    raw,
+                    ack,
+                };
+                if self.documents.unavailable(&row.row).next().is_none() {
+                    self.on_row(row, now);
+                } else {
+                    self.on_incomplete(row, now);
+                }
+            }
+        }
+    }
+
+    /// A row that lacks what did not change takes it from what came before: from earlier news that
+    /// has not been settled, else from the point.
+    fn on_incomplete(&mut self, mut row: IncompleteRow, now: Instant) {
+        let point = row.point;
+        let latest = self.window.latest(&point);
+        match latest.or_else(|| self.reconciler.latest(&point)) {
+            Some(Desired::Row(earlier)) => {
+                self.documents
+                    .complete(&mut row.row, &earlier.payload, &earlier.source_columns);
+                self.on_row(row, now);
+            }
+            // A row that was deleted and made anew comes whole; what is said of its values here
+            // can't be known.
+            Some(Desired::Gone) => self.on_row(row, now),
+            None => {
+                let fields = self
+                    .documents
+                    .unavailable(&row.row)
+                    .filter_map(|column| self.documents.field_of(column))
+                    .collect();
+                match self.incomplete.wait(row) {
+                    Ok(earlier) => self.settle(earlier, Settled::Superseded, None),
+                    Err(ticket) => self.services.index.look_up(
+                        ticket,
+                        point,
+                        fields,
+                        self.answers.lookup.clone(),
+                    ),
+                }
+            }
+        }
+    }
+
+    /// A row that is as complete as it will be.
+    fn on_row(&mut self, row: IncompleteRow, now: Instant) {
+        match self.documents.build(&row.key, &row.row) {
+            Ok(document) => self.on_desired(
+                KeyChange {
+                    key: row.key,
+                    point: row.point,
+                    desired: Desired::Row(Box::new(document)),
+                    position: row.position,
+                    raw: row.raw,
+                    ack: row.ack,
+                },
+                now,
+            ),
+            Err(failure) => self.bury(row.raw, row.ack, "document", failure),
+        }
+    }
+
+    fn on_desired(&mut self, change: KeyChange, now: Instant) {
+        if let Some(superseded) = self.incomplete.supersede(&change.point) {
+            self.settle(superseded, Settled::Superseded, None);
+        }
         if let Some(superseded) = self.window.push(change, now) {
             self.settle(superseded, Settled::Superseded, None);
         }
+    }
+
+    /// The index said what it holds for a row that waits.
+    fn on_looked_up(&mut self, looked_up: LookedUp) {
+        let Some(mut row) = self.incomplete.answered(looked_up.ticket) else {
+            return;
+        };
+        if let Some(known) = looked_up.point {
+            self.reconciler.remember(row.point, &known.stored);
+            self.documents
+                .complete(&mut row.row, &known.payload, &known.stored.source_columns);
+        }
+        self.on_row(row, Instant::now());
     }
 
     fn point_of(&self, key: &RowKey) -> Result<PointId, Failure> {
@@ -326,13 +437,6 @@ impl State {
     fn close_window(&mut self, now: Instant) {
         for change in self.window.take() {
             self.reconciler.on_change(change, now, &mut self.actions);
-        }
-    }
-
-    fn desired(&mut self, key: &RowKey, state: &RowState) -> Result<Desired, Failure> {
-        match state {
-            RowState::Present(row) => Ok(Desired::Row(Box::new(self.documents.build(key, row)?))),
-            RowState::Gone => Ok(Desired::Gone),
         }
     }
 
@@ -517,7 +621,7 @@ impl State {
     fn show(&mut self) {
         self.tally.pass_on();
         let now = Shown {
-            pending: count(self.reconciler.len() + self.window.len()),
+            pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
             remembered: count(self.reconciler.remembered()),
         };
         let metrics = &self.services.metrics;

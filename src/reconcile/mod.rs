@@ -106,6 +106,17 @@ impl Reconciler {
                 .is_some_and(|observed| observed.is_later_than(position))
     }
 
+    /// The latest that the table says about a key with unsettled news.
+    pub fn latest(&self, point: &PointId) -> Option<&Desired> {
+        self.slots.get(point).map(|slot| &slot.news.desired)
+    }
+
+    /// Remembers a point that was looked at for another reason than planning.
+    pub fn remember(&mut self, point: PointId, stored: &Stored) {
+        let observed = Observed::of_point(Some(stored), &self.partition, &self.fingerprint);
+        self.cache.insert(point, observed);
+    }
+
     /// News of a key. Changes of one key must come in the order of their offsets.
     pub fn on_change(&mut self, change: KeyChange, now: Instant, out: &mut Vec<Action>) {
         let point = change.point;

@@ -29,7 +29,7 @@ pub use key_change::{Desired, KeyChange};
 pub use offset::{Offset, TopicPartition};
 pub use payload::{Payload, RESERVED_FIELD};
 pub use placeholder::{Placeholder, PlaceholderError};
-pub use point::{PointId, Stored, Write, WriteOutcome};
+pub use point::{KnownPoint, PointId, Stored, Write, WriteOutcome};
 pub use raw::{Header, RawRecord};
 pub use ticket::Ticket;
 pub use value::{NeededColumns, Row, Value, exact_number};

@@ -58,6 +58,15 @@ pub struct Stored {
     pub source_columns: Payload,
 }
 
+/// A point as the index holds it, as far as it was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownPoint {
+    /// What it says about its making, the source columns among it.
+    pub stored: Stored,
+    /// The payload fields that were asked for and are there.
+    pub payload: Payload,
+}
+
 /// What became of a [`Write`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteOutcome {

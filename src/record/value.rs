@@ -91,6 +91,18 @@ impl Row {
         Self { columns }
     }
 
+    /// Gives every unavailable value what `known` says of its column; those of which it says
+    /// nothing stay.
+    pub fn fill(&mut self, known: impl Fn(&str) -> Option<Value>) {
+        for (name, value) in &mut self.columns {
+            if *value == Value::Unavailable
+                && let Some(known) = known(name)
+            {
+                *value = known;
+            }
+        }
+    }
+
     /// Takes the row apart.
     pub fn into_columns(self) -> Vec<(Arc<str>, Value)> {
         self.columns

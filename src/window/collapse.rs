@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::record::{Ack, KeyChange, PointId};
+use crate::record::{Ack, Desired, KeyChange, PointId};
 
 /// Collects changes for a short while, one a key.
 ///
@@ -33,6 +33,12 @@ impl Window {
         self.by_point.insert(change.point, self.pending.len());
         self.pending.push(change);
         None
+    }
+
+    /// The latest change of a key.
+    pub fn latest(&self, point: &PointId) -> Option<&Desired> {
+        let index = self.by_point.get(point)?;
+        self.pending.get(*index).map(|change| &change.desired)
     }
 
     /// When the changes collected so far are due at the latest; `None` while there are none.
@@ -68,7 +74,7 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Desired, Offset, Position, RawRecord, RowKey},
+        record::{Offset, Position, RawRecord, RowKey},
     };
 
     fn change(ledger: &mut OffsetLedger, key: u64, offset: i64) -> KeyChange {

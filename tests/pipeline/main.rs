@@ -12,3 +12,4 @@ mod bad_input;
 mod delivery;
 mod outages;
 mod shop;
+mod unavailable;

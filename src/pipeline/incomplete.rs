@@ -1,0 +1,132 @@
+//! Rows that came without some values, because those did not change, while the index is asked for
+//! what they were.
+
+use std::collections::HashMap;
+
+use crate::record::{Ack, PointId, Position, RawRecord, Row, RowKey, Ticket};
+
+/// A row with unavailable values, and all that belongs to its record.
+#[derive(Debug)]
+pub(super) struct IncompleteRow {
+    pub(super) key: RowKey,
+    pub(super) point: PointId,
+    pub(super) row: Row,
+    pub(super) position: Position,
+    pub(super) raw: RawRecord,
+    pub(super) ack: Ack,
+}
+
+/// The rows of one partition that wait, one a key: of two the later one has more to say, and takes
+/// from the earlier one what it lacks.
+#[derive(Debug, Default)]
+pub(super) struct IncompleteRows {
+    waiting: HashMap<PointId, (Ticket, IncompleteRow)>,
+    asked: HashMap<Ticket, PointId>,
+    next: u64,
+}
+
+impl IncompleteRows {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes a row in. If an earlier one of its key waits, the two become one, and the earlier
+    /// one's acknowledgement is given back; else the point is to be looked up with the ticket.
+    pub(super) fn wait(&mut self, mut row: IncompleteRow) -> Result<Ack, Ticket> {
+        if let Some((_, waiting)) = self.waiting.get_mut(&row.point) {
+            row.row.fill(|column| waiting.row.get(column).cloned());
+            return Ok(std::mem::replace(waiting, row).ack);
+        }
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.asked.insert(ticket, row.point);
+        self.waiting.insert(row.point, (ticket, row));
+        Err(ticket)
+    }
+
+    /// The row of a key that has later, complete news: it needs not be completed any more.
+    pub(super) fn supersede(&mut self, point: &PointId) -> Option<Ack> {
+        let (ticket, row) = self.waiting.remove(point)?;
+        self.asked.remove(&ticket);
+        Some(row.ack)
+    }
+
+    /// The row for which the point was looked up, if it still waits.
+    pub(super) fn answered(&mut self, ticket: Ticket) -> Option<IncompleteRow> {
+        let point = self.asked.remove(&ticket)?;
+        self.waiting.remove(&point).map(|(_, row)| row)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        commit::OffsetLedger,
+        record::{Offset, Value},
+    };
+
+    fn row(ledger: &mut OffsetLedger, offset: i64, columns: &[(&str, Value)]) -> IncompleteRow {
+        let offset = Offset(offset);
+        IncompleteRow {
+            key: RowKey::single_integer(1),
+            point: PointId::Integer(1),
+            row: Row::new(
+                columns
+                    .iter()
+                    .map(|(name, value)| (Arc::from(*name), value.clone()))
+                    .collect(),
+            ),
+            position: Position {
+                offset,
+                timestamp_ms: 0,
+                commit_ms: None,
+                source: None,
+            },
+            raw: RawRecord {
+                topic: "t".into(),
+                partition: 0,
+                offset,
+                timestamp_ms: None,
+                key: None,
+                value: None,
+                headers: Vec::new(),
+            },
+            ack: ledger.receive(offset, 1).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_later_row_takes_what_it_lacks_from_the_one_that_waits() {
+        let (mut rows, mut ledger) = (IncompleteRows::default(), OffsetLedger::default());
+        let first = [("image", Value::Unavailable), ("text", Value::Int(1))];
+        let ticket = rows.wait(row(&mut ledger, 0, &first)).unwrap_err();
+        let second = [
+            ("image", Value::Unavailable),
+            ("text", Value::Unavailable),
+            ("stock", Value::Int(5)),
+        ];
+        ledger.settle(rows.wait(row(&mut ledger, 1, &second)).unwrap());
+        let waited = rows.answered(ticket).unwrap();
+        assert_eq!(waited.position.offset, Offset(1));
+        assert_eq!(waited.row.get("text"), Some(&Value::Int(1)));
+        assert_eq!(waited.row.get("image"), Some(&Value::Unavailable));
+        assert_eq!(rows.len(), 0);
+    }
+
+    #[test]
+    fn an_answer_for_a_row_that_was_superseded_finds_nobody() {
+        let (mut rows, mut ledger) = (IncompleteRows::default(), OffsetLedger::default());
+        let columns = [("image", Value::Unavailable)];
+        let late = rows.wait(row(&mut ledger, 0, &columns)).unwrap_err();
+        assert!(rows.supersede(&PointId::Integer(1)).is_some());
+        assert!(rows.supersede(&PointId::Integer(1)).is_none());
+        let ticket = rows.wait(row(&mut ledger, 1, &columns)).unwrap_err();
+        assert!(rows.answered(late).is_none());
+        assert!(rows.answered(ticket).is_some());
+    }
+}
