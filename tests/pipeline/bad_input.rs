@@ -27,7 +27,11 @@ async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_o
             "operation `z` is unknown",
         ),
         (None, Some(good.as_bytes()), "no key"),
-        (Some(b"\xff\xfe"), Some(good.as_bytes()), "key can't be read"),
+        (
+            Some(b"\xff\xfe"),
+            Some(good.as_bytes()),
+            "key can't be read",
+        ),
     ];
     for (key, value, _) in bad {
         shop.write_with(key, value, &[("trace", b"\x00\xff")]).await;

@@ -43,13 +43,13 @@ const GOLDEN: [Golden; 4] = [
     Golden {
         name: "json_schema",
         settings: &[],
-        records: 12,
+        records: 11,
         has_truncates: true,
     },
     Golden {
         name: "json_bare",
         settings: &BARE,
-        records: 12,
+        records: 11,
         has_truncates: true,
     },
     Golden {
@@ -65,7 +65,7 @@ const GOLDEN: [Golden; 4] = [
             ),
             ("transforms.flatten.add.fields", "op,table,lsn,source.ts_ms"),
         ],
-        records: 10,
+        records: 9,
         has_truncates: false,
     },
     Golden {
@@ -80,16 +80,18 @@ const GOLDEN: [Golden; 4] = [
                 "tombstone",
             ),
         ],
-        records: 10,
+        records: 9,
         has_truncates: false,
     },
 ];
 
 /// The same for all.
-const COMMON: [(&str, &str); 4] = [
+const COMMON: [(&str, &str); 5] = [
     ("table.include.list", "public.products,public.labels"),
     ("heartbeat.interval.ms", "500"),
     ("provide.transaction.metadata", "true"),
+    // A compacted topic takes no record without a key, as a truncate is.
+    ("topic.creation.default.cleanup.policy", "delete"),
     // So that the file has one order.
     ("topic.creation.default.partitions", "1"),
 ];
@@ -107,13 +109,12 @@ const BEFORE: &str = "
     ALTER PUBLICATION vectide ADD TABLE labels;";
 
 /// What happens then, each in a transaction of its own.
-const CHANGES: [&str; 9] = [
+const CHANGES: [&str; 8] = [
     "INSERT INTO products (id, sku, title, category, price, stock, updated_at)
         VALUES (10, 'RAK-020', 'Leaf rake', 'Garden', 24.50, 0, '2026-01-03 00:00:00.000001+00')",
     "INSERT INTO products (id, sku, title, category, description, price, stock, updated_at, tags)
         VALUES (11, 'CAF-001', 'Größere Teekanne „Café“', 'Kitchen', '静かな \\ \"quoted\"', 0.05, 7, '2026-01-03 00:00:00.000002+00', '{}')",
-    "UPDATE products SET title = 'Folding desk lamp, brass' WHERE id = 2",
-    "UPDATE products SET price = 29.00, list_price = -12345678901234567890.123456789 WHERE id = 2",
+    "UPDATE products SET title = 'Folding desk lamp, brass', price = 29.00, list_price = -12345678901234567890.123456789 WHERE id = 2",
     // Its description does not change, and is not repeated.
     "UPDATE products SET stock = 0 WHERE id = 1",
     "DELETE FROM products WHERE id = 10",
@@ -122,11 +123,12 @@ const CHANGES: [&str; 9] = [
     "TRUNCATE labels",
 ];
 
-/// The rows as the golden files have them: what a number would round is text, and times are as the connector writes them.
+/// The rows as the golden files have them: what a number would round is text, and times, and decimals of no fixed scale, are as the connector
+/// writes them.
 const ROWS: &str = "
     SELECT jsonb_pretty(jsonb_object_agg('[' || id || ']', to_jsonb(products) || jsonb_build_object(
         'price', price::text,
-        'list_price', list_price::text,
+        'list_price', trim_scale(list_price)::text,
         'updated_at', to_char(updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))))
     FROM products";
 

@@ -16,7 +16,7 @@ use crate::{
 
 use super::{
     look::Look,
-    understood::{News, Place, RowNews, Understood},
+    understood::{News, Outcome, Place, RowNews, Understood},
 };
 
 /// Keeps for each partition what the pipeline keeps for it.
@@ -107,7 +107,7 @@ impl Partition {
                 let news = match state {
                     RowState::Gone => News::Gone { point, position },
                     RowState::Present(row) => News::Row(Box::new(RowNews {
-                        document: self.documents.build(&key, &row),
+                        outcome: self.outcome(&key, &row),
                         row: present(all).map_or(row, |all| all.0),
                         position,
                         point,
@@ -126,13 +126,26 @@ impl Partition {
                             row,
                             position,
                             point: Err(failure.clone()),
-                            document: Err(failure.clone()),
+                            outcome: Outcome::Refused(failure.clone()),
                         })),
                         None => News::Unreadable(failure.clone()),
                     },
                 };
                 (key.or(Err(failure)), news)
             }
+        }
+    }
+}
+
+impl Partition {
+    fn outcome(&mut self, key: &RowKey, row: &Row) -> Outcome {
+        let unavailable: Vec<_> = self.documents.unavailable(row).cloned().collect();
+        if !unavailable.is_empty() {
+            return Outcome::Incomplete(unavailable);
+        }
+        match self.documents.build(key, row) {
+            Ok(document) => Outcome::Document(Box::new(document)),
+            Err(failure) => Outcome::Refused(failure),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 use super::{
     columns::type_name,
     show::{Length, align, time},
-    understood::{News, Understood},
+    understood::{News, Outcome, Understood},
 };
 
 impl Understood {
@@ -57,13 +57,23 @@ impl Understood {
             .collect();
         writeln!(text, "  columns")?;
         align(&mut text, "    ", &columns)?;
-        if let Ok(document) = &news.document {
-            writeln!(text, "  text")?;
-            for line in document.text.lines() {
-                writeln!(text, "    {}", length.line(line))?;
+        match &news.outcome {
+            Outcome::Document(document) => {
+                writeln!(text, "  text")?;
+                for line in document.text.lines() {
+                    writeln!(text, "    {}", length.line(line))?;
+                }
+                let payload = payload(&document.payload).to_string();
+                writeln!(text, "  payload\n    {}", length.line(&payload))?;
             }
-            let payload = payload(&document.payload).to_string();
-            writeln!(text, "  payload\n    {}", length.line(&payload))?;
+            Outcome::Incomplete(columns) => {
+                let columns = length.line(&columns.join(", "));
+                writeln!(
+                    text,
+                    "  text and payload are made with what an earlier record or the index has of: {columns}"
+                )?;
+            }
+            Outcome::Refused(_) => {}
         }
         Ok(text)
     }
@@ -101,9 +111,13 @@ impl Understood {
                 })
                 .collect();
             add("columns", columns.into());
-            if let Ok(document) = &news.document {
-                add("text", json!(document.text));
-                add("payload", payload(&document.payload));
+            match &news.outcome {
+                Outcome::Document(document) => {
+                    add("text", json!(document.text));
+                    add("payload", payload(&document.payload));
+                }
+                Outcome::Incomplete(columns) => add("incomplete", json!(columns)),
+                Outcome::Refused(_) => {}
             }
         }
         if let Some(failure) = self.failure() {

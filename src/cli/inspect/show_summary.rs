@@ -177,6 +177,7 @@ impl TopicSummary {
             "envelopes": self.envelopes,
             "flattened": self.flattened,
             "rows": rows,
+            "incomplete": self.incomplete,
             "columns": columns,
             "failures": failures,
         })

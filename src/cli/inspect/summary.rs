@@ -10,7 +10,7 @@ use crate::{error::Failure, record::Offset};
 use super::{
     columns::{ColumnChange, Columns},
     look::{Encoding, Shape},
-    understood::{News, Place, Understood},
+    understood::{News, Outcome, Place, Understood},
 };
 
 /// All topics.
@@ -37,6 +37,8 @@ pub(super) struct TopicSummary {
     pub(super) updates: u64,
     pub(super) updates_with_before: u64,
     pub(super) columns: Columns,
+    /// Rows that need what the index has of columns that the connector did not repeat.
+    pub(super) incomplete: u64,
     /// What could not be written, by reason.
     pub(super) failures: BTreeMap<&'static str, FailureSummary>,
 }
@@ -100,6 +102,8 @@ impl TopicSummary {
         let is_about_rows = match &record.news {
             News::Row(news) => {
                 self.columns.add_row(&news.row, &record.place);
+                let is_incomplete = matches!(news.outcome, Outcome::Incomplete(_));
+                self.incomplete += u64::from(is_incomplete);
                 true
             }
             News::Gone { .. } | News::Unreadable(_) => true,

@@ -323,3 +323,20 @@ fn key_columns_take_the_place_of_a_key() {
     let understood = Interpreter::new(&config).unwrap().understand(&raw[0]);
     assert_eq!(understood.key.unwrap().as_str(), "[1]");
 }
+
+#[test]
+fn a_row_that_the_index_completes_fails_not_and_says_what_it_waits_for() {
+    let value = envelope("u", r#"{"id":1,"title":"__debezium_unavailable_value"}"#);
+    let raw = records(&[(KEY, Some(&value))]);
+    let understood = Interpreter::new(&config()).unwrap().understand(&raw[0]);
+    assert_eq!(understood.failure(), None);
+    let shown = understood.to_json();
+    assert_eq!(shown.pointer("/incomplete/0"), Some(&"title".into()));
+    let mut summary = Summary::default();
+    summary.add(&understood);
+    let warnings = warnings(&summary);
+    assert!(
+        warnings[0].message.contains("1 rows need them"),
+        "{warnings:?}"
+    );
+}

@@ -56,7 +56,18 @@ pub(super) struct RowNews {
     pub(super) row: Row,
     pub(super) position: Position,
     pub(super) point: Result<PointId, Failure>,
-    pub(super) document: Result<Document, Failure>,
+    pub(super) outcome: Outcome,
+}
+
+/// What would be written of a row.
+#[derive(Debug, Clone)]
+pub(super) enum Outcome {
+    /// This.
+    Document(Box<Document>),
+    /// What the index says of these columns, which the connector did not repeat, is needed first.
+    Incomplete(Vec<Arc<str>>),
+    /// Nothing.
+    Refused(Failure),
 }
 
 impl std::fmt::Display for Place {
@@ -99,8 +110,8 @@ impl Understood {
         match &self.news {
             News::Unreadable(failure) => Some(failure),
             _ if needs_key && self.key.is_err() => self.key.as_ref().err(),
-            News::Row(news) => match (&news.point, &news.document) {
-                (Err(failure), _) | (_, Err(failure)) => Some(failure),
+            News::Row(news) => match (&news.point, &news.outcome) {
+                (Err(failure), _) | (_, Outcome::Refused(failure)) => Some(failure),
                 _ => None,
             },
             News::Gone { point, .. } => point.as_ref().err(),

@@ -112,11 +112,19 @@ fn unavailable(summary: &TopicSummary, warn: &mut impl FnMut(&'static str, Strin
     } else {
         ""
     };
+    let needed = if summary.incomplete > 0 {
+        format!(
+            "; {} rows need them, and wait for what an earlier record or the index has",
+            summary.incomplete
+        )
+    } else {
+        "; neither text nor payload needs them".to_owned()
+    };
     let table = summary.tables.first().map_or("…", String::as_str);
     warn(
         "unavailable_column",
         format!(
-            "columns are unavailable: {} of {rows} rows (PostgreSQL does not repeat large values that did not change{usual}): if text or payload need them, run `ALTER TABLE {table} REPLICA IDENTITY FULL`",
+            "columns are unavailable: {} of {rows} rows, because PostgreSQL does not repeat large values that did not change{usual}{needed}. To have them repeated, run `ALTER TABLE {table} REPLICA IDENTITY FULL`",
             columns.join(", ")
         ),
     );
