@@ -11,7 +11,7 @@ use crate::{
     capture::CaptureReader,
     config::Config,
     record::RawRecord,
-    source::{self, Next, Reading, StartAt, TopicReader},
+    source::{self, Polled, Reading, StartAt, TopicReader},
 };
 
 /// Records that may be read ahead.
@@ -108,10 +108,10 @@ impl Selection {
         let mut reader = tokio::task::spawn_blocking(open).await??;
         Records::read(move |to| {
             while !to.is_closed() {
-                match reader.next() {
-                    Ok(Next::Record(raw)) => to.blocking_send(Ok(raw)).unwrap_or_default(),
-                    Ok(Next::Nothing) => {}
-                    Ok(Next::End) => break,
+                match reader.poll() {
+                    Ok(Polled::Record(raw)) => to.blocking_send(Ok(raw)).unwrap_or_default(),
+                    Ok(Polled::Nothing) => {}
+                    Ok(Polled::End) => break,
                     Err(failure) => {
                         let _ = to.blocking_send(Err(failure.into()));
                         break;

@@ -23,7 +23,7 @@ use crate::{
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use probe::Probe;
-pub use reader::{Next, Reading, StartAt, TopicReader};
+pub use reader::{Polled, Reading, StartAt, TopicReader};
 pub use settings::client_config;
 
 /// Whoever processes partitions.

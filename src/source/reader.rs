@@ -56,9 +56,9 @@ pub struct Reading {
     pub follow: bool,
 }
 
-/// What there is next.
+/// What a poll brought.
 #[derive(Debug)]
-pub enum Next {
+pub enum Polled {
     /// A record. Those of one partition come in the order of their offsets.
     Record(RawRecord),
     /// Nothing yet.
@@ -120,10 +120,10 @@ impl TopicReader {
     ///
     /// Without following, one topic is read after the other: the client says where a partition
     /// ends without saying of which topic.
-    pub fn next(&mut self) -> Result<Next, Failure> {
+    pub fn poll(&mut self) -> Result<Polled, Failure> {
         while !self.follow && self.topics.iter().all(|span| span.partitions.is_empty()) {
             let Some(span) = self.waiting.pop_front() else {
-                return Ok(Next::End);
+                return Ok(Polled::End);
             };
             self.topics = vec![span];
             self.assign()?;
@@ -137,7 +137,7 @@ impl TopicReader {
                     .iter_mut()
                     .find(|span| *span.topic == *message.topic());
                 let Some(span) = span else {
-                    return Ok(Next::Nothing);
+                    return Ok(Polled::Nothing);
                 };
                 if !follow {
                     let end = span.partitions.get(&message.partition());
@@ -147,10 +147,10 @@ impl TopicReader {
                     }
                     // Written since the reading began.
                     if left <= 0 {
-                        return Ok(Next::Nothing);
+                        return Ok(Polled::Nothing);
                     }
                 }
-                Ok(Next::Record(raw_record(&message, &span.topic)))
+                Ok(Polled::Record(raw_record(&message, &span.topic)))
             }
             // Compaction and transactions leave gaps, at the end, too.
             Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -160,7 +160,7 @@ impl TopicReader {
                         span.partitions.remove(&partition);
                     }
                 }
-                Ok(Next::Nothing)
+                Ok(Polled::Nothing)
             }
             Some(Err(error)) if !is_beside_the_point(&error) => {
                 Err(probe.failure(&error, self.topic()))
@@ -170,7 +170,7 @@ impl TopicReader {
                     let silence = KafkaError::MessageConsumption(Code::OperationTimedOut);
                     return Err(probe.failure(&silence, self.topic()));
                 }
-                Ok(Next::Nothing)
+                Ok(Polled::Nothing)
             }
         }
     }

@@ -54,10 +54,10 @@ impl Shop {
         let mut reader = self.reader(topics, from, false);
         let mut keys = Vec::new();
         loop {
-            match reader.next().unwrap() {
-                Next::Record(raw) => keys.push(key(&raw)),
-                Next::Nothing => {}
-                Next::End => return keys,
+            match reader.poll().unwrap() {
+                Polled::Record(raw) => keys.push(key(&raw)),
+                Polled::Nothing => {}
+                Polled::End => return keys,
             }
         }
     }
@@ -96,10 +96,10 @@ fn what_is_written_after_the_reading_began_is_beyond_its_end() {
     shop.produce("shop.orders", 0, "later");
     let mut keys = Vec::new();
     loop {
-        match reader.next().unwrap() {
-            Next::Record(raw) => keys.push(key(&raw)),
-            Next::Nothing => {}
-            Next::End => break,
+        match reader.poll().unwrap() {
+            Polled::Record(raw) => keys.push(key(&raw)),
+            Polled::Nothing => {}
+            Polled::End => break,
         }
     }
     assert_eq!(keys, ["order"]);
@@ -113,10 +113,10 @@ fn following_goes_on_at_the_ends_of_all_topics() {
     shop.produce("shop.products", 1, "b");
     let mut keys = Vec::new();
     while keys.len() < 2 {
-        match reader.next().unwrap() {
-            Next::Record(raw) => keys.push(key(&raw)),
-            Next::Nothing => {}
-            Next::End => unreachable!("following has no end"),
+        match reader.poll().unwrap() {
+            Polled::Record(raw) => keys.push(key(&raw)),
+            Polled::Nothing => {}
+            Polled::End => unreachable!("following has no end"),
         }
     }
     keys.sort();

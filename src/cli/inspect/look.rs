@@ -1,6 +1,8 @@
 //! What can be seen of a record from outside: how key and value are encoded, and their shape. The
 //! decoder need not tell these apart in as much detail, and some of it no longer matters to it.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value as Json};
 
 use crate::{
@@ -95,31 +97,28 @@ impl Look {
             .iter()
             .any(|name| json.contains_key(*name));
         let op = json.get("op").and_then(Json::as_str).map(str::to_owned);
-        match op.filter(|_| is_envelope) {
-            Some(op) => {
-                self.table = json.get("source").and_then(table);
-                let after = json.remove("after");
-                self.shape = Shape::Envelope {
-                    op,
-                    has_before: json.get("before").is_some_and(|before| !before.is_null()),
-                };
-                if self.value == Encoding::Bare
-                    && let Some(Json::Object(row)) = after
-                {
-                    self.untyped = Some(row);
-                }
+        if let Some(op) = op.filter(|_| is_envelope) {
+            self.table = json.get("source").and_then(table);
+            let after = json.remove("after");
+            self.shape = Shape::Envelope {
+                op,
+                has_before: json.get("before").is_some_and(|before| !before.is_null()),
+            };
+            if self.value == Encoding::Bare
+                && let Some(Json::Object(row)) = after
+            {
+                self.untyped = Some(row);
             }
-            // A marker, a heartbeat: the decoder knows.
-            None => {
-                let added = |name: &str| json.get(&format!("{prefix}{name}"));
-                self.shape = Shape::Flattened {
-                    op: added("op").and_then(Json::as_str).map(str::to_owned),
-                    says_deleted: added("deleted").is_some(),
-                };
-                if self.value == Encoding::Bare {
-                    json.retain(|name, _| prefix.is_empty() || !name.starts_with(prefix));
-                    self.untyped = Some(json);
-                }
+        } else {
+            // A marker or a heartbeat, too: only the decoder knows.
+            let added = |name: &str| json.get(&format!("{prefix}{name}"));
+            self.shape = Shape::Flattened {
+                op: added("op").and_then(Json::as_str).map(str::to_owned),
+                says_deleted: added("deleted").is_some(),
+            };
+            if self.value == Encoding::Bare {
+                json.retain(|name, _| prefix.is_empty() || !name.starts_with(prefix));
+                self.untyped = Some(json);
             }
         }
     }
@@ -213,7 +212,11 @@ fn hex_or_number(id: &[u8]) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 #[cfg(test)]

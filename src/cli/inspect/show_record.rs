@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::{
     error::Failure,
-    record::{Payload, PointId, Position, Value},
+    record::{Payload, PointId, Position, RowKey, Value},
 };
 
 use super::{
@@ -88,7 +88,7 @@ impl Understood {
             "timestamp_ms": self.timestamp_ms,
             "table": self.table(),
             "operation": self.operation(),
-            "key": self.key.as_ref().ok().map(|key| key.as_str()),
+            "key": self.key.as_ref().ok().map(RowKey::as_str),
             "point": self.point().and_then(Result::ok).map(|it| it.to_string()),
             "commit_ms": position.and_then(|it| it.commit_ms),
             "log_position": position.and_then(log_position),
