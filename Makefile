@@ -24,7 +24,7 @@ test-stack: tools ## run against real PostgreSQL, Kafka and Debezium, downloaded
 
 golden: tools ## capture schemas/golden anew from real PostgreSQL, Kafka and Debezium
 	@scripts/fetch-stack.sh >/dev/null
-	@UPDATE_GOLDEN=1 cargo test --test stack golden -- --ignored --nocapture
+	@UPDATE_GOLDEN=1 cargo test --test stack golden_records -- --ignored --nocapture
 
 lint: tools ## check formatting, clippy's warnings, and the dependencies' licences
 	@cargo fmt --all --check

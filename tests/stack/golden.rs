@@ -7,15 +7,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::VECTIDE;
+use crate::java::Java;
+use crate::kafka::Kafka;
 use crate::postgres::Postgres;
 use crate::process::Program;
-use crate::records;
+use crate::records::{self, REQUEST};
 use crate::servers::Servers;
 use crate::table;
 use crate::wait::until;
-use crate::workspace::{Workspace, in_workspace, text};
+use crate::workspace::{Workspace, in_workspace, in_workspace_with, text};
 
 /// A connector, and what differs from the deployment's settings.
 struct Golden {
@@ -152,6 +156,7 @@ fn golden_records_are_captured_from_every_encoding() -> Result<()> {
         for change in CHANGES {
             servers.postgres.query(change)?;
         }
+        can_begin_at_a_time(servers.kafka.brokers())?;
         for golden in &GOLDEN {
             golden.capture(&servers, &folder)?;
             let rows = folder.join(format!("{}.rows.json", golden.name));
@@ -159,6 +164,53 @@ fn golden_records_are_captured_from_every_encoding() -> Result<()> {
         }
         Ok(())
     })
+}
+
+#[test]
+#[ignore = "needs servers: make test-stack"]
+fn a_capture_ends_where_a_transactions_marker_does_and_holds_nothing_that_was_aborted() -> Result<()>
+{
+    in_workspace_with(&["kafka"], |workspace| {
+        let kafka = Kafka::start(workspace, &Java::find(workspace)?)?;
+        kafka.create_topic("shop", 1)?;
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", kafka.brokers())
+            .set("transactional.id", "shop")
+            .create()?;
+        producer.init_transactions(REQUEST)?;
+        for (value, is_committed) in [("first", true), ("aborted", false), ("second", true)] {
+            producer.begin_transaction()?;
+            let record = BaseRecord::to("shop").key("1").payload(value);
+            producer.send(record).map_err(|(error, _)| error)?;
+            if is_committed {
+                producer.commit_transaction(REQUEST)?;
+            } else {
+                producer.flush(REQUEST)?;
+                producer.abort_transaction(REQUEST)?;
+            }
+        }
+        let lines = capture(kafka.brokers(), "shop", &[])?;
+        let offsets: Vec<_> = lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line))
+            .map(|line| Ok(line?.get("offset").and_then(serde_json::Value::as_i64)))
+            .collect::<Result<_>>()?;
+        ensure!(offsets == [Some(0), Some(4)], "{lines}");
+        Ok(())
+    })
+}
+
+/// Only real brokers look up a time.
+fn can_begin_at_a_time(brokers: &str) -> Result<()> {
+    let topic = "json_bare.public.products";
+    for (from, has_records) in [
+        ("2020-01-01T00:00:00Z", true),
+        ("2100-01-01T00:00:00Z", false),
+    ] {
+        let lines = capture(brokers, topic, &["--from", from])?;
+        ensure!(lines.is_empty() != has_records, "from {from}: {lines}");
+    }
+    Ok(())
 }
 
 /// Where the files go.
@@ -210,7 +262,8 @@ impl Golden {
         let mut lines = String::new();
         for (topic, limit) in topics {
             wait_for(servers, &topic, 1)?;
-            lines += &capture(servers.kafka.brokers(), &topic, limit)?;
+            let limit = limit.to_string();
+            lines += &capture(servers.kafka.brokers(), &topic, &["--limit", &limit])?;
         }
         let records = i64::try_from(lines.lines().count())?;
         ensure!(records > self.records, "only {records} records");
@@ -222,13 +275,9 @@ impl Golden {
 }
 
 /// What `vectide capture` prints.
-fn capture(brokers: &str, topic: &str, limit: u64) -> Result<String> {
-    let (brokers, limit) = (
-        format!("VECTIDE__KAFKA__BROKERS={brokers}"),
-        limit.to_string(),
-    );
-    let command = [
-        "env", &brokers, VECTIDE, "capture", "--topic", topic, "--limit", &limit,
-    ];
+fn capture(brokers: &str, topic: &str, options: &[&str]) -> Result<String> {
+    let brokers = format!("VECTIDE__KAFKA__BROKERS={brokers}");
+    let mut command = vec!["env", &brokers, VECTIDE, "capture", "--topic", topic];
+    command.extend(options);
     Program::new("capture", &command).run()
 }

@@ -92,7 +92,9 @@ mod tests {
 
     fn hint(column: &str, values: &[Json]) -> Option<&'static str> {
         let mut suspect = Suspect::default();
-        values.iter().for_each(|value| suspect.add(value));
+        for value in values {
+            suspect.add(value);
+        }
         suspect.hint(column)
     }
 
