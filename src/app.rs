@@ -221,6 +221,7 @@ fn pipeline_settings(config: &Config) -> anyhow::Result<Settings> {
             config.embed.dimensions,
             &config.embed.url,
         ),
+        on_truncate: config.rows.truncate,
         documents,
         point_ids: PointIds(config.document.point_id),
         cache_keys: config.index.cache_keys,

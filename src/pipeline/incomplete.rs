@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use crate::record::{Ack, PointId, Position, RawRecord, Row, RowKey, Ticket};
+use crate::record::{
+    Ack, Creation, Desired, KeyChange, PointId, Position, RawRecord, Row, RowKey, Ticket,
+    TruncateMark,
+};
 
 /// A row with unavailable values, and all that belongs to its record.
 #[derive(Debug)]
@@ -14,6 +17,22 @@ pub(super) struct IncompleteRow {
     pub(super) position: Position,
     pub(super) raw: RawRecord,
     pub(super) ack: Ack,
+    pub(super) creation: Creation,
+}
+
+impl IncompleteRow {
+    /// The same record, after a truncate took the row.
+    pub(super) fn gone(self) -> KeyChange {
+        KeyChange {
+            key: self.key,
+            point: self.point,
+            desired: Desired::Gone,
+            position: self.position,
+            raw: self.raw,
+            ack: self.ack,
+            creation: self.creation,
+        }
+    }
 }
 
 /// The rows of one partition that wait, one a key: of two the later one has more to say, and takes
@@ -50,6 +69,18 @@ impl IncompleteRows {
         let (ticket, row) = self.waiting.remove(point)?;
         self.asked.remove(&ticket);
         Some(row.ack)
+    }
+
+    /// Takes out the rows from before a truncate.
+    pub(super) fn take_covered(&mut self, mark: &TruncateMark) -> Vec<IncompleteRow> {
+        let asked = &mut self.asked;
+        self.waiting
+            .extract_if(|_, (_, row)| mark.covers(&row.position))
+            .map(|(_, (ticket, row))| {
+                asked.remove(&ticket);
+                row
+            })
+            .collect()
     }
 
     /// The row for which the point was looked up, if it still waits.
@@ -97,6 +128,7 @@ mod tests {
                 headers: Vec::new(),
             },
             ack: ledger.receive(offset, 1).unwrap(),
+            creation: Creation::No,
         }
     }
 
@@ -110,7 +142,8 @@ mod tests {
             ("text", Value::Unavailable),
             ("stock", Value::Int(5)),
         ];
-        ledger.settle(rows.wait(row(&mut ledger, 1, &second)).unwrap());
+        let superseded = rows.wait(row(&mut ledger, 1, &second)).unwrap();
+        ledger.settle(superseded);
         let waited = rows.answered(ticket).unwrap();
         assert_eq!(waited.position.offset, Offset(1));
         assert_eq!(waited.row.get("text"), Some(&Value::Int(1)));

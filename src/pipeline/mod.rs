@@ -13,6 +13,7 @@
 
 mod incomplete;
 mod tally;
+mod truncates;
 mod worker;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use tracing::error;
 
 use crate::{
     commit::Frontier,
+    config::TruncatePolicy,
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
@@ -51,6 +53,8 @@ pub struct Settings {
     pub fingerprint: Fingerprint,
     /// How rows are read; cloned for each partition.
     pub rows: RowSettings,
+    /// What to do about truncates.
+    pub on_truncate: TruncatePolicy,
     /// Makes documents; cloned for each partition.
     pub documents: DocumentBuilder,
     /// Makes point ids.

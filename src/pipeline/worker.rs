@@ -8,22 +8,23 @@ use std::{
 
 use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    oneshot,
+    oneshot, watch,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     commit::{Frontier, OffsetLedger},
+    config::TruncatePolicy,
     dead_letter::{DeadLetter, Delivered},
     decode::{Decoded, Decoder},
     document::{DocumentBuilder, PointIds},
     embed::{EmbedReply, EmbedRequest},
     error::Failure,
-    index::{IndexReply, LookedUp},
+    index::{IndexReply, LookedUp, MarkState},
     reconcile::{Action, Reconciler},
     record::{
-        Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
-        Settled, Ticket, TopicPartition,
+        Ack, Creation, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey,
+        RowState, Settled, Ticket, TopicPartition, TruncateMark,
     },
     source::Drain,
     window::Window,
@@ -33,6 +34,7 @@ use super::{
     Services, Settings,
     incomplete::{IncompleteRow, IncompleteRows},
     tally::Tally,
+    truncates::Truncates,
 };
 
 /// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
@@ -49,9 +51,13 @@ struct State {
     decoder: Decoder,
     documents: DocumentBuilder,
     point_ids: PointIds,
+    /// The table's last truncate that is known.
+    truncated: Option<TruncateMark>,
+    truncates: Truncates,
     incomplete: IncompleteRows,
     window: Window,
     linger: Duration,
+    on_truncate: TruncatePolicy,
     reconciler: Reconciler,
     ledger: OffsetLedger,
     frontier: Frontier,
@@ -83,6 +89,8 @@ struct Senders {
 }
 
 struct Receivers {
+    mark: watch::Receiver<MarkState>,
+    swept: UnboundedReceiver<TruncateMark>,
     lookup: UnboundedReceiver<LookedUp>,
     index: UnboundedReceiver<IndexReply>,
     embed: UnboundedReceiver<EmbedReply>,
@@ -107,15 +115,21 @@ impl Worker {
         let (embed, embed_answers) = unbounded_channel();
         let (dead, dead_answers) = unbounded_channel();
         let (lookup, lookup_answers) = unbounded_channel();
+        let (truncates, swept) =
+            Truncates::new(services.index.mark(&partition.topic), partition.partition);
+        let mark = truncates.watch();
         Self {
             state: State {
                 partition,
                 decoder: Decoder::new(settings.rows.clone()),
                 documents: settings.documents.clone(),
                 point_ids: settings.point_ids,
+                truncated: None,
+                truncates,
                 incomplete: IncompleteRows::default(),
                 window: Window::default(),
                 linger: settings.linger,
+                on_truncate: settings.on_truncate,
                 reconciler,
                 ledger: OffsetLedger::default(),
                 frontier,
@@ -135,6 +149,8 @@ impl Worker {
             },
             receivers: Receivers {
                 lookup: lookup_answers,
+                mark,
+                swept,
                 index: index_answers,
                 embed: embed_answers,
                 dead: dead_answers,
@@ -154,12 +170,22 @@ impl Worker {
         } = self;
         // Asked anew for each assignment: while another member had the partition, it wrote.
         let index = state.services.index.clone();
+        let mark = &mut receivers.mark;
+        let read = async {
+            let empty = index.is_empty().await;
+            // A row from before a truncate must not be written, so none is before this is known.
+            let mark = mark.wait_for(|mark| *mark != MarkState::Unread).await;
+            (empty, mark.map(|mark| mark.clone()))
+        };
         let early = tokio::select! {
             drain = &mut drain => Some(drain.ok()),
-            empty = index.is_empty() => {
+            (empty, mark) = read => {
                 if empty {
                     state.reconciler.assume_empty_index();
                     state.index_was_empty = true;
+                }
+                if let Ok(mark) = mark {
+                    state.on_mark(&mark);
                 }
                 None
             }
@@ -204,6 +230,11 @@ impl State {
                 Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
                 Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
                 Some(looked_up) = receivers.lookup.recv() => self.on_looked_up(looked_up),
+                Ok(()) = receivers.mark.changed() => {
+                    let state = receivers.mark.borrow_and_update().clone();
+                    self.on_mark(&state);
+                }
+                Some(mark) = receivers.swept.recv() => self.on_swept(mark),
                 records = queue.recv() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
                     None => return None,
@@ -273,13 +304,7 @@ impl State {
         }
         match self.decoder.decode(&raw, key) {
             Ok(Decoded::Change(news)) => self.on_change(news, point, raw, ack, now),
-            Ok(Decoded::Truncate(_)) => {
-                let failure = Failure::record(
-                    "truncate",
-                    "the table was truncated; this version does not apply truncates: rebuild the collection, or set the connector's skipped.operations=t",
-                );
-                self.bury(raw, ack, "decode", failure);
-            }
+            Ok(Decoded::Truncate(position)) => self.on_truncate(&position, ack),
             Ok(Decoded::Skip(skip)) => {
                 let label = skip.label();
                 self.services
@@ -311,7 +336,12 @@ impl State {
             key,
             state,
             position,
+            created,
         } = news;
+        let state = match (state, self.truncated) {
+            (RowState::Present(_), Some(mark)) if mark.covers(&position) => RowState::Gone,
+            (state, _) => state,
+        };
         match state {
             RowState::Gone => {
                 let desired = Desired::Gone;
@@ -323,6 +353,7 @@ impl State {
                         position,
                         raw,
                         ack,
+                        creation: Creation::No,
                     },
                     now,
                 );
@@ -335,6 +366,11 @@ impl State {
                     position,
                     raw,
                     ack,
+                    creation: if created {
+                        Creation::This
+                    } else {
+                        Creation::No
+                    },
                 };
                 if self.documents.unavailable(&row.row).next().is_none() {
                     self.on_row(row, now);
@@ -389,6 +425,7 @@ impl State {
                     position: row.position,
                     raw: row.raw,
                     ack: row.ack,
+                    creation: row.creation,
                 },
                 now,
             ),
@@ -400,8 +437,55 @@ impl State {
         if let Some(superseded) = self.incomplete.supersede(&change.point) {
             self.settle(superseded, Settled::Superseded, None);
         }
-        if let Some(superseded) = self.window.push(change, now) {
+        for superseded in self.window.push(change, now).into_iter().flatten() {
             self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    /// The table was emptied: all members must learn of it before the record settles.
+    fn on_truncate(&mut self, position: &Position, ack: Ack) {
+        match self.on_truncate {
+            TruncatePolicy::Ignore => {
+                self.services
+                    .metrics
+                    .skipped
+                    .with_label_values(&["truncate"])
+                    .inc();
+                self.settle(ack, Settled::Skipped, None);
+            }
+            TruncatePolicy::Apply | TruncatePolicy::Block => {
+                self.truncates.raise(TruncateMark::at(position), ack);
+            }
+        }
+    }
+
+    /// The table's last truncate became known, maybe from another member.
+    fn on_mark(&mut self, state: &MarkState) {
+        let Some((mark, unswept)) = state.of_partition(self.partition.partition) else {
+            return;
+        };
+        let is_news = self
+            .truncated
+            .is_none_or(|known| mark.is_later_than(&known));
+        if is_news {
+            info!(partition = %self.partition, commit_ms = mark.commit_ms, "the table was truncated; the rows from before go");
+            let now = Instant::now();
+            self.truncated = Some(mark);
+            self.window.truncate(&mark);
+            for row in self.incomplete.take_covered(&mark) {
+                self.on_desired(row.gone(), now);
+            }
+            self.reconciler.truncate(&mark, now, &mut self.actions);
+        }
+        if unswept {
+            self.truncates.sweep(mark);
+        }
+    }
+
+    /// The points of rows from before a truncate are gone.
+    fn on_swept(&mut self, mark: TruncateMark) {
+        for ack in self.truncates.swept(&mark) {
+            self.settle(ack, Settled::Deleted, None);
         }
     }
 

@@ -12,4 +12,5 @@ mod bad_input;
 mod delivery;
 mod outages;
 mod shop;
+mod truncate;
 mod unavailable;
