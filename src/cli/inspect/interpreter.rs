@@ -102,11 +102,13 @@ impl Partition {
                     key,
                     state,
                     position,
+                    created,
                 } = change;
                 let point = point_of(&key);
                 let news = match state {
                     RowState::Gone => News::Gone { point, position },
                     RowState::Present(row) => News::Row(Box::new(RowNews {
+                        is_new: created,
                         outcome: self.outcome(&key, &row),
                         row: present(all).map_or(row, |all| all.0),
                         position,
@@ -123,6 +125,7 @@ impl Partition {
                     },
                     all => match present(all).or_else(|| as_it_stands(raw, look)) {
                         Some((row, position)) => News::Row(Box::new(RowNews {
+                            is_new: false,
                             row,
                             position,
                             point: Err(failure.clone()),

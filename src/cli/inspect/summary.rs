@@ -13,6 +13,9 @@ use super::{
     understood::{News, Outcome, Place, Understood},
 };
 
+/// More tables and schemas than any topic has are not told apart.
+const MOST: usize = 1_000;
+
 /// All topics.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Summary {
@@ -115,7 +118,9 @@ impl TopicSummary {
     }
 
     fn add_look(&mut self, record: &Understood) {
-        self.tables.insert(record.table().to_owned());
+        if self.tables.len() < MOST {
+            self.tables.insert(record.table().to_owned());
+        }
         match &record.look.shape {
             Shape::Envelope { op, has_before } => {
                 self.envelopes += 1;
@@ -155,6 +160,16 @@ impl TopicSummary {
     pub(super) fn changes(&self) -> &[ColumnChange] {
         self.columns.changes()
     }
+}
+
+fn count_encoding(counts: &mut BTreeMap<Encoding, u64>, encoding: &Encoding) {
+    let is_known = counts.contains_key(encoding) || counts.len() < MOST;
+    let encoding = if is_known {
+        encoding.clone()
+    } else {
+        Encoding::Unknown
+    };
+    *counts.entry(encoding).or_default() += 1;
 }
 
 impl PartitionSummary {

@@ -54,6 +54,8 @@ pub(super) enum News {
 #[derive(Debug, Clone)]
 pub(super) struct RowNews {
     pub(super) row: Row,
+    /// Whether the record says that there was none before.
+    pub(super) is_new: bool,
     pub(super) position: Position,
     pub(super) point: Result<PointId, Failure>,
     pub(super) outcome: Outcome,
@@ -93,7 +95,8 @@ impl Understood {
             (News::Row(_), Some("r")) => "snapshot",
             (News::Row(_), Some("c")) => "create",
             (News::Row(_), Some("u")) => "update",
-            // Neither Avro nor a flattened row need say which.
+            (News::Row(news), _) if news.is_new => "create",
+            // A flattened row need not say, and Avro can't be looked into from outside.
             (News::Row(_), _) => "upsert",
         }
     }
