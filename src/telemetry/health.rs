@@ -12,6 +12,8 @@ use tracing::{error, info, warn};
 pub enum Lane {
     /// Reading from Kafka and committing to it.
     Kafka,
+    /// Tables whose rows can be processed as they are configured.
+    Tables,
     /// Buying embeddings.
     Embed,
     /// Reading from and writing to Qdrant.
@@ -22,12 +24,19 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes, in the order of the flow.
-    pub const ALL: [Self; 4] = [Self::Kafka, Self::Embed, Self::Index, Self::DeadLetter];
+    pub const ALL: [Self; 5] = [
+        Self::Kafka,
+        Self::Tables,
+        Self::Embed,
+        Self::Index,
+        Self::DeadLetter,
+    ];
 
     /// The metric label and the name in `/readyz`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Kafka => "kafka",
+            Self::Tables => "tables",
             Self::Embed => "embed",
             Self::Index => "index",
             Self::DeadLetter => "dead_letter",
@@ -86,6 +95,7 @@ impl Default for Health {
         Self {
             states: Arc::new(Mutex::new([
                 starting(),
+                LaneState::Ready,
                 LaneState::Ready,
                 starting(),
                 LaneState::Ready,

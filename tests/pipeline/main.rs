@@ -10,7 +10,9 @@
 
 mod bad_input;
 mod delivery;
+mod gate;
 mod outages;
 mod shop;
+mod tables;
 mod truncate;
 mod unavailable;
