@@ -36,8 +36,7 @@ impl Command {
         out: &mut Output,
     ) -> anyhow::Result<ExitStatus> {
         let names_topics = self.selection.names_topics();
-        let config = options
-            .load_config_for(|key| needs(key) && !(key == "kafka.topics" && names_topics))?;
+        let config = options.load_config_for(|key| needs(key, names_topics))?;
         if options.log_level.is_some() {
             telemetry::init_logging(&config.log)?;
         }

@@ -169,13 +169,17 @@ pub(super) fn counted(records: u64) -> String {
     format!("{records} record{plural}")
 }
 
-/// Whether a command that only reads records needs the rules of this key to be kept.
-pub(super) fn needs(key: &str) -> bool {
-    let section = key.split('.').next().unwrap_or(key);
-    !matches!(
+/// Whether a command that only reads records, by topics that are named elsewhere or not, needs the
+/// rules of this key to be kept.
+pub(super) fn needs(key: &str, has_topics: bool) -> bool {
+    let (section, rest) = key.split_once('.').unwrap_or((key, ""));
+    let is_table = section.starts_with("tables[");
+    let is_about_topics = key == "kafka.topics" || (is_table && rest == "topics");
+    let is_about_writing = matches!(
         section,
         "embed" | "index" | "commit" | "dead_letter" | "pipeline" | "admin"
-    )
+    ) || (is_table && rest == "collection");
+    !is_about_writing && !(has_topics && is_about_topics)
 }
 
 #[cfg(test)]
@@ -204,9 +208,15 @@ mod tests {
 
     #[test]
     fn only_what_concerns_reading_and_understanding_is_needed() {
-        assert!(needs("kafka.brokers"));
-        assert!(needs("document.template"));
-        assert!(!needs("embed.url"));
-        assert!(!needs("dead_letter.topic"));
+        for key in ["kafka.brokers", "document.template", "tables[0].rows.types"] {
+            assert!(needs(key, true), "{key}");
+        }
+        for key in ["embed.url", "dead_letter.topic", "tables[0].collection"] {
+            assert!(!needs(key, false), "{key}");
+        }
+        for key in ["kafka.topics", "tables[1].topics"] {
+            assert!(needs(key, false), "{key}");
+            assert!(!needs(key, true), "{key}");
+        }
     }
 }

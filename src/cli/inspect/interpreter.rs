@@ -7,11 +7,10 @@ use serde_json::Value as Json;
 use crate::{
     config::{Config, RowsConfig},
     decode::{Decoded, Decoder, RowSettings},
-    document::{DocumentBuilder, PointIds, TemplateError},
+    document::{DocumentBuilder, PointIds},
     error::Failure,
-    record::{
-        NeededColumns, PointId, Position, RawRecord, Row, RowChange, RowKey, RowState, Value,
-    },
+    pipeline::Routes,
+    record::{NeededColumns, Position, RawRecord, Row, RowChange, RowKey, RowState, Value},
 };
 
 use super::{
@@ -22,56 +21,69 @@ use super::{
 /// Keeps for each partition what the pipeline keeps for it.
 #[derive(Debug)]
 pub(super) struct Interpreter {
+    tables: Routes<Table>,
+    partitions: HashMap<(Arc<str>, i32), Partition>,
+}
+
+/// How the tables of some topics are read, and what becomes of their rows.
+#[derive(Debug, Clone)]
+struct Table {
     rows: Arc<RowsConfig>,
     settings: RowSettings,
     documents: DocumentBuilder,
     points: PointIds,
-    partitions: HashMap<(Arc<str>, i32), Partition>,
 }
 
 #[derive(Debug)]
 struct Partition {
+    rows: Arc<RowsConfig>,
     /// As in the pipeline: skips columns that nothing needs, and by that their faults.
     decoder: Decoder,
     /// Reads all columns, whatever the key.
     curious: Decoder,
     documents: DocumentBuilder,
+    points: PointIds,
 }
 
 impl Interpreter {
-    pub(super) fn new(config: &Config) -> Result<Self, TemplateError> {
+    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
         let version_column = config.window.version_column.as_deref();
-        let documents = DocumentBuilder::new(&config.document, version_column)?;
+        let mut tables = Routes::default();
+        for table in config.table_sections() {
+            let section = table.document_key();
+            let documents = DocumentBuilder::of_section(&section, table.document, version_column)?;
+            let settings = RowSettings::new(table.rows, documents.needed_columns());
+            let own = Table {
+                rows: Arc::new(table.rows.clone()),
+                settings: settings.in_section(table.rows_key()),
+                documents,
+                points: PointIds(table.document.point_id),
+            };
+            match table.entry {
+                Some(_) => tables.push(table.topics, own)?,
+                None => tables.set_others(own),
+            }
+        }
         Ok(Self {
-            rows: Arc::new(config.rows.clone()),
-            settings: RowSettings::new(&config.rows, documents.needed_columns()),
-            documents,
-            points: PointIds(config.document.point_id),
+            tables,
             partitions: HashMap::new(),
         })
     }
 
+    /// What a record says.
     pub(super) fn understand(&mut self, raw: &RawRecord) -> Understood {
-        let look = Look::at(raw, &self.rows);
+        let partition = self.partition(raw);
+        let look = Look::at(raw, &partition.rows);
+        let (key, news) = partition.read(raw, &look);
+        partition.understood(raw, look, key, news)
+    }
+
+    fn partition(&mut self, raw: &RawRecord) -> &mut Partition {
         let place = (raw.topic.clone(), raw.partition);
-        let partition = self.partitions.entry(place).or_insert_with(|| Partition {
-            decoder: Decoder::new(self.settings.clone()),
-            curious: Decoder::new(without_key_columns(&self.rows)),
-            documents: self.documents.clone(),
-        });
-        let (key, news) = partition.read(raw, &look, |key| self.points.of(&raw.topic, key));
-        Understood {
-            place: Place {
-                topic: raw.topic.clone(),
-                partition: raw.partition,
-                offset: raw.offset,
-            },
-            timestamp_ms: raw.timestamp_ms,
-            look,
-            rows: self.rows.clone(),
-            key,
-            news,
-        }
+        self.partitions.entry(place).or_insert_with(|| {
+            let table = self.tables.of(&raw.topic);
+            Partition::new(table.expect("there is an entry for all others"))
+        })
     }
 }
 
@@ -85,12 +97,38 @@ fn without_key_columns(rows: &RowsConfig) -> RowSettings {
 }
 
 impl Partition {
-    fn read(
-        &mut self,
+    fn new(table: &Table) -> Self {
+        Self {
+            rows: table.rows.clone(),
+            decoder: Decoder::new(table.settings.clone()),
+            curious: Decoder::new(without_key_columns(&table.rows)),
+            documents: table.documents.clone(),
+            points: table.points,
+        }
+    }
+
+    fn understood(
+        &self,
         raw: &RawRecord,
-        look: &Look,
-        point_of: impl Fn(&RowKey) -> Result<PointId, Failure>,
-    ) -> (Result<RowKey, Failure>, News) {
+        look: Look,
+        key: Result<RowKey, Failure>,
+        news: News,
+    ) -> Understood {
+        Understood {
+            place: Place {
+                topic: raw.topic.clone(),
+                partition: raw.partition,
+                offset: raw.offset,
+            },
+            timestamp_ms: raw.timestamp_ms,
+            look,
+            rows: self.rows.clone(),
+            key,
+            news,
+        }
+    }
+
+    fn read(&mut self, raw: &RawRecord, look: &Look) -> (Result<RowKey, Failure>, News) {
         let key = self.decoder.key(raw);
         let any_key = RowKey::from_canonical("[]");
         let all = self.curious.decode(raw, Ok(any_key));
@@ -104,7 +142,7 @@ impl Partition {
                     position,
                     created,
                 } = change;
-                let point = point_of(&key);
+                let point = self.points.of(&raw.topic, &key);
                 let news = match state {
                     RowState::Gone => News::Gone { point, position },
                     RowState::Present(row) => News::Row(Box::new(RowNews {

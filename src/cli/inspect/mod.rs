@@ -59,8 +59,7 @@ impl Command {
         out: &mut Output,
     ) -> anyhow::Result<ExitStatus> {
         let has_topics = self.file.is_some() || self.selection.names_topics();
-        let config =
-            options.load_config_for(|key| needs(key) && !(key == "kafka.topics" && has_topics))?;
+        let config = options.load_config_for(|key| needs(key, has_topics))?;
         if options.log_level.is_some() {
             telemetry::init_logging(&config.log)?;
         }

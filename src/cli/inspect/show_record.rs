@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    error::Failure,
+    error::{Disposition, Failure},
     record::{Payload, PointId, Position, RowKey, Value},
 };
 
@@ -36,7 +36,12 @@ impl Understood {
             let Failure {
                 reason, message, ..
             } = failure;
-            facts.push(("fails", format!("{reason}: {}", Length::Full.line(message))));
+            let name = if failure.disposition == Disposition::Blocked {
+                "blocks"
+            } else {
+                "fails"
+            };
+            facts.push((name, format!("{reason}: {}", Length::Full.line(message))));
         }
         let facts: Vec<Vec<String>> = facts
             .into_iter()
@@ -123,7 +128,11 @@ impl Understood {
         if let Some(failure) = self.failure() {
             add(
                 "failure",
-                json!({"reason": failure.reason, "message": failure.message}),
+                json!({
+                    "reason": failure.reason,
+                    "message": failure.message,
+                    "blocks": failure.disposition == Disposition::Blocked,
+                }),
             );
         }
         json

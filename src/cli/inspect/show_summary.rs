@@ -96,13 +96,22 @@ impl TopicSummary {
             })
             .collect();
         align(text, "    ", &columns)?;
-        if !self.failures.is_empty() {
-            writeln!(text, "  would fail")?;
-        }
-        for (reason, failed) in &self.failures {
-            let (count, place) = (failed.count, &failed.place);
-            let message = Length::Full.line(&failed.failure.message);
-            writeln!(text, "    {count} {reason}, such as {place}: {message}")?;
+        for (blocks, title) in [
+            (
+                true,
+                "would block the table until the configuration or the table is changed",
+            ),
+            (false, "would go to the dead letters"),
+        ] {
+            let mut failures = self.failures.iter().filter(|(_, it)| it.blocks() == blocks);
+            if let Some(first) = failures.next() {
+                writeln!(text, "  {title}")?;
+                for (reason, failed) in std::iter::once(first).chain(failures) {
+                    let (count, place) = (failed.count, &failed.place);
+                    let message = Length::Full.line(&failed.failure.message);
+                    writeln!(text, "    {count} {reason}, such as {place}: {message}")?;
+                }
+            }
         }
         Ok(())
     }
@@ -159,6 +168,7 @@ impl TopicSummary {
                     "count": failed.count,
                     "example": failed.place.to_string(),
                     "message": failed.failure.message,
+                    "blocks": failed.blocks(),
                 })
             })
             .collect();

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{error::Failure, record::Offset};
+use crate::{
+    error::{Disposition, Failure},
+    record::Offset,
+};
 
 use super::{
     columns::{ColumnChange, Columns},
@@ -62,6 +65,13 @@ pub(super) struct FailureSummary {
     /// The first of them.
     pub(super) place: Place,
     pub(super) failure: Failure,
+}
+
+impl FailureSummary {
+    /// Whether that concerns the whole table, so that its records wait.
+    pub(super) fn blocks(&self) -> bool {
+        self.failure.disposition == Disposition::Blocked
+    }
 }
 
 impl Summary {

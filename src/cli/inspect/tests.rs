@@ -121,7 +121,7 @@ fn a_row_that_would_fail_is_shown_with_the_reason() {
         shown.starts_with("shop.public.products/2@40  create  no key\n"),
         "{shown}"
     );
-    assert!(shown.contains("\n  fails     no_key: "), "{shown}");
+    assert!(shown.contains("\n  blocks    no_key: "), "{shown}");
     assert!(shown.contains("\"Tent\""), "{shown}");
 }
 
@@ -149,7 +149,7 @@ fn a_summary_counts_by_partition_encoding_column_and_reason() {
              id     integer\n    \
              title  text               1 null\n    \
              stock  1 integer, 1 text\n  \
-           would fail\n    \
+           would go to the dead letters\n    \
              1 empty_text, such as shop.public.products/2@41: the template makes no text of row [1]: all its columns are null or empty\n\n"
     );
     let json = summary.to_json();
@@ -338,5 +338,43 @@ fn a_row_that_the_index_completes_fails_not_and_says_what_it_waits_for() {
     assert!(
         warnings[0].message.contains("1 rows need them"),
         "{warnings:?}"
+    );
+}
+
+#[test]
+fn a_table_with_sections_of_its_own_is_read_by_them() {
+    let mut config = config();
+    config.tables = vec![crate::config::TableConfig {
+        topics: vec!["^shop[.]".to_owned()],
+        document: Some(crate::config::DocumentConfig {
+            template: Some("A product: {{ title }}".to_owned()),
+            ..crate::config::DocumentConfig::default()
+        }),
+        ..crate::config::TableConfig::default()
+    }];
+    let value = envelope("c", r#"{"id":1,"title":"Tent"}"#);
+    let mut raw = records(&[(KEY, Some(&value)), (KEY, Some(&value))]);
+    raw[1].topic = "orders".into();
+    let mut interpreter = Interpreter::new(&config).unwrap();
+    let mut text = |raw| {
+        interpreter
+            .understand(raw)
+            .to_json()
+            .pointer("/text")
+            .cloned()
+    };
+    assert_eq!(text(&raw[0]), Some("A product: Tent".into()));
+    assert_eq!(text(&raw[1]), Some("Product: Tent".into()));
+}
+
+#[test]
+fn a_column_that_the_text_needs_and_no_row_has_blocks_the_table() {
+    let row = envelope("c", r#"{"id":1,"name":"Tent"}"#);
+    let shown = summary(&records(&[(KEY, Some(&row))])).to_text(Length::Cut);
+    let shown = shown.unwrap();
+    assert!(shown.contains("would block the table"), "{shown}");
+    assert!(
+        shown.contains("1 missing_column, such as shop.public.products/2@40"),
+        "{shown}"
     );
 }
