@@ -26,6 +26,7 @@ use crate::{
     pipeline::{BlockedTables, Pipeline, Routes, Services, Settings, TableSettings},
     reconcile::Delays,
     record::Fingerprint,
+    registry::{self, Registry},
     source::{self, Budget, Source},
     stand_ins::{Endpoints, StandIns},
     telemetry::{Health, Lane, LanePart, LaneState, Metrics},
@@ -66,6 +67,7 @@ impl App {
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
             .context("can't read a secret of embed")?;
+        let registry = shared.start_registry(config)?;
         let settings = shared.settings(config, &endpoints.index_url).await?;
         let dead_letters = DeadLetters::start(
             &base,
@@ -74,7 +76,7 @@ impl App {
             shared.health.clone(),
             shared.shutdown.clone(),
         )?;
-        let services = shared.start_services(config, &embed_settings, dead_letters)?;
+        let services = shared.start_services(config, &embed_settings, registry, dead_letters)?;
         let budget = services.budget.clone();
         let pipeline = Pipeline::new(settings, services, shared.broken.clone());
         let source = Source::start(
@@ -264,11 +266,18 @@ impl Shared {
         Ok(indexes)
     }
 
+    fn start_registry(&self, config: &Config) -> anyhow::Result<Registry> {
+        let settings = registry::Settings::new(&config.registry)?;
+        let health = self.health.clone();
+        Ok(Registry::new(&settings, health, self.shutdown.clone())?)
+    }
+
     /// The services that all partitions share.
     fn start_services(
         &self,
         config: &Config,
         embed_settings: &embed::Settings,
+        registry: Registry,
         dead_letters: DeadLetters,
     ) -> anyhow::Result<Services> {
         let metrics = &self.metrics.pipeline;
@@ -283,6 +292,7 @@ impl Shared {
                 self.health.clone(),
                 self.shutdown.clone(),
             )?,
+            registry,
             dead_letters,
             blocked: BlockedTables::new(self.health.clone()),
             budget: Budget::new(limit, config.embed.dimensions, used),

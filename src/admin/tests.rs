@@ -74,14 +74,15 @@ async fn readiness_says_for_each_lane_what_to_do() {
         endpoint.get("/readyz").await,
         (
             503,
-            "kafka waiting: starting\ntables ready\nembed ready\nindex waiting: starting\ndead_letter ready\n"
+            "kafka waiting: starting\nregistry ready\ntables ready\nembed ready\nindex waiting: starting\ndead_letter ready\n"
                 .into()
         )
     );
     for lane in Lane::ALL {
         endpoint.health.set(lane, LaneState::Ready);
     }
-    let lines = "kafka ready\ntables ready\nembed ready\nindex ready\ndead_letter ready\n";
+    let lines =
+        "kafka ready\nregistry ready\ntables ready\nembed ready\nindex ready\ndead_letter ready\n";
     assert_eq!(endpoint.get("/readyz").await, (200, lines.into()));
 
     endpoint

@@ -25,6 +25,7 @@ mod load;
 mod log;
 mod pipeline;
 mod problem;
+mod registry;
 mod rows;
 mod secret;
 mod setting;
@@ -55,6 +56,7 @@ pub use self::{
     log::{LogConfig, LogFormat},
     pipeline::PipelineConfig,
     problem::{Place, Problem, Problems},
+    registry::RegistryConfig,
     rows::{RowsConfig, TruncatePolicy},
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
@@ -71,6 +73,8 @@ pub const EMBEDDED: &str = "embedded";
 pub struct Config {
     /// Where change events come from.
     pub kafka: KafkaConfig,
+    /// The schema registry that Avro records name their schemas in.
+    pub registry: RegistryConfig,
     /// How the connector's rows are to be read, where the records themselves don't say it.
     pub rows: RowsConfig,
     /// How long changes of one key are collected before they are acted on.

@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn the_cause_is_the_one_that_has_lasted_longest() {
         let (mut held, mut ledger) = (Held::default(), OffsetLedger::default());
-        let mut hold = |held: &mut Held, key, offset, message| {
+        let mut take = |held: &mut Held, key, offset, message| {
             let ack = ledger.receive(Offset(offset), 1).unwrap();
             let point = Some(PointId::Integer(key));
             held.hold(point, at(offset), message, ack).len()
@@ -241,12 +241,12 @@ mod tests {
             Some((cause.message.to_string(), cause.since.0))
         };
         assert_eq!(cause(&held), None);
-        assert_eq!(hold(&mut held, 1, 10, "a"), 0);
-        assert_eq!(hold(&mut held, 2, 11, "b"), 0);
+        assert_eq!(take(&mut held, 1, 10, "a"), 0);
+        assert_eq!(take(&mut held, 2, 11, "b"), 0);
         assert_eq!(cause(&held), Some(("a".to_owned(), 10)));
-        assert_eq!(hold(&mut held, 1, 12, "a"), 1);
+        assert_eq!(take(&mut held, 1, 12, "a"), 1);
         assert_eq!(cause(&held), Some(("a".to_owned(), 10)), "it began there");
-        assert_eq!(hold(&mut held, 1, 13, "b"), 1);
+        assert_eq!(take(&mut held, 1, 13, "b"), 1);
         assert_eq!(cause(&held), Some(("b".to_owned(), 11)));
     }
 

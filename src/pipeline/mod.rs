@@ -15,6 +15,7 @@ mod blocked;
 mod held;
 mod incomplete;
 mod routes;
+mod stall;
 mod tally;
 mod truncates;
 mod worker;
@@ -39,6 +40,7 @@ use crate::{
     index::Index,
     reconcile::{Delays, ObservedCache, Reconciler},
     record::{Fingerprint, TopicPartition},
+    registry::Registry,
     source::{Budget, Feed, Gate, Partitions},
     telemetry::PipelineMetrics,
 };
@@ -83,6 +85,8 @@ pub struct TableSettings {
 pub struct Services {
     /// Buys vectors.
     pub embedder: Embedder,
+    /// Has the schemas that records were written with.
+    pub registry: Registry,
     /// Takes what can't be processed.
     pub dead_letters: DeadLetters,
     /// Tells which tables are blocked.

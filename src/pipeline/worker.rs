@@ -23,8 +23,9 @@ use crate::{
     reconcile::{Action, Reconciler},
     record::{
         Ack, Creation, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey,
-        RowState, Settled, Ticket, TopicPartition, TruncateMark,
+        RowState, SchemaId, Settled, Ticket, TopicPartition, TruncateMark,
     },
+    registry::Found,
     source::{Drain, Gate},
     window::Window,
 };
@@ -33,6 +34,7 @@ use super::{
     Services, TableSettings,
     held::{Cause, HELD_ENTRY, Held},
     incomplete::{IncompleteRow, IncompleteRows},
+    stall::Stall,
     tally::Tally,
     truncates::Truncates,
 };
@@ -49,6 +51,7 @@ const LAST_VECTORS: Duration = Duration::from_secs(1);
 struct State {
     partition: TopicPartition,
     decoder: Decoder,
+    stall: Stall,
     documents: DocumentBuilder,
     point_ids: PointIds,
     index: Index,
@@ -84,6 +87,7 @@ struct Shown {
     pending: i64,
     remembered: i64,
     held: i64,
+    stalled: i64,
 }
 
 /// Where the services answer to.
@@ -130,6 +134,7 @@ impl Worker {
             state: State {
                 partition,
                 decoder: Decoder::new(table.rows),
+                stall: Stall::default(),
                 documents: table.documents,
                 point_ids: table.point_ids,
                 index: table.index,
@@ -247,7 +252,8 @@ impl State {
                     self.on_mark(&state);
                 }
                 Some(mark) = receivers.swept.recv() => self.on_swept(mark),
-                records = queue.recv() => match records {
+                (id, found) = self.stall.answer() => self.on_schema(id, found),
+                records = queue.recv(), if !self.stall.is_stalled() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
                     None => return None,
                 },
@@ -284,29 +290,85 @@ impl State {
         if let Some(first) = records.first() {
             self.warn_of_a_late_start(first.offset);
         }
-        for raw in records {
-            self.on_record(raw, now);
-        }
-        if all {
+        self.on_raw(records, now);
+        if all || self.stall.is_stalled() {
             self.close_window(now);
         }
     }
 
-    fn on_record(&mut self, raw: RawRecord, now: Instant) {
-        let charge = self.services.budget.cost(&raw);
-        let ack = match self.ledger.receive(raw.offset, charge) {
-            Ok(ack) => ack,
+    /// Processes records up to the first whose schema has to be asked for.
+    fn on_raw(&mut self, records: impl IntoIterator<Item = RawRecord>, now: Instant) {
+        let mut records = records.into_iter();
+        while let Some(raw) = records.next() {
+            match self.learn_schemas(&raw) {
+                Ok(None) => self.on_record(raw, now),
+                Ok(Some(id)) => {
+                    debug!(partition = %self.partition, offset = %raw.offset, "waits for {id}");
+                    let registry = self.services.registry.clone();
+                    return self.stall.begin(registry, id, raw, records);
+                }
+                Err(failure) => self.on_unreadable(raw, failure, now),
+            }
+        }
+    }
+
+    /// Gives the decoder the schemas that a record needs. Returns one that has to be asked for;
+    /// fails when the registry has none of that id.
+    fn learn_schemas(&mut self, raw: &RawRecord) -> Result<Option<SchemaId>, Failure> {
+        while let Some(id) = self.decoder.missing_schema(raw) {
+            match self.services.registry.cached(id) {
+                Some(found) => self.decoder.learn(id, &*found?),
+                None => return Ok(Some(id)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The registry answered: the records that waited go on.
+    fn on_schema(&mut self, id: SchemaId, found: Found) {
+        let now = Instant::now();
+        let mut waiting = self.stall.end().into_iter();
+        match found {
+            Ok(schema) => self.decoder.learn(id, &schema),
+            Err(failure) => {
+                if let Some(raw) = waiting.next() {
+                    self.on_unreadable(raw, failure, now);
+                }
+            }
+        }
+        self.on_raw(waiting, now);
+    }
+
+    /// A record whose schema the registry does not have.
+    fn on_unreadable(&mut self, raw: RawRecord, failure: Failure, now: Instant) {
+        if let Some(ack) = self.receive(&raw, now) {
+            self.bury(raw, ack, "decode", failure);
+        }
+    }
+
+    /// Enters a record into the ledger.
+    fn receive(&mut self, raw: &RawRecord, now: Instant) -> Option<Ack> {
+        let charge = self.services.budget.cost(raw);
+        match self.ledger.receive(raw.offset, charge) {
+            Ok(ack) => Some(ack),
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
                 self.close_window(now);
                 self.held.rewind(raw.offset);
                 let refund = self.ledger.rewind(raw.offset);
                 self.services.budget.refund(refund);
-                match self.ledger.receive(raw.offset, charge) {
-                    Ok(ack) => ack,
-                    Err(_) => return self.tally.refund(charge),
+                let ack = self.ledger.receive(raw.offset, charge).ok();
+                if ack.is_none() {
+                    self.tally.refund(charge);
                 }
+                ack
             }
+        }
+    }
+
+    fn on_record(&mut self, raw: RawRecord, now: Instant) {
+        let Some(ack) = self.receive(&raw, now) else {
+            return;
         };
         let key = self.decoder.key(&raw);
         let point = key.as_ref().ok().map(|key| self.point_of(key));
@@ -428,7 +490,7 @@ impl State {
                     Ok(earlier) => self.settle(earlier, Settled::Superseded, None),
                     Err(ticket) => {
                         self.index
-                            .look_up(ticket, point, fields, self.answers.lookup.clone())
+                            .look_up(ticket, point, fields, self.answers.lookup.clone());
                     }
                 }
             }
@@ -575,7 +637,7 @@ impl State {
         let budget = self.services.budget.limit();
         let is_closed = self.gate.is_closed();
         let closes = self.held.closes_gate(is_closed, self.ledger.len(), budget);
-        self.gate.set_closed(closes);
+        self.gate.set_closed(closes || self.stall.is_stalled());
         let cause = self.held.cause();
         let is_news = match (cause, &self.told) {
             (Some(now), Some(told)) => !now.is_same(told),
@@ -785,6 +847,7 @@ impl State {
             pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
             remembered: count(self.reconciler.remembered()),
             held: count(self.held.len()),
+            stalled: i64::from(self.stall.is_stalled()),
         };
         let metrics = &self.services.metrics;
         metrics.pending_keys.add(now.pending - self.shown.pending);
@@ -792,6 +855,9 @@ impl State {
             .remembered_keys
             .add(now.remembered - self.shown.remembered);
         metrics.held.add(now.held - self.shown.held);
+        metrics
+            .stalled_partitions
+            .add(now.stalled - self.shown.stalled);
         self.shown = now;
     }
 }
@@ -799,6 +865,8 @@ impl State {
 impl Drop for State {
     /// What is still in flight goes back to the budget: the partition's next owner reads it again.
     fn drop(&mut self) {
+        let waiting: Vec<_> = self.stall.end().into();
+        self.services.budget.refund_all(&waiting);
         let refund = self.ledger.restart();
         self.tally.refund(refund);
         self.services.metrics.pending_keys.sub(self.shown.pending);
@@ -808,6 +876,10 @@ impl Drop for State {
             .sub(self.shown.remembered);
         self.services.metrics.held.sub(self.shown.held);
         self.services.blocked.set(&self.partition, None);
+        self.services
+            .metrics
+            .stalled_partitions
+            .sub(self.shown.stalled);
     }
 }
 

@@ -196,8 +196,8 @@ impl PollLoop {
             return warn!("can't pause or resume: {error}");
         }
         if change.over_budget != pauses.over_budget() {
-            let (used, paused) = (self.budget.used(), change.over_budget);
-            info!(used, paused, "memory budget");
+            let used = self.budget.used();
+            info!(used, paused = change.over_budget, "memory budget");
         }
         pauses.note(change);
         let count = i64::try_from(pauses.len()).unwrap_or(i64::MAX);

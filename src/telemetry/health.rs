@@ -12,6 +12,8 @@ use tracing::{error, info, warn};
 pub enum Lane {
     /// Reading from Kafka and committing to it.
     Kafka,
+    /// Asking the schema registry.
+    Registry,
     /// Tables whose rows can be processed as they are configured.
     Tables,
     /// Buying embeddings.
@@ -24,8 +26,9 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes, in the order of the flow.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Kafka,
+        Self::Registry,
         Self::Tables,
         Self::Embed,
         Self::Index,
@@ -36,6 +39,7 @@ impl Lane {
     pub fn label(self) -> &'static str {
         match self {
             Self::Kafka => "kafka",
+            Self::Registry => "registry",
             Self::Tables => "tables",
             Self::Embed => "embed",
             Self::Index => "index",
@@ -95,6 +99,7 @@ impl Default for Health {
         Self {
             states: Arc::new(Mutex::new([
                 starting(),
+                LaneState::Ready,
                 LaneState::Ready,
                 LaneState::Ready,
                 starting(),

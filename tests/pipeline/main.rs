@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod avro;
 mod bad_input;
 mod delivery;
 mod gate;

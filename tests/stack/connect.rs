@@ -22,6 +22,9 @@ pub(crate) struct Connect {
     port: u16,
 }
 
+/// A connector's settings, by name.
+pub(crate) type Settings = BTreeMap<String, String>;
+
 /// How a connector writes its records.
 #[derive(Clone, Copy)]
 pub(crate) enum Dialect {
@@ -29,10 +32,21 @@ pub(crate) enum Dialect {
     WithSchemas,
     /// Bare JSON; decimals as strings.
     Bare,
+    /// Avro, its schemas in the registry at that port of this machine.
+    Avro(u16, AvroIds),
+}
+
+/// How a record says which schema it was written with.
+#[derive(Clone, Copy)]
+pub(crate) enum AvroIds {
+    /// By the content's id in the four bytes in front, as with Confluent's converter.
+    InFront,
+    /// By Apicurio's global id in a header, as its converter does by itself.
+    InHeaders,
 }
 
 impl Dialect {
-    /// Every one.
+    /// Those in JSON.
     pub(crate) const ALL: [Self; 2] = [Self::WithSchemas, Self::Bare];
 
     /// Its topics' prefix; names its replication slot too.
@@ -40,19 +54,60 @@ impl Dialect {
         match self {
             Self::WithSchemas => "shop",
             Self::Bare => "bare",
+            Self::Avro(_, AvroIds::InFront) => "avro",
+            Self::Avro(_, AvroIds::InHeaders) => "headers",
+        }
+    }
+
+    /// The registry's URL for Vectide, where there is one.
+    pub(crate) fn registry_url(self) -> Option<String> {
+        match self {
+            Self::Avro(port, _) => Some(format!("http://127.0.0.1:{port}/apis/ccompat/v7")),
+            Self::WithSchemas | Self::Bare => None,
         }
     }
 
     /// What differs from the deployment's settings.
-    fn settings(self) -> &'static [(&'static str, &'static str)] {
+    pub(crate) fn settings(self) -> Settings {
+        let mut settings = Settings::new();
+        let mut set = |name: &str, value: &str| settings.insert(name.to_owned(), value.to_owned());
         match self {
-            Self::WithSchemas => &[],
-            Self::Bare => &[
-                ("key.converter.schemas.enable", "false"),
-                ("value.converter.schemas.enable", "false"),
-                ("decimal.handling.mode", "string"),
-            ],
+            Self::WithSchemas => {}
+            Self::Bare => {
+                set("key.converter.schemas.enable", "false");
+                set("value.converter.schemas.enable", "false");
+                set("decimal.handling.mode", "string");
+            }
+            Self::Avro(port, ids) => {
+                let (as_confluent, use_id, in_headers) = match ids {
+                    AvroIds::InFront => ("true", "contentId", "false"),
+                    AvroIds::InHeaders => ("false", "globalId", "true"),
+                };
+                for part in ["key", "value"] {
+                    let converter = format!("{part}.converter");
+                    set(
+                        &converter,
+                        "io.apicurio.registry.utils.converter.AvroConverter",
+                    );
+                    let mut set = |name: &str, value: &str| {
+                        set(&format!("{converter}.apicurio.registry.{name}"), value);
+                    };
+                    set("url", &format!("http://127.0.0.1:{port}/apis/registry/v2"));
+                    set("auto-register", "true");
+                    set("find-latest", "true");
+                    set("as-confluent", as_confluent);
+                    set("use-id", use_id);
+                    set("headers.enabled", in_headers);
+                    if matches!(ids, AvroIds::InFront) {
+                        set(
+                            "id-handler",
+                            "io.apicurio.registry.serde.Legacy4ByteIdHandler",
+                        );
+                    }
+                }
+            }
         }
+        settings
     }
 
     /// The topic of the product table.
@@ -106,7 +161,7 @@ impl Connect {
         postgres: &Postgres,
         dialect: Dialect,
     ) -> Result<()> {
-        self.register_with(workspace, postgres, dialect.prefix(), dialect.settings())
+        self.register_with(workspace, postgres, dialect.prefix(), &dialect.settings())
     }
 
     /// The same with a prefix and further settings of one's own.
@@ -115,7 +170,7 @@ impl Connect {
         workspace: &Workspace,
         postgres: &Postgres,
         prefix: &str,
-        further: &[(&str, &str)],
+        further: &Settings,
     ) -> Result<()> {
         let settings = settings(postgres, prefix, further)?;
         let settings = workspace.write(&format!("{prefix}.json"), &settings)?;
@@ -140,9 +195,9 @@ impl Connect {
 }
 
 /// The deployment's own settings, with what differs here.
-fn settings(postgres: &Postgres, prefix: &str, further: &[(&str, &str)]) -> Result<String> {
+fn settings(postgres: &Postgres, prefix: &str, further: &Settings) -> Result<String> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/postgres.json");
-    let mut settings: BTreeMap<String, String> = serde_json::from_str(&fs::read_to_string(file)?)
+    let mut settings: Settings = serde_json::from_str(&fs::read_to_string(file)?)
         .context("deploy/debezium/postgres.json")?;
     let mut set = |name: &str, value: &str| settings.insert(name.to_owned(), value.to_owned());
     set("database.hostname", "127.0.0.1");

@@ -44,6 +44,26 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
             "kafka.secret_properties.client.id: is no property that holds a secret: set it in kafka.properties",
         ),
         (
+            "registry.urls = [\"registry:8081\"]",
+            "registry.urls: must begin with http:// or https://",
+        ),
+        (
+            "registry.urls = [\"https://registry/?a=b\"]",
+            "registry.urls: must end with its path, without query parameters",
+        ),
+        (
+            "registry.username = \"me\"",
+            "registry.username: needs registry.password beside it",
+        ),
+        (
+            "registry.password = { env = \"X\" }",
+            "registry.password: needs registry.username beside it",
+        ),
+        (
+            "registry.timeout = \"0s\"",
+            "registry.timeout: must be longer than nothing",
+        ),
+        (
             "window.version_column = \"\"",
             "window.version_column: must not be empty",
         ),
@@ -113,7 +133,7 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
         ),
         (
             "embed.url = \"http://me:hunter2@localhost\"",
-            "embed.url: must not contain a user name or password: give the secret by reference, as api_key",
+            "embed.url: must not contain a user name or password: give the secret by reference, in a key of its own",
         ),
         ("embed.model = \"\"", "embed.model: must not be empty"),
         (

@@ -31,6 +31,8 @@ pub struct PipelineMetrics {
     pub pending_keys: IntGauge,
     /// Keys whose hashes are remembered, so that the index needs not be read.
     pub remembered_keys: IntGauge,
+    /// Partitions whose records wait for a schema.
+    pub stalled_partitions: IntGauge,
     /// Bytes of the memory budget in use by records in flight.
     pub budget_used: IntGauge,
     /// The memory budget for records in flight.
@@ -52,6 +54,7 @@ impl PipelineMetrics {
             held: add(registry, IntGauge::new("vectide_held_records", "Records held because their table is blocked: it lacks a needed column, or a key."))?,
             pending_keys: add(registry, IntGauge::new("vectide_pending_keys", "Keys with unsettled news."))?,
             remembered_keys: add(registry, IntGauge::new("vectide_remembered_keys", "Keys whose hashes are remembered, so that the index needs not be read."))?,
+            stalled_partitions: add(registry, IntGauge::new("vectide_stalled_partitions", "Partitions whose records wait for a schema."))?,
             budget_used: add(registry, IntGauge::new("vectide_budget_used_bytes", "Bytes of the memory budget in use by records in flight."))?,
             budget_limit: add(registry, IntGauge::new("vectide_budget_limit_bytes", "The memory budget for records in flight."))?,
         })

@@ -100,6 +100,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_records_skipped_total counter kind",
         "vectide_remembered_keys gauge",
         "vectide_settle_latency_seconds histogram as",
+        "vectide_stalled_partitions gauge",
         "vectide_texts_unchanged_total counter",
         "vectide_version_conflicts_total counter",
     ];
