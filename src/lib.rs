@@ -40,6 +40,9 @@
 //! each lane can do right now is in [`telemetry::Health`]; [`admin`] shows it, beside the
 //! [`telemetry::Metrics`], over HTTP.
 //!
+//! What the connector wrote can be kept in files and read again with [`capture`]; `vectide inspect`
+//! shows what the decoder and the document builder make of it.
+//!
 //! Stages know [`record`], [`error`], [`telemetry`] and their own section of the configuration.
 //! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
 //! [`commit::Frontier`]. Only [`app`] and [`pipeline`] know all stages. Pure parts (window,
@@ -48,6 +51,7 @@
 pub mod admin;
 pub mod app;
 mod backoff;
+pub mod capture;
 pub mod cli;
 pub mod commit;
 pub mod config;
