@@ -10,7 +10,9 @@ use std::{
 use futures_util::future::join_all;
 use qdrant_client::{
     Qdrant,
-    qdrant::{self, ScrollPointsBuilder, value::Kind},
+    qdrant::{
+        self, RetrievedPoint, ScrollPointsBuilder, value::Kind, vectors_output::VectorsOptions,
+    },
 };
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
@@ -223,7 +225,7 @@ impl Replay {
         let points = self.client.scroll(all).await.unwrap().result;
         points
             .into_iter()
-            .filter(|point| point.vectors.is_some())
+            .filter(has_vector)
             .map(|point| {
                 let id = point.id.and_then(|id| id.point_id_options);
                 let Some(qdrant::point_id::PointIdOptions::Uuid(id)) = id else {
@@ -240,6 +242,16 @@ impl Replay {
         tokio::task::spawn_blocking(move || read_letters(&brokers))
             .await
             .unwrap()
+    }
+}
+
+/// What has no vector is a tombstone, or other bookkeeping, that no search for neighbours finds.
+fn has_vector(point: &RetrievedPoint) -> bool {
+    let vectors = point.vectors.as_ref().and_then(|it| it.vectors_options.as_ref());
+    match vectors {
+        None => false,
+        Some(VectorsOptions::Vector(_)) => true,
+        Some(VectorsOptions::Vectors(named)) => !named.vectors.is_empty(),
     }
 }
 
