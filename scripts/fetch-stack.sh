@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Provides the servers of the stack tests: Debian's PostgreSQL and Java, and Kafka, Kafka Connect and Debezium as one folder of jars,
-# which Maven resolves from tests/stack/pom.xml into a cache, once. Prints where each is, one NAME=VALUE a line; progress goes to stderr.
+# which Maven resolves from tests/stack/pom.xml into a cache, once, with the Apicurio registry. Prints where each is, one NAME=VALUE a line; progress goes to stderr.
 # Arguments pick servers: postgres, kafka (with Java, Connect and Debezium); without any, all.
 set -euo pipefail
 wanted=" ${*:-postgres kafka} "
@@ -70,7 +70,8 @@ install_java() {
 
 fetch_jars() {
     command -v mvn >/dev/null || "$here/install-packages.sh" maven
-    echo "downloading Kafka, Kafka Connect and Debezium (60 MB, once)" >&2
+    command -v unzip >/dev/null || "$here/install-packages.sh" unzip
+    echo "downloading Kafka, Kafka Connect, Debezium and the Apicurio registry (200 MB, once)" >&2
     local part="$jars.part"
     rm -rf "$part"
     JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$java")")") \
@@ -78,6 +79,9 @@ fetch_jars() {
         cat "$cache/maven.log" >&2
         fail "Maven could not resolve tests/stack/pom.xml, see above"
     }
+    # The registry is a program of its own, with other versions of the same libraries.
+    unzip -q "$part"/apicurio-registry-app-*-all.zip -d "$part/registry"
+    rm "$part"/apicurio-registry-app-*-all.zip
     rm -rf "$cache"/jars-????????????
     mv "$part" "$jars"
 }
@@ -98,4 +102,5 @@ if wants kafka; then
     [ -d "$jars" ] || fetch_jars
     echo "java=$java"
     echo "jars=$jars"
+    echo "registry=$(echo "$jars"/registry/*-runner.jar)"
 fi

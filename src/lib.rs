@@ -10,7 +10,8 @@
 //! 1. [`source::Source`] is a member of the consumer group. Its thread polls a
 //!    [`record::RawRecord`], charges its bytes to the [`source::Budget`], and hands it to the
 //!    worker of its partition: a task that [`pipeline::Pipeline`] starts for each partition that
-//!    is assigned, and that owns all of the partition's state.
+//!    is assigned, and that owns all of the partition's state. What its table has of its own comes
+//!    from [`pipeline::Routes`].
 //! 2. The worker enters the offset into its [`commit::OffsetLedger`] and gets a [`record::Ack`]
 //!    for it: the right, and the duty, to settle the record once.
 //! 3. [`decode::Decoder`] reads Debezium's envelope. Out comes a [`record::RowChange`]: which row,
@@ -27,7 +28,7 @@
 //!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
 //!    payload, or a delete. It answers when Qdrant has applied it.
-//! 9. What can't be processed goes to [`dead_letter::DeadLetters`], which answer when the brokers
+//! 9. What can't be processed by its own fault goes to [`dead_letter::DeadLetters`], which answer when the brokers
 //!    have acknowledged the letter.
 //! 10. With the answer the record settles, as one of [`record::Settled`]. The ledger's frontier,
 //!     the lowest unsettled offset, moves on through [`commit::Frontier`] to the source, which
@@ -53,10 +54,12 @@ pub mod decode;
 pub mod document;
 pub mod embed;
 pub mod error;
+mod http;
 pub mod index;
 pub mod pipeline;
 pub mod reconcile;
 pub mod record;
+pub mod registry;
 pub mod source;
 pub mod stand_ins;
 pub mod telemetry;

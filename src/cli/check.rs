@@ -3,6 +3,7 @@
 mod embed;
 mod index;
 mod kafka;
+mod registry;
 
 use std::{fmt, io::Write};
 
@@ -13,8 +14,8 @@ use crate::{config::DEFAULT_FILE, telemetry};
 
 /// Ask every server whether what is configured will work, and change nothing
 ///
-/// Configuration and secrets, brokers, topics, the group's rights, the dead-letter topic, Qdrant and
-/// its collection, and one embedding call, which costs a token. Each gets a line: ✓, or ✗ and what to
+/// Configuration and secrets, brokers, topics, the group's rights, the dead-letter topic, the schema
+/// registry, Qdrant and its collection, and one embedding call, which costs a token. Each gets a line: ✓, or ✗ and what to
 /// do. Ends with 1 when there is a ✗.
 #[derive(Debug, Args)]
 pub(super) struct Command {}
@@ -43,12 +44,13 @@ impl Command {
         for problem in unresolved {
             report.bad(problem.key, problem.message);
         }
-        let (kafka, index, embed) = tokio::join!(
+        let (kafka, registry, index, embed) = tokio::join!(
             kafka::check(&config),
+            registry::check(&config.registry),
             index::check(&config),
             embed::check(&config.embed)
         );
-        for part in [kafka, index, embed] {
+        for part in [kafka, registry, index, embed] {
             report.lines.extend(part.lines);
         }
         write!(out, "{report}")?;

@@ -13,15 +13,16 @@ use vectide_embedded::{
     embeddings::{EmbeddedEmbeddings, EmbeddingsOptions},
     kafka::{EmbeddedKafka, KafkaOptions},
     qdrant::{EmbeddedQdrant, QdrantOptions, Storage},
+    registry::{EmbeddedRegistry, RegistryOptions},
 };
 
 use super::{ExitStatus, Options, Output, run::Signals};
 use crate::{config::LogConfig, telemetry};
 
-/// Run a stand-in for Kafka, Qdrant or an embedding provider, for trying things out
+/// Run a stand-in for Kafka, Qdrant, an embedding provider or a schema registry, for trying things out
 ///
-/// Prints one line, what to put into kafka.brokers, index.url or embed.url, once it accepts
-/// connections; then runs until SIGINT or SIGTERM.
+/// Prints one line, what to put into kafka.brokers, index.url, embed.url or registry.urls, once it
+/// accepts connections; then runs until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
 pub(super) struct Command {
     #[command(subcommand)]
@@ -33,6 +34,7 @@ enum Which {
     Kafka(Kafka),
     Qdrant(Qdrant),
     Embeddings(Embeddings),
+    Registry(Registry),
 }
 
 /// A Kafka cluster: librdkafka's mock brokers
@@ -67,6 +69,17 @@ struct Qdrant {
 struct Embeddings {
     /// Where to listen; port 0 is any free one
     #[arg(long, default_value_t = loopback(8080), value_name = "IP:PORT")]
+    address: SocketAddr,
+}
+
+/// A schema registry with Confluent's REST API, empty at first
+///
+/// Keeps schemas in memory. It can be made slow, or fail: PUT /control takes {"stall": true},
+/// {"latency_ms": 200} or {"fail": 503}, and GET /control shows what is in effect.
+#[derive(Debug, Args)]
+struct Registry {
+    /// Where to listen; port 0 is any free one
+    #[arg(long, default_value_t = loopback(8081), value_name = "IP:PORT")]
     address: SocketAddr,
 }
 
@@ -137,6 +150,12 @@ impl Command {
                 announce(out, &embeddings.url())?;
                 signals.next().await;
                 embeddings.shutdown().await;
+            }
+            Which::Registry(Registry { address }) => {
+                let registry = EmbeddedRegistry::start(RegistryOptions { address }).await?;
+                announce(out, &registry.url())?;
+                signals.next().await;
+                registry.shutdown().await;
             }
         }
         Ok(ExitStatus::Success)

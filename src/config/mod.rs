@@ -9,6 +9,7 @@
 mod absent;
 mod admin;
 mod byte_size;
+mod column_names;
 mod commit;
 mod dead_letter;
 mod document;
@@ -24,10 +25,12 @@ mod load;
 mod log;
 mod pipeline;
 mod problem;
+mod registry;
 mod rows;
 mod secret;
 mod setting;
 mod shape;
+mod tables;
 mod validate;
 mod window;
 
@@ -40,6 +43,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     admin::AdminConfig,
     byte_size::ByteSize,
+    column_names::ColumnNames,
     commit::CommitConfig,
     dead_letter::DeadLetterConfig,
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
@@ -52,9 +56,11 @@ pub use self::{
     log::{LogConfig, LogFormat},
     pipeline::PipelineConfig,
     problem::{Place, Problem, Problems},
+    registry::RegistryConfig,
     rows::{RowsConfig, TruncatePolicy},
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
+    tables::{TableConfig, TableSections},
     window::WindowConfig,
 };
 
@@ -67,12 +73,17 @@ pub const EMBEDDED: &str = "embedded";
 pub struct Config {
     /// Where change events come from.
     pub kafka: KafkaConfig,
+    /// The schema registry that Avro records name their schemas in.
+    pub registry: RegistryConfig,
     /// How the connector's rows are to be read, where the records themselves don't say it.
     pub rows: RowsConfig,
     /// How long changes of one key are collected before they are acted on.
     pub window: WindowConfig,
     /// How a row becomes the text that is embedded, the payload and the point's id.
     pub document: DocumentConfig,
+    /// What some tables have of their own, in place of the sections at the top level.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableConfig>,
     /// The embedding endpoint: any server that speaks OpenAI's `POST /embeddings`.
     pub embed: EmbedConfig,
     /// The Qdrant collection that is kept equal to the table.

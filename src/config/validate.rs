@@ -18,9 +18,11 @@ impl Config {
     pub fn validate(&self) -> Vec<Problem> {
         let mut report = Report::default();
         self.kafka.validate(&mut report);
-        self.rows.validate(&mut report);
+        self.registry.validate(&mut report);
+        self.rows.validate("rows", &mut report);
         self.window.validate(&mut report);
-        self.document.validate(&mut report);
+        self.document.validate("document", &mut report);
+        self.validate_tables(&mut report);
         self.embed.validate(&mut report);
         self.index.validate(&mut report);
         self.commit.validate(&mut report);
@@ -52,6 +54,7 @@ impl Config {
                 "kafka.security.oauthbearer_token",
                 &security.oauthbearer_token,
             ),
+            ("registry.password", &self.registry.password),
             ("embed.api_key", &self.embed.api_key),
             ("index.api_key", &self.index.api_key),
         ];
@@ -137,7 +140,7 @@ impl Report {
                 self.refuse_if(
                     !url.username().is_empty() || url.password().is_some(),
                     key,
-                    "must not contain a user name or password: give the secret by reference, as api_key",
+                    "must not contain a user name or password: give the secret by reference, in a key of its own",
                 );
             }
         }

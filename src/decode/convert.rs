@@ -135,8 +135,13 @@ pub(super) fn from_bytes(
             .ok_or_else(mismatch),
         ColumnType::Bits => Ok(bits(bytes)),
         ColumnType::Geo => geometry::point(bytes).ok_or_else(mismatch),
-        _ => Ok(text(BASE64_STANDARD.encode(bytes))),
+        _ => Ok(text(base64(bytes))),
     }
+}
+
+/// Bytes as JSON has them.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
 }
 
 /// An object or array whose parts have been converted already.

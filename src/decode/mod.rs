@@ -1,14 +1,18 @@
 //! Decode: a [`RawRecord`] comes in, what it says about one row goes out.
 //!
-//! Key and value are told apart from their schemas independently: each may be `{schema, payload}`
-//! or bare, as Kafka Connect's JSON converter is configured for each; a value may be Debezium's
-//! envelope or a flattened row. What carries no row is recognised and skipped; what can't be read
+//! Key and value are told apart from their schemas independently: each may be Avro, or JSON
+//! `{schema, payload}` or bare, as the connector's converter for each is configured; a value may be
+//! Debezium's envelope or a flattened row. What carries no row is recognised and skipped; what can't be read
 //! is a [`Failure`] of that record alone.
 //!
-//! Reading is split in two: an encoding ([`json`]) yields columns and the parts of an envelope;
+//! Avro's schemas come from a registry, which this stage does not know: it says which one is
+//! missing ([`Decoder::missing_schema`]), and is told ([`Decoder::learn`]).
+//!
+//! Reading is split in two: an encoding ([`json`], [`avro`]) yields columns and the parts of an envelope;
 //! what a column's value is ([`convert`], by [`ColumnType`](crate::record::ColumnType)) and what
 //! the parts mean together ([`change`], [`flattened`]) is the same for all.
 
+mod avro;
 mod change;
 mod convert;
 mod decimal;
@@ -17,16 +21,20 @@ mod geometry;
 mod json;
 mod key;
 mod logical_name;
+mod schemas;
 mod settings;
 mod temporal;
+mod wire;
 
 use crate::{
     error::Failure,
-    record::{Position, RawRecord, Row, RowChange, RowKey, RowState},
+    record::{Position, RawRecord, Row, RowChange, RowKey, RowState, SchemaId, WriterSchema},
 };
 
 use change::{Change, Operation};
 use json::JsonReader;
+use schemas::{Encoding, Schemas};
+use wire::Part;
 
 pub use settings::RowSettings;
 
@@ -75,6 +83,7 @@ impl Skip {
 pub struct Decoder {
     settings: RowSettings,
     json: JsonReader,
+    schemas: Schemas,
 }
 
 impl Decoder {
@@ -83,15 +92,39 @@ impl Decoder {
         Self {
             settings,
             json: JsonReader::default(),
+            schemas: Schemas::default(),
         }
+    }
+
+    /// A schema that the record was written with and that is to be [learnt](Self::learn) before the
+    /// record is decoded.
+    pub fn missing_schema(&self, raw: &RawRecord) -> Option<SchemaId> {
+        [(Part::Key, &raw.key), (Part::Value, &raw.value)]
+            .into_iter()
+            .find_map(|(part, bytes)| {
+                let framed = wire::unframe(part, bytes.as_deref()?, &raw.headers).ok()?;
+                framed.schema.filter(|id| !self.schemas.has(*id))
+            })
+    }
+
+    /// Takes note of a schema. One that can't be used makes its records fail.
+    pub fn learn(&mut self, id: SchemaId, schema: &WriterSchema) {
+        self.schemas.learn(id, schema, &self.settings);
     }
 
     /// The canonical key of a record; see [`RowKey`].
     ///
     /// Cheaper than decoding the record: enough to know that the index already reflects it.
     pub fn key(&mut self, raw: &RawRecord) -> Result<RowKey, Failure> {
-        let bytes = raw.key.as_deref().ok_or_else(key::no_key)?;
-        self.json.key(bytes, &self.settings)
+        let bytes = raw
+            .key
+            .as_deref()
+            .ok_or_else(|| key::no_key(&self.settings.section))?;
+        let framed = wire::unframe(Part::Key, bytes, &raw.headers)?;
+        match self.schemas.encoding(framed.schema)? {
+            Encoding::Json => self.json.key(framed.data, &self.settings),
+            Encoding::Avro(reader) => reader.key(framed.data, &self.settings),
+        }
     }
 
     /// What a record says; `key` is what [`key`](Self::key) made of it, needed only if it is
@@ -101,11 +134,9 @@ impl Decoder {
         raw: &RawRecord,
         key: Result<RowKey, Failure>,
     ) -> Result<Decoded, Failure> {
-        let Some(value) = raw.value.as_deref().filter(|value| *value != b"null") else {
-            // A tombstone; flattened without schemas it arrives as the literal `null`.
+        let Some(change) = self.change(raw)? else {
             return Ok(decoded(key?, RowState::Gone, position(raw, None), false));
         };
-        let change = self.json.value(value, &self.settings)?;
         let position = position(raw, Some(&change));
         let created = matches!(change.operation, Operation::Create(_));
         let (state, row_of_key) = match change.operation {
@@ -126,6 +157,20 @@ impl Decoder {
         Ok(decoded(key, state, position, created))
     }
 
+    /// What the value says; `None` of a tombstone.
+    fn change(&mut self, raw: &RawRecord) -> Result<Option<Change>, Failure> {
+        let Some(value) = raw.value.as_deref() else {
+            return Ok(None);
+        };
+        let framed = wire::unframe(Part::Value, value, &raw.headers)?;
+        match self.schemas.encoding(framed.schema)? {
+            // Flattened without schemas, a tombstone arrives as the literal `null`.
+            Encoding::Json if framed.data == b"null" => Ok(None),
+            Encoding::Json => self.json.value(framed.data, &self.settings).map(Some),
+            Encoding::Avro(reader) => reader.value(framed.data, &self.settings).map(Some),
+        }
+    }
+
     /// The key of a record without one, by the configured columns.
     fn key_of_columns(
         &self,
@@ -133,7 +178,11 @@ impl Decoder {
         deleted: Option<&Row>,
         before: Option<&Row>,
     ) -> Result<RowKey, Failure> {
-        let columns = &self.settings.key_columns;
+        let RowSettings {
+            key_columns: columns,
+            section,
+            ..
+        } = &self.settings;
         let row = match state {
             RowState::Present(row) => row,
             RowState::Gone => deleted.ok_or_else(|| {
@@ -143,9 +192,9 @@ impl Decoder {
                 )
             })?,
         };
-        let key = key::of_columns(row, columns)?;
+        let key = key::of_columns(row, columns, section)?;
         if let (RowState::Present(_), Some(before)) = (state, before)
-            && key::of_columns(before, columns)? != key
+            && key::of_columns(before, columns, section)? != key
         {
             return Err(Failure::record(
                 "key_changed",
@@ -158,10 +207,9 @@ impl Decoder {
 
 fn position(raw: &RawRecord, change: Option<&Change>) -> Position {
     Position {
-        offset: raw.offset,
-        timestamp_ms: raw.timestamp_ms.unwrap_or(0),
         commit_ms: change.and_then(|change| change.commit_ms),
         source: change.and_then(|change| change.source),
+        ..Position::of_record(raw)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request to the endpoint and its answer: the wire, and nothing about when or how often.
 
-use std::{error::Error as _, sync::Arc, time::SystemTime};
+use std::{sync::Arc, time::SystemTime};
 
 use reqwest::{
     Response, Url,
@@ -13,11 +13,11 @@ use super::{
     EmbedError, Settings,
     refusal::{self, Asked, Blame, Complaint, Refusal},
     response::{self, Answer, BadAnswer},
-    retry,
 };
 use crate::{
     config::{EncodingFormat, Secret},
     error::Failure,
+    http::{USER_AGENT, explain, is_loopback, read_body, retry_after},
 };
 
 /// How much of an error's body is read, in bytes.
@@ -54,7 +54,7 @@ impl Client {
             headers.insert(name, value);
         }
         let mut http = reqwest::Client::builder()
-            .user_agent(concat!("vectide/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .default_headers(headers)
             .timeout(settings.timeout)
             .connect_timeout(settings.connect_timeout)
@@ -134,7 +134,7 @@ impl Client {
 
     async fn read_refusal(&self, mut response: Response) -> Refusal {
         let status = response.status();
-        let after = retry::retry_after(response.headers(), SystemTime::now());
+        let after = retry_after(response.headers(), SystemTime::now());
         // The status says enough where the explanation breaks off.
         let (body, _) = read_body(&mut response, COMPLAINT_LIMIT)
             .await
@@ -193,16 +193,11 @@ impl Endpoint {
         } else {
             ("io", Blame::Endpoint)
         };
-        let error = error.without_url();
-        let mut message = format!(
-            "the embedding endpoint {} can't be reached: {error}",
-            self.shown
+        let message = format!(
+            "the embedding endpoint {} can't be reached: {}",
+            self.shown,
+            explain(error)
         );
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
         Refusal::Outage {
             failure: Failure::transient(reason, message),
             after: None,
@@ -255,20 +250,6 @@ impl Serialize for Inputs<'_> {
     }
 }
 
-/// The body, and whether it ended within `limit` bytes.
-async fn read_body(response: &mut Response, limit: usize) -> reqwest::Result<(Vec<u8>, bool)> {
-    let announced = response.content_length().unwrap_or(0);
-    let capacity = usize::try_from(announced).unwrap_or(limit).min(limit);
-    let mut body = Vec::with_capacity(capacity);
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > limit {
-            return Ok((body, false));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((body, true))
-}
-
 /// The URL that requests go to, and what of it may be shown.
 fn endpoint_url(settings: &Settings) -> Result<(Url, String), EmbedError> {
     let wrong = |reason: String| EmbedError::Url {
@@ -306,13 +287,4 @@ fn key_header(name: &str, key: &Secret) -> Result<(HeaderName, HeaderValue), Emb
     let mut value = value.map_err(|_| EmbedError::Key)?;
     value.set_sensitive(true);
     Ok((name, value))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse()
-            .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! - `batcher` keeps each text once, with everybody who asks for it.
-//! - `limiter` and `retry` say when a request may go out: a rate, a provider's wish, a backoff.
+//! - `limiter` says when a request may go out: a rate, a provider's wish, a backoff.
 //! - `schedule` decides what goes out next and what follows from an answer; `condition` knows
 //!   whether the lane works at all. They do no I/O, and time is an argument.
 //! - `client` sends one request; `response` checks the vectors that come back, `refusal` finds
@@ -31,7 +31,6 @@ mod condition;
 mod limiter;
 mod refusal;
 mod response;
-mod retry;
 mod schedule;
 mod settings;
 #[cfg(test)]

@@ -12,6 +12,10 @@ use tracing::{error, info, warn};
 pub enum Lane {
     /// Reading from Kafka and committing to it.
     Kafka,
+    /// Asking the schema registry.
+    Registry,
+    /// Tables whose rows can be processed as they are configured.
+    Tables,
     /// Buying embeddings.
     Embed,
     /// Reading from and writing to Qdrant.
@@ -22,12 +26,21 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes, in the order of the flow.
-    pub const ALL: [Self; 4] = [Self::Kafka, Self::Embed, Self::Index, Self::DeadLetter];
+    pub const ALL: [Self; 6] = [
+        Self::Kafka,
+        Self::Registry,
+        Self::Tables,
+        Self::Embed,
+        Self::Index,
+        Self::DeadLetter,
+    ];
 
     /// The metric label and the name in `/readyz`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Kafka => "kafka",
+            Self::Registry => "registry",
+            Self::Tables => "tables",
             Self::Embed => "embed",
             Self::Index => "index",
             Self::DeadLetter => "dead_letter",
@@ -86,6 +99,8 @@ impl Default for Health {
         Self {
             states: Arc::new(Mutex::new([
                 starting(),
+                LaneState::Ready,
+                LaneState::Ready,
                 LaneState::Ready,
                 starting(),
                 LaneState::Ready,

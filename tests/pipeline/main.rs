@@ -8,9 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod avro;
 mod bad_input;
 mod delivery;
+mod gate;
 mod outages;
 mod shop;
+mod tables;
 mod truncate;
 mod unavailable;

@@ -29,10 +29,21 @@ pub(crate) enum Dialect {
     WithSchemas,
     /// Bare JSON; decimals as strings.
     Bare,
+    /// Avro, its schemas in the registry at that port of this machine.
+    Avro(u16, AvroIds),
+}
+
+/// How a record says which schema it was written with.
+#[derive(Clone, Copy)]
+pub(crate) enum AvroIds {
+    /// By the content's id in the four bytes in front, as with Confluent's converter.
+    InFront,
+    /// By Apicurio's global id in a header, as its converter does by itself.
+    InHeaders,
 }
 
 impl Dialect {
-    /// Every one.
+    /// Those in JSON.
     pub(crate) const ALL: [Self; 2] = [Self::WithSchemas, Self::Bare];
 
     /// Its topics' prefix; names its replication slot too.
@@ -40,6 +51,16 @@ impl Dialect {
         match self {
             Self::WithSchemas => "shop",
             Self::Bare => "bare",
+            Self::Avro(_, AvroIds::InFront) => "avro",
+            Self::Avro(_, AvroIds::InHeaders) => "headers",
+        }
+    }
+
+    /// The registry's URL for Vectide, where there is one.
+    pub(crate) fn registry_url(self) -> Option<String> {
+        match self {
+            Self::Avro(port, _) => Some(format!("http://127.0.0.1:{port}/apis/ccompat/v7")),
+            Self::WithSchemas | Self::Bare => None,
         }
     }
 
@@ -131,10 +152,41 @@ fn settings(postgres: &Postgres, dialect: Dialect) -> Result<String> {
     // For records of 10 MB; the client's and the broker's own limit is 1 MiB.
     set("producer.override.max.request.size", MAX_RECORD);
     set("topic.creation.default.max.message.bytes", MAX_RECORD);
-    if matches!(dialect, Dialect::Bare) {
-        set("key.converter.schemas.enable", "false");
-        set("value.converter.schemas.enable", "false");
-        set("decimal.handling.mode", "string");
+    match dialect {
+        Dialect::WithSchemas => {}
+        Dialect::Bare => {
+            set("key.converter.schemas.enable", "false");
+            set("value.converter.schemas.enable", "false");
+            set("decimal.handling.mode", "string");
+        }
+        Dialect::Avro(port, ids) => {
+            let (as_confluent, use_id, in_headers) = match ids {
+                AvroIds::InFront => ("true", "contentId", "false"),
+                AvroIds::InHeaders => ("false", "globalId", "true"),
+            };
+            for part in ["key", "value"] {
+                let converter = format!("{part}.converter");
+                set(
+                    &converter,
+                    "io.apicurio.registry.utils.converter.AvroConverter",
+                );
+                let mut set = |name: &str, value: &str| {
+                    set(&format!("{converter}.apicurio.registry.{name}"), value);
+                };
+                set("url", &format!("http://127.0.0.1:{port}/apis/registry/v2"));
+                set("auto-register", "true");
+                set("find-latest", "true");
+                set("as-confluent", as_confluent);
+                set("use-id", use_id);
+                set("headers.enabled", in_headers);
+                if matches!(ids, AvroIds::InFront) {
+                    set(
+                        "id-handler",
+                        "io.apicurio.registry.serde.Legacy4ByteIdHandler",
+                    );
+                }
+            }
+        }
     }
     Ok(serde_json::to_string(&settings)?)
 }

@@ -67,6 +67,9 @@ impl Group {
         stand_ins: &StandIns,
         admin: u16,
     ) -> Result<String> {
+        let registry = self.dialect.registry_url().map_or_else(String::new, |url| {
+            format!("[registry]\nurls = [\"{url}\"]\ntimeout = \"1s\"\nretry_max = \"1s\"\n\n")
+        });
         let configuration = format!(
             "[kafka]\n\
              brokers = \"{brokers}\"\n\
@@ -75,6 +78,7 @@ impl Group {
              # The shortest that the broker allows, so that a killed member is soon missed.\n\
              session_timeout = \"6s\"\n\
              \n\
+             {registry}\
              [window]\n\
              quiet = \"500ms\"\n\
              max_hold = \"2s\"\n\

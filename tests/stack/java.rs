@@ -52,6 +52,29 @@ impl Java {
         Program::new(name, &self.command(&format!("-Xmx{heap}"), main)).start(&workspace.logs())
     }
 
+    /// Starts a jar that brings its libraries along, with settings as `name=value`.
+    pub(crate) fn start_jar(
+        &self,
+        workspace: &Workspace,
+        name: &str,
+        jar: &str,
+        settings: &[String],
+    ) -> Result<Process> {
+        let mut command = vec![
+            &*self.executable,
+            "-Xmx256m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+        ];
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|setting| format!("-D{setting}"))
+            .collect();
+        command.extend(settings.iter().map(String::as_str));
+        command.extend(["-jar", jar]);
+        Program::new(name, &command).start(&workspace.logs())
+    }
+
     fn command<'a>(&'a self, heap: &'a str, main: &[&'a str]) -> Vec<&'a str> {
         // A short-lived server on few cores starts in half the time without the optimising compiler.
         let mut command = vec![

@@ -6,10 +6,12 @@
 //! - `capture`: the topics tell what happened to the table; when they do and the index does not, the fault is Vectide's.
 //! - `members`: the index equals the table while members come, stop and are killed.
 //! - `misfits`: records too large for somebody, or no changes at all.
+//! - `avro`: records in Avro, and a registry that goes away.
 //! - `checks`: `vectide check`.
 
 #![allow(clippy::print_stdout, reason = "a summary for whoever runs them")]
 
+mod avro;
 mod capture;
 mod checks;
 mod connect;
@@ -26,6 +28,7 @@ mod misfits;
 mod postgres;
 mod process;
 mod records;
+mod registry;
 mod runtime;
 mod servers;
 mod stand_ins;

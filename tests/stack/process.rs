@@ -118,9 +118,19 @@ impl Process {
 
     /// Asks it to stop, with its stop signal, and returns at once.
     pub(crate) fn ask_to_stop(&mut self) -> Result<()> {
+        let signal = self.stop_signal.clone();
+        self.signal(&signal)
+    }
+
+    /// Freezes it, or lets it go on: while it is frozen it takes connections, and answers nothing.
+    pub(crate) fn freeze(&mut self, frozen: bool) -> Result<()> {
+        self.signal(if frozen { "STOP" } else { "CONT" })
+    }
+
+    fn signal(&mut self, signal: &str) -> Result<()> {
         self.expect_running()?;
         // `kill` is built into every shell; sending a signal is not in the standard library.
-        let (signal, pid) = (&self.stop_signal, self.child.id().to_string());
+        let pid = self.child.id().to_string();
         Command::new("sh")
             .args(["-c", r#"kill -s "$1" "$2""#, "sh", signal, &pid])
             .status()?;

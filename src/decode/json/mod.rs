@@ -10,7 +10,7 @@ mod value;
 
 use crate::{
     error::Failure,
-    record::{RowKey, Value},
+    record::{Row, RowKey, Value},
 };
 
 use super::{change::Change, settings::RowSettings};
@@ -42,6 +42,11 @@ impl JsonReader {
     ) -> Result<Change, Failure> {
         value::read(bytes, self, settings)
     }
+}
+
+/// The row that the text of a MongoDB document holds.
+pub(super) fn document(text: &str, settings: &RowSettings) -> Result<Row, serde_json::Error> {
+    mongodb::row(text, settings)
 }
 
 /// A column's value, converted, as part of an array.

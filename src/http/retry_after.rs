@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 
 /// How long a response asks us to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date
 /// (RFC 9110, section 10.2.3). A date in the past means no wait.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let seconds = |text: &str, unit: f64| {
         let number: f64 = text.parse().ok()?;

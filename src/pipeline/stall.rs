@@ -1,0 +1,64 @@
+//! A partition that waits for a schema: the records that wait with it, and what it asked.
+
+use std::{collections::VecDeque, fmt, future::Future, pin::Pin};
+
+use crate::{
+    record::{RawRecord, SchemaId},
+    registry::{Found, Registry},
+};
+
+type Answer = Pin<Box<dyn Future<Output = Found> + Send>>;
+
+/// The records of a partition from the first on whose schema is not known yet: none may overtake
+/// it, so all wait, and no more are taken from the queue.
+#[derive(Default)]
+pub(super) struct Stall {
+    asked: Option<(SchemaId, Answer)>,
+    waiting: VecDeque<RawRecord>,
+}
+
+impl fmt::Debug for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stall")
+            .field("asked", &self.asked.as_ref().map(|(id, _)| id))
+            .field("waiting", &self.waiting.len())
+            .finish()
+    }
+}
+
+impl Stall {
+    /// Asks for the schema of `first`, which waits, and so do the records behind it.
+    pub(super) fn begin(
+        &mut self,
+        registry: Registry,
+        id: SchemaId,
+        first: RawRecord,
+        rest: impl Iterator<Item = RawRecord>,
+    ) {
+        self.waiting.push_back(first);
+        self.waiting.extend(rest);
+        self.asked = Some((id, Box::pin(async move { registry.schema(id).await })));
+    }
+
+    /// Whether records wait.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Waits for the answer; for ever when nothing was asked. Nothing is lost when the wait is
+    /// given up and begun again.
+    pub(super) async fn answer(&mut self) -> (SchemaId, Found) {
+        let Some((id, answer)) = &mut self.asked else {
+            return std::future::pending().await;
+        };
+        let answered = (*id, answer.await);
+        self.asked = None;
+        answered
+    }
+
+    /// The records that waited, the one that asked first.
+    pub(super) fn end(&mut self) -> VecDeque<RawRecord> {
+        self.asked = None;
+        std::mem::take(&mut self.waiting)
+    }
+}
