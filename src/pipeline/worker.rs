@@ -22,8 +22,8 @@ use crate::{
     index::{Index, IndexReply, LookedUp, MarkState},
     reconcile::{Action, Reconciler},
     record::{
-        Ack, Creation, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey,
-        RowState, SchemaId, Settled, Ticket, TopicPartition, TruncateMark,
+        Ack, Completion, Creation, Desired, KeyChange, Offset, PointId, Position, RawRecord,
+        RowChange, RowKey, RowState, SchemaId, Settled, Ticket, TopicPartition, TruncateMark,
     },
     registry::Found,
     source::{Drain, Gate},
@@ -434,6 +434,7 @@ impl State {
                         raw,
                         ack,
                         creation: Creation::No,
+                        completion: Completion::default(),
                     },
                     now,
                 );
@@ -451,6 +452,7 @@ impl State {
                     } else {
                         Creation::No
                     },
+                    completion: Completion::default(),
                 };
                 if self.documents.unavailable(&row.row).next().is_none() {
                     self.on_row(row, now);
@@ -475,6 +477,7 @@ impl State {
             Some(Desired::Row(earlier)) => {
                 self.documents
                     .complete(&mut row.row, &earlier.payload, &earlier.source_columns);
+                row.completion = Completion::owed();
                 self.on_row(row, now);
             }
             // A row that was deleted and made anew comes whole; what is said of its values here
@@ -486,12 +489,9 @@ impl State {
                     .unavailable(&row.row)
                     .filter_map(|column| self.documents.field_of(column))
                     .collect();
-                match self.incomplete.wait(row) {
-                    Ok(earlier) => self.settle(earlier, Settled::Superseded, None),
-                    Err(ticket) => {
-                        self.index
-                            .look_up(ticket, point, fields, self.answers.lookup.clone());
-                    }
+                if let Some(ticket) = self.incomplete.wait(row) {
+                    self.index
+                        .look_up(ticket, point, fields, self.answers.lookup.clone());
                 }
             }
         }
@@ -509,10 +509,12 @@ impl State {
                     raw: row.raw,
                     ack: row.ack,
                     creation: row.creation,
+                    completion: row.completion,
                 },
                 now,
             ),
             Err(failure) => {
+                let (point, position) = (row.point, row.position);
                 self.give_up(
                     Some(row.point),
                     row.position,
@@ -521,16 +523,25 @@ impl State {
                     "document",
                     failure,
                 );
+                for earlier in row.completion.into_acks() {
+                    if self.held.holds(&point) {
+                        let refund = self.ledger.lighten(&earlier, HELD_ENTRY);
+                        self.tally.refund(refund);
+                        self.held.hold_behind(point, position, earlier);
+                    } else {
+                        self.settle(earlier, Settled::Superseded, None);
+                    }
+                }
             }
         }
     }
 
     fn on_desired(&mut self, change: KeyChange, now: Instant) {
         self.supersede_held(change.point);
-        if let Some(superseded) = self.incomplete.supersede(&change.point) {
+        for superseded in self.incomplete.supersede(&change.point) {
             self.settle(superseded, Settled::Superseded, None);
         }
-        for superseded in self.window.push(change, now).into_iter().flatten() {
+        for superseded in self.window.push(change, now) {
             self.settle(superseded, Settled::Superseded, None);
         }
     }
@@ -618,9 +629,9 @@ impl State {
         }
         let refund = self.ledger.lighten(&ack, HELD_ENTRY);
         self.tally.refund(refund);
-        let waiting = point.and_then(|point| self.incomplete.supersede(&point));
+        let waiting = point.map(|point| self.incomplete.supersede(&point));
         let held = self.held.hold(point, position, &failure.message, ack);
-        for superseded in held.into_iter().chain(waiting) {
+        for superseded in held.into_iter().chain(waiting.into_iter().flatten()) {
             self.settle(superseded, Settled::Superseded, None);
         }
     }
