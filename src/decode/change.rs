@@ -23,8 +23,10 @@ pub(super) struct Change {
 /// What happened to the row.
 #[derive(Debug)]
 pub(super) enum Operation {
-    /// Created, updated, or read by a snapshot: this is the row now.
+    /// Updated, or read by a snapshot: this is the row now.
     Upsert(Row),
+    /// Created: this is the row.
+    Create(Row),
     /// Deleted; a flattened record repeats some of the row.
     Delete(Option<Row>),
     /// The table was emptied.
@@ -154,6 +156,7 @@ impl Parts<'_> {
         }
         let operation = match op {
             "c" | "u" | "r" => match self.after {
+                Some(row) if op == "c" => Operation::Create(row),
                 Some(row) => Operation::Upsert(row),
                 None => {
                     return Some(Err(Failure::record(

@@ -122,6 +122,7 @@ pub(super) fn change(row: Row, prefix: &str) -> Change {
         _ if deleted => Operation::Delete(Some(row)),
         Some("d") => Operation::Delete(Some(row)),
         Some("t") => Operation::Truncate,
+        Some("c") => Operation::Create(row),
         _ => Operation::Upsert(row),
     };
     Change {

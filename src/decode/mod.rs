@@ -106,14 +106,15 @@ impl Decoder {
     ) -> Result<Decoded, Failure> {
         let Some(value) = raw.value.as_deref().filter(|value| *value != b"null") else {
             // A tombstone; flattened without schemas it arrives as the literal `null`.
-            return Ok(decoded(key?, RowState::Gone, position(raw, None)));
+            return Ok(decoded(key?, RowState::Gone, position(raw, None), false));
         };
         let change = self.json.value(value, &self.settings)?;
         let position = position(raw, Some(&change));
+        let created = matches!(change.operation, Operation::Create(_));
         let (state, row_of_key) = match change.operation {
             Operation::Skip(skip) => return Ok(Decoded::Skip(skip)),
             Operation::Truncate => return Ok(Decoded::Truncate(position)),
-            Operation::Upsert(row) => (RowState::Present(row), None),
+            Operation::Create(row) | Operation::Upsert(row) => (RowState::Present(row), None),
             Operation::Delete(row) => (RowState::Gone, row.or_else(|| change.before.clone())),
         };
         let key = match (
@@ -125,7 +126,7 @@ impl Decoder {
                 self.key_of_columns(&state, row_of_key.as_ref(), change.before.as_ref())?
             }
         };
-        Ok(decoded(key, state, position))
+        Ok(decoded(key, state, position, created))
     }
 
     /// The key of a record without one, by the configured columns.
@@ -171,11 +172,12 @@ fn position(raw: &RawRecord, change: Option<&Change>) -> Position {
     }
 }
 
-fn decoded(key: RowKey, state: RowState, position: Position) -> Decoded {
+fn decoded(key: RowKey, state: RowState, position: Position, created: bool) -> Decoded {
     Decoded::Change(RowChange {
         key,
         state,
         position,
+        created,
     })
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod collection;
 mod failure;
 mod lookup;
+mod mark;
 mod operations;
 mod reader;
 mod service;
@@ -18,10 +19,15 @@ mod stored;
 mod value;
 mod writer;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use qdrant_client::{Qdrant, qdrant::ScrollPointsBuilder};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use lookup::LookupRequest;
@@ -34,6 +40,7 @@ use crate::{
 pub use check::{Found, look, server_version};
 pub use collection::{CollectionError, CollectionSpec};
 pub use lookup::LookedUp;
+pub use mark::{Mark, MarkState};
 pub use settings::connect_client;
 pub(crate) use settings::is_readable_on_the_way;
 pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};
@@ -115,6 +122,8 @@ pub struct Index {
     reads: UnboundedSender<ReadRequest>,
     writes: UnboundedSender<WriteRequest>,
     lookups: UnboundedSender<LookupRequest>,
+    marks: Arc<Mutex<HashMap<Arc<str>, Mark>>>,
+    runtime: Handle,
     connection: Arc<Connection>,
 }
 
@@ -147,6 +156,8 @@ impl Index {
             reads: service::start(connection.clone(), reader::read),
             writes: service::start(connection.clone(), writer::write),
             lookups: service::start(connection.clone(), lookup::look_up),
+            marks: Arc::default(),
+            runtime: Handle::current(),
             connection,
         })
     }
@@ -160,6 +171,15 @@ impl Index {
             .with_vectors(false);
         let answer = connection.client.scroll(any).await;
         answer.is_ok_and(|page| page.result.is_empty())
+    }
+
+    /// The mark of a table's last truncate, by the table's topic.
+    pub fn mark(&self, topic: &Arc<str>) -> Mark {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks
+            .entry(topic.clone())
+            .or_insert_with(|| Mark::follow(self.connection.clone(), topic.clone(), &self.runtime))
+            .clone()
     }
 
     /// Asks for a point's bookkeeping. Never blocks; what is in flight is bounded by the

@@ -82,8 +82,8 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        pipeline::held::Held,
-        record::{Offset, PointId},
+        pipeline::held::{Held, HeldRecord},
+        record::{Offset, PointId, Position},
     };
 
     fn partition(topic: &str, partition: i32) -> TopicPartition {
@@ -96,9 +96,19 @@ mod tests {
     /// What is held from this offset on.
     fn held(offset: i64, message: &str) -> Held {
         let mut held = Held::default();
-        let ack = OffsetLedger::default().receive(Offset(offset), 1).unwrap();
+        let offset = Offset(offset);
+        let record = HeldRecord {
+            position: Position {
+                offset,
+                timestamp_ms: 0,
+                commit_ms: None,
+                source: None,
+            },
+            ack: OffsetLedger::default().receive(offset, 1).unwrap(),
+            creates: false,
+        };
         let point = Some(PointId::Integer(1));
-        assert!(held.hold(point, Offset(offset), message, ack).is_empty());
+        assert!(held.hold(point, message, record).is_empty());
         held
     }
 

@@ -3,7 +3,12 @@
 
 use std::collections::HashMap;
 
-use crate::record::{Ack, PointId, Position, RawRecord, Row, RowKey, Ticket};
+use crate::record::{
+    Ack, Creation, Desired, KeyChange, PointId, Position, RawRecord, Row, RowKey, Ticket,
+    TruncateMark,
+};
+
+use super::held::HeldRecord;
 
 /// A row with unavailable values, and all that belongs to its record.
 #[derive(Debug)]
@@ -14,6 +19,32 @@ pub(super) struct IncompleteRow {
     pub(super) position: Position,
     pub(super) raw: RawRecord,
     pub(super) ack: Ack,
+    pub(super) creation: Creation,
+}
+
+impl IncompleteRow {
+    /// The same record, for it to be held, and what of it is not kept then.
+    pub(super) fn into_held(self) -> (HeldRecord, RawRecord) {
+        let record = HeldRecord {
+            position: self.position,
+            ack: self.ack,
+            creates: self.creation == Creation::This,
+        };
+        (record, self.raw)
+    }
+
+    /// The same record, after a truncate took the row.
+    pub(super) fn gone(self) -> KeyChange {
+        KeyChange {
+            key: self.key,
+            point: self.point,
+            desired: Desired::Gone,
+            position: self.position,
+            raw: self.raw,
+            ack: self.ack,
+            creation: self.creation,
+        }
+    }
 }
 
 /// The rows of one partition that wait, one a key: of two the later one has more to say, and takes
@@ -50,6 +81,18 @@ impl IncompleteRows {
         let (ticket, row) = self.waiting.remove(point)?;
         self.asked.remove(&ticket);
         Some(row.ack)
+    }
+
+    /// Takes out the rows from before a truncate.
+    pub(super) fn take_covered(&mut self, mark: &TruncateMark) -> Vec<IncompleteRow> {
+        let asked = &mut self.asked;
+        self.waiting
+            .extract_if(|_, (_, row)| mark.covers(&row.position))
+            .map(|(_, (ticket, row))| {
+                asked.remove(&ticket);
+                row
+            })
+            .collect()
     }
 
     /// The row for which the point was looked up, if it still waits.
@@ -97,6 +140,7 @@ mod tests {
                 headers: Vec::new(),
             },
             ack: ledger.receive(offset, 1).unwrap(),
+            creation: Creation::No,
         }
     }
 
@@ -110,8 +154,8 @@ mod tests {
             ("text", Value::Unavailable),
             ("stock", Value::Int(5)),
         ];
-        let earlier = rows.wait(row(&mut ledger, 1, &second)).unwrap();
-        ledger.settle(earlier);
+        let superseded = rows.wait(row(&mut ledger, 1, &second)).unwrap();
+        ledger.settle(superseded);
         let waited = rows.answered(ticket).unwrap();
         assert_eq!(waited.position.offset, Offset(1));
         assert_eq!(waited.row.get("text"), Some(&Value::Int(1)));

@@ -16,6 +16,7 @@ mod held;
 mod incomplete;
 mod routes;
 mod tally;
+mod truncates;
 mod worker;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tracing::error;
 
 use crate::{
     commit::Frontier,
+    config::TruncatePolicy,
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
@@ -66,6 +68,8 @@ pub struct Settings {
 pub struct TableSettings {
     /// How rows are read; cloned for each partition.
     pub rows: RowSettings,
+    /// What to do about truncates.
+    pub on_truncate: TruncatePolicy,
     /// Makes documents; cloned for each partition.
     pub documents: DocumentBuilder,
     /// Makes point ids.

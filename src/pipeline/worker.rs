@@ -7,22 +7,23 @@ use std::{
 
 use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    oneshot,
+    oneshot, watch,
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     commit::{Frontier, OffsetLedger},
+    config::TruncatePolicy,
     dead_letter::{DeadLetter, Delivered},
     decode::{Decoded, Decoder},
     document::{DocumentBuilder, PointIds},
     embed::{EmbedReply, EmbedRequest},
     error::{Disposition, Failure},
-    index::{Index, IndexReply, LookedUp},
+    index::{Index, IndexReply, LookedUp, MarkState},
     reconcile::{Action, Reconciler},
     record::{
-        Ack, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey, RowState,
-        Settled, Ticket, TopicPartition,
+        Ack, Creation, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey,
+        RowState, Settled, Ticket, TopicPartition, TruncateMark,
     },
     source::{Drain, Gate},
     window::Window,
@@ -30,9 +31,10 @@ use crate::{
 
 use super::{
     Services, TableSettings,
-    held::{Cause, HELD_ENTRY, Held},
+    held::{Cause, HELD_ENTRY, Held, HeldRecord},
     incomplete::{IncompleteRow, IncompleteRows},
     tally::Tally,
+    truncates::Truncates,
 };
 
 /// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
@@ -50,9 +52,13 @@ struct State {
     documents: DocumentBuilder,
     point_ids: PointIds,
     index: Index,
+    /// The table's last truncate that is known.
+    truncated: Option<TruncateMark>,
+    truncates: Truncates,
     incomplete: IncompleteRows,
     window: Window,
     linger: Duration,
+    on_truncate: TruncatePolicy,
     reconciler: Reconciler,
     ledger: OffsetLedger,
     frontier: Frontier,
@@ -89,6 +95,8 @@ struct Senders {
 }
 
 struct Receivers {
+    mark: watch::Receiver<MarkState>,
+    swept: UnboundedReceiver<TruncateMark>,
     lookup: UnboundedReceiver<LookedUp>,
     index: UnboundedReceiver<IndexReply>,
     embed: UnboundedReceiver<EmbedReply>,
@@ -115,6 +123,9 @@ impl Worker {
         let (embed, embed_answers) = unbounded_channel();
         let (dead, dead_answers) = unbounded_channel();
         let (lookup, lookup_answers) = unbounded_channel();
+        let (truncates, swept) =
+            Truncates::new(table.index.mark(&partition.topic), partition.partition);
+        let mark = truncates.watch();
         Self {
             state: State {
                 partition,
@@ -122,9 +133,12 @@ impl Worker {
                 documents: table.documents,
                 point_ids: table.point_ids,
                 index: table.index,
+                truncated: None,
+                truncates,
                 incomplete: IncompleteRows::default(),
                 window: Window::default(),
                 linger,
+                on_truncate: table.on_truncate,
                 reconciler,
                 ledger: OffsetLedger::default(),
                 frontier,
@@ -147,6 +161,8 @@ impl Worker {
             },
             receivers: Receivers {
                 lookup: lookup_answers,
+                mark,
+                swept,
                 index: index_answers,
                 embed: embed_answers,
                 dead: dead_answers,
@@ -166,12 +182,22 @@ impl Worker {
         } = self;
         // Asked anew for each assignment: while another member had the partition, it wrote.
         let index = state.index.clone();
+        let mark = &mut receivers.mark;
+        let read = async {
+            let empty = index.is_empty().await;
+            // A row from before a truncate must not be written, so none is before this is known.
+            let mark = mark.wait_for(|mark| *mark != MarkState::Unread).await;
+            (empty, mark.map(|mark| mark.clone()))
+        };
         let early = tokio::select! {
             drain = &mut drain => Some(drain.ok()),
-            empty = index.is_empty() => {
+            (empty, mark) = read => {
                 if empty {
                     state.reconciler.assume_empty_index();
                     state.index_was_empty = true;
+                }
+                if let Ok(mark) = mark {
+                    state.on_mark(&mark);
                 }
                 None
             }
@@ -216,6 +242,11 @@ impl State {
                 Some(reply) = receivers.embed.recv() => self.on_embedded(reply, &mut receivers.embed),
                 Some(delivered) = receivers.dead.recv() => self.on_delivered(delivered),
                 Some(looked_up) = receivers.lookup.recv() => self.on_looked_up(looked_up),
+                Ok(()) = receivers.mark.changed() => {
+                    let state = receivers.mark.borrow_and_update().clone();
+                    self.on_mark(&state);
+                }
+                Some(mark) = receivers.swept.recv() => self.on_swept(mark),
                 records = queue.recv() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
                     None => return None,
@@ -282,18 +313,14 @@ impl State {
         if let Some(Ok(point)) = &point
             && self.is_replay(point, &raw)
         {
-            self.supersede_held(*point);
+            for held in self.held.supersede(point) {
+                self.settle(held.ack, Settled::Superseded, None);
+            }
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
             Ok(Decoded::Change(news)) => self.on_change(news, point, raw, ack, now),
-            Ok(Decoded::Truncate(_)) => {
-                let failure = Failure::record(
-                    "truncate",
-                    "the table was truncated; this version does not apply truncates: rebuild the collection, or set the connector's skipped.operations=t",
-                );
-                self.bury(raw, ack, "decode", failure);
-            }
+            Ok(Decoded::Truncate(position)) => self.on_truncate(&position, ack),
             Ok(Decoded::Skip(skip)) => {
                 let label = skip.label();
                 self.services
@@ -305,7 +332,13 @@ impl State {
             }
             Err(failure) => {
                 let point = point.and_then(Result::ok);
-                self.give_up(point, raw, ack, "decode", failure);
+                let position = position_of(&raw);
+                let record = HeldRecord {
+                    position,
+                    ack,
+                    creates: false,
+                };
+                self.give_up(point, raw, record, "decode", failure);
             }
         }
     }
@@ -328,7 +361,12 @@ impl State {
             key,
             state,
             position,
+            created,
         } = news;
+        let state = match (state, self.truncated) {
+            (RowState::Present(_), Some(mark)) if mark.covers(&position) => RowState::Gone,
+            (state, _) => state,
+        };
         match state {
             RowState::Gone => {
                 let desired = Desired::Gone;
@@ -340,6 +378,7 @@ impl State {
                         position,
                         raw,
                         ack,
+                        creation: Creation::No,
                     },
                     now,
                 );
@@ -352,6 +391,11 @@ impl State {
                     position,
                     raw,
                     ack,
+                    creation: if created {
+                        Creation::This
+                    } else {
+                        Creation::No
+                    },
                 };
                 if self.documents.unavailable(&row.row).next().is_none() {
                     self.on_row(row, now);
@@ -369,7 +413,7 @@ impl State {
         if self.held.holds(&point) {
             let refund = self.ledger.lighten(&row.ack, HELD_ENTRY);
             self.tally.refund(refund);
-            return self.held.hold_behind(point, row.raw.offset, row.ack);
+            return self.held.hold_behind(point, row.into_held().0);
         }
         let latest = self.window.latest(&point);
         match latest.or_else(|| self.reconciler.latest(&point)) {
@@ -409,22 +453,75 @@ impl State {
                     position: row.position,
                     raw: row.raw,
                     ack: row.ack,
+                    creation: row.creation,
                 },
                 now,
             ),
             Err(failure) => {
-                self.give_up(Some(row.point), row.raw, row.ack, "document", failure);
+                let point = row.point;
+                let (record, raw) = row.into_held();
+                self.give_up(Some(point), raw, record, "document", failure);
             }
         }
     }
 
-    fn on_desired(&mut self, change: KeyChange, now: Instant) {
-        self.supersede_held(change.point);
+    fn on_desired(&mut self, mut change: KeyChange, now: Instant) {
+        self.supersede_held(&mut change);
         if let Some(superseded) = self.incomplete.supersede(&change.point) {
             self.settle(superseded, Settled::Superseded, None);
         }
-        if let Some(superseded) = self.window.push(change, now) {
+        for superseded in self.window.push(change, now).into_iter().flatten() {
             self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    /// The table was emptied: all members must learn of it before the record settles.
+    fn on_truncate(&mut self, position: &Position, ack: Ack) {
+        match self.on_truncate {
+            TruncatePolicy::Ignore => {
+                self.services
+                    .metrics
+                    .skipped
+                    .with_label_values(&["truncate"])
+                    .inc();
+                self.settle(ack, Settled::Skipped, None);
+            }
+            TruncatePolicy::Apply | TruncatePolicy::Block => {
+                self.truncates.raise(TruncateMark::at(position), ack);
+            }
+        }
+    }
+
+    /// The table's last truncate became known, maybe from another member.
+    fn on_mark(&mut self, state: &MarkState) {
+        let Some((mark, unswept)) = state.of_partition(self.partition.partition) else {
+            return;
+        };
+        let is_news = self
+            .truncated
+            .is_none_or(|known| mark.is_later_than(&known));
+        if is_news {
+            info!(partition = %self.partition, commit_ms = mark.commit_ms, "the table was truncated; the rows from before go");
+            let now = Instant::now();
+            self.truncated = Some(mark);
+            self.window.truncate(&mark);
+            for row in self.incomplete.take_covered(&mark) {
+                self.on_desired(row.gone(), now);
+            }
+            self.reconciler.truncate(&mark, now, &mut self.actions);
+            for ack in self.held.truncate(&mark) {
+                self.settle(ack, Settled::Superseded, None);
+            }
+        }
+        if unswept {
+            self.truncates.sweep(mark);
+        }
+    }
+
+    /// The points of rows from before a truncate are gone.
+    fn on_swept(&mut self, mark: TruncateMark) {
+        for ack in self.truncates.swept(&mark) {
+            self.settle(ack, Settled::Deleted, None);
         }
     }
 
@@ -446,26 +543,39 @@ impl State {
         &mut self,
         point: Option<PointId>,
         raw: RawRecord,
-        ack: Ack,
+        record: HeldRecord,
         stage: &'static str,
         failure: Failure,
     ) {
         if failure.disposition != Disposition::Blocked {
-            return self.bury(raw, ack, stage, failure);
+            return self.bury(raw, record.ack, stage, failure);
         }
-        let refund = self.ledger.lighten(&ack, HELD_ENTRY);
+        let refund = self.ledger.lighten(&record.ack, HELD_ENTRY);
         self.tally.refund(refund);
         let waiting = point.and_then(|point| self.incomplete.supersede(&point));
-        let held = self.held.hold(point, raw.offset, &failure.message, ack);
+        let held = self.held.hold(point, &failure.message, record);
         for superseded in held.into_iter().chain(waiting) {
             self.settle(superseded, Settled::Superseded, None);
         }
     }
 
-    /// The record of this key that is held, if one is, need not be processed any more.
-    fn supersede_held(&mut self, point: PointId) {
-        for superseded in self.held.supersede(&point) {
-            self.settle(superseded, Settled::Superseded, None);
+    /// What is held of a key that has usable news need not be processed any more.
+    fn supersede_held(&mut self, change: &mut KeyChange) {
+        for held in self.held.supersede(&change.point).into_iter().rev() {
+            let creation = if held.creates {
+                Creation::This
+            } else {
+                Creation::No
+            };
+            let offset = held.position.offset;
+            let later = &mut change.creation;
+            for superseded in creation
+                .hand_on(offset, held.ack, later, &change.desired)
+                .into_iter()
+                .flatten()
+            {
+                self.settle(superseded, Settled::Superseded, None);
+            }
         }
     }
 
@@ -493,13 +603,7 @@ impl State {
 
     /// Whether the index is known to hold something later than this record.
     fn is_replay(&self, point: &PointId, raw: &RawRecord) -> bool {
-        let position = Position {
-            offset: raw.offset,
-            timestamp_ms: raw.timestamp_ms.unwrap_or(0),
-            commit_ms: None,
-            source: None,
-        };
-        self.reconciler.is_replay(point, &position)
+        self.reconciler.is_replay(point, &position_of(raw))
     }
 
     /// Hands what the window has collapsed to the reconciler.
@@ -713,6 +817,16 @@ impl Drop for State {
             .sub(self.shown.remembered);
         self.services.metrics.held.sub(self.shown.held);
         self.services.blocked.set(&self.partition, None);
+    }
+}
+
+/// What is known of a record's position before it is decoded.
+fn position_of(raw: &RawRecord) -> Position {
+    Position {
+        offset: raw.offset,
+        timestamp_ms: raw.timestamp_ms.unwrap_or(0),
+        commit_ms: None,
+        source: None,
     }
 }
 

@@ -7,6 +7,17 @@ use crate::{
     record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Write},
 };
 
+impl Action {
+    /// Settles a record that later news carries on.
+    pub(super) fn superseded(ack: Ack, position: Position) -> Self {
+        Self::Settle {
+            ack,
+            settled: Settled::Superseded,
+            position,
+        }
+    }
+}
+
 /// What the reconciler wants done.
 #[derive(Debug)]
 pub enum Action {

@@ -30,7 +30,7 @@ use crate::{
     error::Failure,
     record::{
         Desired, Fingerprint, KeyChange, PointId, Position, Settled, Stored, Ticket,
-        TopicPartition, Write, WriteOutcome,
+        TopicPartition, TruncateMark, Write, WriteOutcome,
     },
 };
 
@@ -131,6 +131,20 @@ impl Reconciler {
             self.slots.insert(point, slot);
         }
         self.advance(point, now, out);
+    }
+
+    /// The table was truncated: the rows from before are gone.
+    pub fn truncate(&mut self, mark: &TruncateMark, now: Instant, out: &mut Vec<Action>) {
+        let mut gone = Vec::new();
+        for (point, slot) in &mut self.slots {
+            if mark.covers(&slot.news.position) && slot.news.desired != Desired::Gone {
+                slot.news.desired = Desired::Gone;
+                gone.push(*point);
+            }
+        }
+        for point in gone {
+            self.advance(point, now, out);
+        }
     }
 
     /// The answer to [`Action::Read`]: the point, if there is one, with its bookkeeping, if it has
@@ -262,7 +276,8 @@ impl Reconciler {
             return self.settle(point, observed, out);
         }
         slot.count_version_conflict(&observed, out);
-        match plan(&slot.news.desired, &observed, slot.vector_text()) {
+        let comparable = slot.observed(observed);
+        match plan(&slot.news.desired, &comparable, slot.vector_text()) {
             Plan::Nothing => self.settle(point, observed, out),
             Plan::Delete => {
                 slot.forget_text(&mut self.embeddings);
@@ -293,6 +308,9 @@ impl Reconciler {
         self.cache.insert(point, observed);
         if let Some(mut slot) = self.slots.remove(&point) {
             slot.forget_text(&mut self.embeddings);
+            if let Some(create) = slot.news.creation.into_ack() {
+                out.push(Action::superseded(create, slot.news.position));
+            }
             out.push(Action::Settle {
                 ack: slot.news.ack,
                 settled: slot.news.settles_as,
@@ -315,7 +333,7 @@ impl Reconciler {
                 self.cache.insert(point, observed);
             }
             slot.forget_text(&mut self.embeddings);
-            out.push(slot.into_dead_letter(stage, failure));
+            slot.into_dead_letter(stage, failure, out);
         }
     }
 

@@ -10,13 +10,16 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Ack, Desired, Document, Fingerprint, KeyChange, PointId, Position, RawRecord, RowKey,
-        Settled, Stored, TextHash, Ticket, TopicPartition, WriteOutcome,
+        Ack, Creation, Desired, Document, Fingerprint, KeyChange, PointId, Position, RawRecord,
+        RowKey, Settled, Stored, TextHash, Ticket, TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };
 
-use super::{action::Action, observed::Observed};
+use super::{
+    action::Action,
+    observed::{Observed, Present},
+};
 
 /// What is known of the key's point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,7 @@ pub(super) struct News {
     pub(super) position: Position,
     pub(super) raw: RawRecord,
     pub(super) ack: Ack,
+    pub(super) creation: Creation,
     /// How the record settles once index and table agree.
     pub(super) settles_as: Settled,
     version_counted: bool,
@@ -107,11 +111,32 @@ impl Slot {
     /// Takes later news in; the earlier settles, because the later one holds the whole row.
     pub(super) fn supersede(&mut self, change: KeyChange, out: &mut Vec<Action>) {
         let earlier = std::mem::replace(&mut self.news, News::of(change));
-        out.push(Action::Settle {
-            ack: earlier.ack,
-            settled: Settled::Superseded,
-            position: earlier.position,
-        });
+        let position = earlier.position;
+        let News {
+            desired, creation, ..
+        } = &mut self.news;
+        let superseded = earlier
+            .creation
+            .hand_on(position.offset, earlier.ack, creation, desired);
+        for ack in superseded.into_iter().flatten() {
+            out.push(Action::superseded(ack, position));
+        }
+    }
+
+    /// What is observed, as far as the news at hand may rely on it: of a created row over a point
+    /// from before, only the vector; see [`Creation`].
+    pub(super) fn observed(&self, observed: Observed) -> Observed {
+        let created = self.news.creation.offset(self.news.position.offset);
+        match observed {
+            // An unknown offset is of another partition: as good as from before.
+            Observed::Present(present) if created.is_some() && present.offset < created => {
+                Observed::Present(Present {
+                    payload: None,
+                    ..present
+                })
+            }
+            observed => observed,
+        }
     }
 
     pub(super) fn vector_text(&self) -> Option<TextHash> {
@@ -237,13 +262,21 @@ impl Slot {
         }
     }
 
-    pub(super) fn into_dead_letter(self, stage: &'static str, failure: Failure) -> Action {
-        Action::DeadLetter {
+    pub(super) fn into_dead_letter(
+        self,
+        stage: &'static str,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(create) = self.news.creation.into_ack() {
+            out.push(Action::superseded(create, self.news.position));
+        }
+        out.push(Action::DeadLetter {
             raw: self.news.raw,
             ack: self.news.ack,
             stage,
             failure,
-        }
+        });
     }
 }
 
@@ -254,6 +287,7 @@ impl News {
             position: change.position,
             raw: change.raw,
             ack: change.ack,
+            creation: change.creation,
             settles_as: Settled::Unchanged,
             version_counted: false,
         }

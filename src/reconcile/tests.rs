@@ -19,8 +19,8 @@ use super::*;
 use crate::{
     commit::OffsetLedger,
     record::{
-        Desired, Document, KeyChange, Offset, Payload, PayloadHash, RawRecord, RowKey, TextHash,
-        Value,
+        Creation, Desired, Document, KeyChange, Offset, Payload, PayloadHash, RawRecord, RowKey,
+        SourcePosition, TextHash, TruncateMark, Value,
     },
 };
 
@@ -61,13 +61,17 @@ struct ModelPoint {
 
 struct World {
     now: Instant,
-    log: Vec<(u8, ModelRow)>,
+    /// Key, row, and whether the row was created.
+    log: Vec<(u8, ModelRow, bool)>,
     table: BTreeMap<u8, ModelRow>,
     index: BTreeMap<PointId, ModelPoint>,
     reconciler: Reconciler,
     ledger: OffsetLedger,
     next: usize,
     committed: usize,
+    /// The table's last truncate, and the one that this member knows of.
+    truncate: Option<TruncateMark>,
+    known: Option<TruncateMark>,
     pending: Vec<Action>,
     bought: Vec<Arc<str>>,
     dead: Vec<Failure>,
@@ -95,6 +99,8 @@ impl World {
             ledger: OffsetLedger::default(),
             next: 0,
             committed: 0,
+            truncate: None,
+            known: None,
             pending: Vec::new(),
             bought: Vec::new(),
             dead: Vec::new(),
@@ -104,14 +110,46 @@ impl World {
     }
 
     fn produce(&mut self, key: u8, row: ModelRow) {
-        self.log.push((key, row));
-        self.table.insert(key, row);
+        let before = self.table.insert(key, row).flatten();
+        let created = row.is_some() && before.is_none();
+        self.log.push((key, row, created));
+    }
+
+    /// The table is emptied; the record that says so is in another partition.
+    fn truncate(&mut self) {
+        self.truncate = Some(TruncateMark {
+            source: Some(Self::place(self.log.len())),
+            commit_ms: i64::MAX,
+        });
+        for row in self.table.values_mut() {
+            *row = None;
+        }
+    }
+
+    /// This member learns of the last truncate, and sweeps.
+    fn learn(&mut self) {
+        let Some(mark) = self.truncate.filter(|_| self.known != self.truncate) else {
+            return;
+        };
+        self.known = Some(mark);
+        self.index
+            .retain(|_, point| point.stored.source >= mark.source);
+        self.act(|reconciler, now, out| reconciler.truncate(&mark, now, out));
+    }
+
+    /// Where the database's log has the record that is at this place in ours.
+    fn place(index: usize) -> SourcePosition {
+        SourcePosition(i64::try_from(index).unwrap())
     }
 
     fn deliver(&mut self) {
-        let Some((key, row)) = self.log.get(self.next).copied() else {
+        let Some((key, mut row, created)) = self.log.get(self.next).copied() else {
             return;
         };
+        let source = Some(Self::place(self.next));
+        if self.known.is_some_and(|mark| source < mark.source) {
+            row = None;
+        }
         let offset = Offset(i64::try_from(self.next).unwrap());
         self.next += 1;
         let ack = self.ledger.receive(offset, 100).unwrap();
@@ -129,7 +167,7 @@ impl World {
                 offset,
                 timestamp_ms: offset.0,
                 commit_ms: None,
-                source: None,
+                source,
             },
             raw: RawRecord {
                 topic: "t".into(),
@@ -141,6 +179,11 @@ impl World {
                 headers: Vec::new(),
             },
             ack,
+            creation: if created {
+                Creation::This
+            } else {
+                Creation::No
+            },
         };
         self.act(|reconciler, now, out| reconciler.on_change(change, now, out));
     }
@@ -287,6 +330,7 @@ impl World {
     }
 
     fn settle_all(&mut self) {
+        self.learn();
         while self.next < self.log.len() {
             self.deliver();
         }
@@ -547,6 +591,23 @@ fn two_changes_within_one_version_are_both_applied_and_counted() {
 }
 
 #[test]
+fn a_row_made_anew_before_the_truncate_is_known_survives_its_sweep() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.truncate();
+    world.produce(1, Some((1, 5)));
+    world.deliver();
+    while !world.pending.is_empty() {
+        world.answer(0);
+    }
+    world.learn();
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 1, "the vector is the same");
+}
+
+#[test]
 fn a_topic_made_anew_is_not_taken_for_a_replay() {
     let position = Position {
         offset: Offset(3),
@@ -577,6 +638,8 @@ enum Step {
     Answer(usize),
     Pass(u64),
     Crash,
+    Truncate,
+    Learn,
 }
 
 /// Mostly a few texts, sometimes the one that the provider refuses.
@@ -591,6 +654,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => any::<usize>().prop_map(Step::Answer),
         2 => (0_u64..7_000).prop_map(Step::Pass),
         1 => Just(Step::Crash),
+        1 => Just(Step::Truncate),
+        1 => Just(Step::Learn),
     ]
 }
 
@@ -609,6 +674,8 @@ proptest! {
                 Step::Answer(pick) => world.answer(pick),
                 Step::Pass(milliseconds) => world.pass(Duration::from_millis(milliseconds)),
                 Step::Crash => world.crash(),
+                Step::Truncate => world.truncate(),
+                Step::Learn => world.learn(),
             }
         }
         world.settle_all();

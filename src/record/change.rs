@@ -11,6 +11,8 @@ pub struct RowChange {
     pub state: RowState,
     /// As of when.
     pub position: Position,
+    /// Whether the row was created: it wasn't there right before.
+    pub created: bool,
 }
 
 /// A row as the table holds it after a change.

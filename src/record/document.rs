@@ -21,3 +21,18 @@ pub struct Document {
     /// The row's version column, hashed, if one is configured and the row has it.
     pub version: Option<u64>,
 }
+
+#[cfg(test)]
+impl Document {
+    /// A document of nothing.
+    pub(crate) fn empty() -> Self {
+        Self {
+            text: "".into(),
+            text_hash: TextHash::of_text(""),
+            payload: Payload::default(),
+            payload_hash: PayloadHash::of(&[]),
+            source_columns: Payload::default(),
+            version: None,
+        }
+    }
+}

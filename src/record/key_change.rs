@@ -1,6 +1,6 @@
 //! What the table says about one key, ready to be compared with the index.
 
-use super::{Ack, Document, PointId, Position, RawRecord, RowKey};
+use super::{Ack, Document, Offset, PointId, Position, RawRecord, RowKey};
 
 /// What the table says about a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,6 +9,73 @@ pub enum Desired {
     Row(Box<Document>),
     /// The row is gone.
     Gone,
+}
+
+/// Whether news of a row includes that it was created.
+///
+/// A created row over a point from before means that a delete or a truncate in between is not in
+/// the index yet. The point is then written even if it looks the same, so that whoever applies a
+/// truncate later sees that the row is younger. Until then the create's record must not settle,
+/// also when a later row of the key supersedes it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Creation {
+    /// It doesn't.
+    #[default]
+    No,
+    /// The news itself is of a created row.
+    This,
+    /// An earlier record, superseded and not settled, said so.
+    Earlier {
+        /// Its offset.
+        offset: Offset,
+        /// Settles it.
+        ack: Ack,
+    },
+}
+
+impl Creation {
+    /// The offset as of which the row was created, given that of the news itself.
+    pub fn offset(&self, own: Offset) -> Option<Offset> {
+        match self {
+            Self::No => None,
+            Self::This => Some(own),
+            Self::Earlier { offset, .. } => Some(*offset),
+        }
+    }
+
+    /// Hands an earlier create on to later news of the row, and returns what settles at once: the
+    /// earlier news' own acknowledgement, given with its offset, and that which it carried.
+    #[must_use = "superseded records must be settled"]
+    pub fn hand_on(
+        self,
+        offset: Offset,
+        ack: Ack,
+        later: &mut Self,
+        desired: &Desired,
+    ) -> [Option<Ack>; 2] {
+        if *desired == Desired::Gone || *later != Self::No {
+            return [Some(ack), self.into_ack()];
+        }
+        match self {
+            Self::No => [Some(ack), None],
+            Self::This => {
+                *later = Self::Earlier { offset, ack };
+                [None, None]
+            }
+            create @ Self::Earlier { .. } => {
+                *later = create;
+                [Some(ack), None]
+            }
+        }
+    }
+
+    /// The acknowledgement of the earlier create.
+    pub fn into_ack(self) -> Option<Ack> {
+        match self {
+            Self::No | Self::This => None,
+            Self::Earlier { ack, .. } => Some(ack),
+        }
+    }
 }
 
 /// News of one key, with its document made, so that nothing about it can fail any more but its
@@ -27,4 +94,6 @@ pub struct KeyChange {
     pub raw: RawRecord,
     /// Settles the record.
     pub ack: Ack,
+    /// Whether the row was created.
+    pub creation: Creation,
 }

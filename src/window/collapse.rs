@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::record::{Ack, Desired, KeyChange, PointId};
+use crate::record::{Ack, Desired, KeyChange, PointId, TruncateMark};
 
 /// Collects changes for a short while, one a key.
 ///
 /// A later change supersedes an earlier one of the same key at once: its record holds the whole
 /// row, so once it is in the ledger the earlier record may settle. After a crash the later one is
-/// delivered again, because it has not.
+/// delivered again, because it has not. Only a create waits for what supersedes it; see
+/// [`Creation`](crate::record::Creation).
 #[derive(Debug, Default)]
 pub struct Window {
     pending: Vec<KeyChange>,
@@ -19,20 +20,36 @@ pub struct Window {
 }
 
 impl Window {
-    /// Takes a change in, and returns the acknowledgement of the one it supersedes.
-    #[must_use = "the superseded record must be settled"]
-    pub fn push(&mut self, change: KeyChange, now: Instant) -> Option<Ack> {
+    /// Takes a change in, and returns the acknowledgements of what it supersedes; see
+    /// [`Creation`](crate::record::Creation).
+    #[must_use = "superseded records must be settled"]
+    pub fn push(&mut self, change: KeyChange, now: Instant) -> [Option<Ack>; 2] {
         self.opened.get_or_insert(now);
         let earlier = self
             .by_point
             .get(&change.point)
             .and_then(|index| self.pending.get_mut(*index));
-        if let Some(earlier) = earlier {
-            return Some(std::mem::replace(earlier, change).ack);
+        if let Some(slot) = earlier {
+            let earlier = std::mem::replace(slot, change);
+            return earlier.creation.hand_on(
+                earlier.position.offset,
+                earlier.ack,
+                &mut slot.creation,
+                &slot.desired,
+            );
         }
         self.by_point.insert(change.point, self.pending.len());
         self.pending.push(change);
-        None
+        [None, None]
+    }
+
+    /// The table was truncated: the rows from before are gone.
+    pub fn truncate(&mut self, mark: &TruncateMark) {
+        for change in &mut self.pending {
+            if mark.covers(&change.position) {
+                change.desired = Desired::Gone;
+            }
+        }
     }
 
     /// The latest change of a key.
@@ -74,7 +91,7 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Offset, Position, RawRecord, RowKey},
+        record::{Creation, Offset, Position, RawRecord, RowKey},
     };
 
     fn change(ledger: &mut OffsetLedger, key: u64, offset: i64) -> KeyChange {
@@ -99,6 +116,7 @@ mod tests {
                 headers: Vec::new(),
             },
             ack: ledger.receive(offset, 1).unwrap(),
+            creation: Creation::No,
         }
     }
 
@@ -108,15 +126,42 @@ mod tests {
             (Window::default(), OffsetLedger::default(), Instant::now());
         let linger = Duration::from_millis(10);
         assert_eq!(window.due(linger), None);
-        assert!(window.push(change(&mut ledger, 1, 0), now).is_none());
-        assert!(
-            window
-                .push(change(&mut ledger, 2, 1), now + linger)
-                .is_none()
+        assert_eq!(window.push(change(&mut ledger, 1, 0), now), [None, None]);
+        assert_eq!(
+            window.push(change(&mut ledger, 2, 1), now + linger),
+            [None, None]
         );
         assert_eq!(window.due(linger), Some(now + linger));
         assert_eq!(window.take().len(), 2);
         assert_eq!(window.due(linger), None);
+    }
+
+    #[test]
+    fn a_create_settles_with_the_row_that_supersedes_it_and_no_earlier() {
+        let (mut window, mut ledger, now) =
+            (Window::default(), OffsetLedger::default(), Instant::now());
+        let mut push = |offset, desired, creation| {
+            let mut change = change(&mut ledger, 1, offset);
+            change.desired = desired;
+            change.creation = creation;
+            window.push(change, now).into_iter().flatten().count()
+        };
+        let row = || Desired::Row(Box::new(crate::record::Document::empty()));
+        assert_eq!(push(0, row(), Creation::This), 0);
+        assert_eq!(push(1, row(), Creation::No), 0, "the create waits");
+        assert_eq!(push(2, row(), Creation::No), 1, "the update doesn't");
+        assert_eq!(
+            push(3, Desired::Gone, Creation::No),
+            2,
+            "a delete ends both"
+        );
+        assert_eq!(push(4, row(), Creation::This), 1);
+        assert!(
+            window
+                .take()
+                .iter()
+                .all(|change| change.creation == Creation::This)
+        );
     }
 
     proptest! {
@@ -134,7 +179,7 @@ mod tests {
                     model.clear();
                 }
                 let offset = i64::try_from(offset).unwrap();
-                if let Some(ack) = window.push(change(&mut ledger, u64::from(*key), offset), now) {
+                for ack in window.push(change(&mut ledger, u64::from(*key), offset), now).into_iter().flatten() {
                     ledger.settle(ack);
                 }
                 model.insert(*key, offset);

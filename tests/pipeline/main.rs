@@ -14,4 +14,5 @@ mod gate;
 mod outages;
 mod shop;
 mod tables;
+mod truncate;
 mod unavailable;

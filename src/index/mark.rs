@@ -1,0 +1,349 @@
+//! Truncate marks: each table's last truncate, kept in the collection as a point without a vector,
+//! so that every member learns of it, whichever partition it owns.
+//!
+//! The mark of the topic `shop.public.products` is the point whose id is the UUIDv5 of the topic,
+//! a line feed and `truncate` (a key's canonical form begins with a bracket, so no row has it).
+//! Its bookkeeping object says when and where, and which partitions have been swept since.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use qdrant_client::qdrant::{
+    Condition, DeletePointsBuilder, Filter, GetPointsBuilder, NamedVectors, PointStruct, Range,
+    SetPayloadPointsBuilder, Struct, UpsertPointsBuilder, Value, Vectors, value::Kind, vectors,
+};
+use tokio::{runtime::Handle, sync::watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    error::Failure,
+    record::{PointId, RESERVED_FIELD, SourcePosition, TopicPartition, TruncateMark},
+};
+
+use super::{Connection, failure::failure, service::Outage, value};
+
+/// How often the marks are read: so long may a truncate that another member met stay unknown here.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// What is known of a table's last truncate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MarkState {
+    /// Nothing yet: the mark has not been read.
+    Unread,
+    /// There was none.
+    Never,
+    /// This one.
+    Truncated {
+        /// Which rows it took.
+        mark: TruncateMark,
+        /// Partitions whose points have been swept, with the time of the truncate after which.
+        swept: BTreeMap<i32, i64>,
+    },
+}
+
+impl MarkState {
+    /// The mark, and whether the partition's points are still to be swept.
+    pub fn of_partition(&self, partition: i32) -> Option<(TruncateMark, bool)> {
+        match self {
+            Self::Unread | Self::Never => None,
+            Self::Truncated { mark, swept } => {
+                Some((*mark, swept.get(&partition) != Some(&mark.commit_ms)))
+            }
+        }
+    }
+
+    fn raise(&mut self, mark: TruncateMark) -> bool {
+        let is_later = match self {
+            Self::Unread | Self::Never => true,
+            Self::Truncated { mark: known, .. } => mark.is_later_than(known),
+        };
+        if is_later {
+            *self = Self::Truncated {
+                mark,
+                swept: BTreeMap::new(),
+            };
+        }
+        is_later
+    }
+}
+
+/// Reads and writes one table's mark.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    connection: Arc<Connection>,
+    topic: Arc<str>,
+    state: Arc<watch::Sender<MarkState>>,
+}
+
+impl Mark {
+    /// Follows a table's mark until the program stops.
+    pub(super) fn follow(connection: Arc<Connection>, topic: Arc<str>, runtime: &Handle) -> Self {
+        let mark = Self {
+            connection,
+            topic,
+            state: Arc::new(watch::Sender::new(MarkState::Unread)),
+        };
+        let followed = mark.clone();
+        runtime.spawn(followed.read_again_and_again());
+        mark
+    }
+
+    /// What is known, and whatever will be.
+    pub fn watch(&self) -> watch::Receiver<MarkState> {
+        self.state.subscribe()
+    }
+
+    /// Raises the mark, for all members, and returns once that is written. Tries until it is, or
+    /// until `until` is cancelled.
+    pub async fn raise(&self, mark: TruncateMark, until: &CancellationToken) {
+        let mut outage = Outage::new(&self.connection);
+        while !until.is_cancelled() {
+            match self.try_raise(mark).await {
+                Ok(()) => return outage.over(),
+                Err(failure) if outage.pause(&failure).await => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Deletes a partition's points of rows from before the truncate, and notes that it was done.
+    /// Tries until it is, or until `until` is cancelled.
+    pub async fn sweep(&self, partition: i32, mark: TruncateMark, until: &CancellationToken) {
+        let mut outage = Outage::new(&self.connection);
+        while !until.is_cancelled() {
+            match self.try_sweep(partition, mark).await {
+                Ok(()) => return outage.over(),
+                Err(failure) if outage.pause(&failure).await => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn try_raise(&self, mark: TruncateMark) -> Result<(), Failure> {
+        let mut state = self.read().await?;
+        if state.raise(mark) {
+            self.write(mark).await?;
+        }
+        self.publish(state);
+        Ok(())
+    }
+
+    async fn try_sweep(&self, partition: i32, mark: TruncateMark) -> Result<(), Failure> {
+        self.delete(partition, mark).await?;
+        self.note_swept(partition, mark).await
+    }
+
+    async fn read_again_and_again(self) {
+        let shutdown = self.connection.shutdown.clone();
+        loop {
+            match self.read().await {
+                Ok(state) => self.publish(state),
+                Err(failure) if *self.state.borrow() == MarkState::Unread => {
+                    // Partitions wait for it.
+                    if !Outage::new(&self.connection).pause(&failure).await {
+                        return;
+                    }
+                    continue;
+                }
+                Err(failure) => {
+                    tracing::debug!(topic = %self.topic, "can't read the truncate mark: {failure}")
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    fn publish(&self, read: MarkState) {
+        self.state.send_if_modified(|state| {
+            let is_news = *state != read;
+            *state = read;
+            is_news
+        });
+    }
+
+    fn id(&self) -> PointId {
+        let name = format!("{}\ntruncate", self.topic);
+        PointId::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+    }
+
+    fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
+        failure(error, &self.connection.collection)
+    }
+
+    async fn read(&self) -> Result<MarkState, Failure> {
+        let request =
+            GetPointsBuilder::new(&self.connection.collection, [value::point_id(self.id())])
+                .with_payload(true)
+                .with_vectors(false);
+        let answer = self.connection.client.get_points(request).await;
+        let points = answer.map_err(|error| self.failure(&error))?.result;
+        let state = points
+            .first()
+            .and_then(|point| from_payload(&point.payload));
+        Ok(state.unwrap_or(MarkState::Never))
+    }
+
+    async fn write(&self, mark: TruncateMark) -> Result<(), Failure> {
+        let point = PointStruct {
+            id: Some(value::point_id(self.id())),
+            payload: [(RESERVED_FIELD.to_owned(), to_value(&self.topic, mark))].into(),
+            vectors: Some(Vectors {
+                vectors_options: Some(vectors::VectorsOptions::Vectors(NamedVectors::default())),
+            }),
+        };
+        let request = UpsertPointsBuilder::new(&self.connection.collection, [point]).wait(true);
+        let answer = self.connection.client.upsert_points(request).await;
+        answer.map(|_| ()).map_err(|error| self.failure(&error))
+    }
+
+    async fn delete(&self, partition: i32, mark: TruncateMark) -> Result<(), Failure> {
+        let partition = TopicPartition {
+            topic: self.topic.clone(),
+            partition,
+        };
+        let request = DeletePointsBuilder::new(&self.connection.collection)
+            .points(covered(&partition, mark))
+            .wait(true);
+        let answer = self.connection.client.delete_points(request).await;
+        answer.map(|_| ()).map_err(|error| self.failure(&error))
+    }
+
+    async fn note_swept(&self, partition: i32, mark: TruncateMark) -> Result<(), Failure> {
+        let done: HashMap<String, Value> =
+            [(partition.to_string(), value::integer(mark.commit_ms))].into();
+        let request = SetPayloadPointsBuilder::new(&self.connection.collection, done)
+            .points_selector(vec![value::point_id(self.id())])
+            .key(format!("{RESERVED_FIELD}.{SWEPT}"))
+            .wait(true);
+        let answer = self.connection.client.set_payload(request).await;
+        answer.map(|_| ()).map_err(|error| self.failure(&error))
+    }
+}
+
+const TRUNCATED_MS: &str = "truncated_ms";
+const SOURCE_POSITION: &str = "source_position";
+const SWEPT: &str = "swept";
+
+/// What [`TruncateMark::covers`] says, as a filter over a partition's points.
+fn covered(partition: &TopicPartition, mark: TruncateMark) -> Filter {
+    let field = |name: &str| format!("{RESERVED_FIELD}.{name}");
+    let commit = |range| Condition::range(field("commit_ms"), range);
+    let no_later = Range {
+        lte: Some(mark.commit_ms as f64),
+        ..Range::default()
+    };
+    let earlier = Range {
+        lt: Some(mark.commit_ms as f64),
+        ..Range::default()
+    };
+    let own = [
+        Condition::matches(field("topic"), partition.topic.to_string()),
+        Condition::matches(field("partition"), i64::from(partition.partition)),
+    ];
+    let Some(SourcePosition(source)) = mark.source else {
+        return Filter::must(own.into_iter().chain([commit(earlier)]));
+    };
+    let before = Range {
+        lt: Some(source as f64),
+        ..Range::default()
+    };
+    let by_place = Filter::must([
+        Condition::range(field(SOURCE_POSITION), before),
+        commit(no_later),
+    ]);
+    let by_time = Filter::must([Condition::is_empty(field(SOURCE_POSITION)), commit(earlier)]);
+    Filter {
+        must: own.to_vec(),
+        should: vec![by_place.into(), by_time.into()],
+        ..Filter::default()
+    }
+}
+
+fn to_value(topic: &str, mark: TruncateMark) -> Value {
+    let mut fields: HashMap<String, Value> = [
+        // Without a partition, so that it is never taken for a row's.
+        ("topic".to_owned(), value::text(topic)),
+        (TRUNCATED_MS.to_owned(), value::integer(mark.commit_ms)),
+        (
+            SWEPT.to_owned(),
+            value::wrap(Kind::StructValue(Struct::default())),
+        ),
+    ]
+    .into();
+    if let Some(SourcePosition(position)) = mark.source {
+        fields.insert(SOURCE_POSITION.to_owned(), value::integer(position));
+    }
+    value::wrap(Kind::StructValue(Struct { fields }))
+}
+
+fn from_payload(payload: &HashMap<String, Value>) -> Option<MarkState> {
+    let Some(Kind::StructValue(object)) = &payload.get(RESERVED_FIELD)?.kind else {
+        return None;
+    };
+    let integer = |name: &str| match object.fields.get(name)?.kind {
+        Some(Kind::IntegerValue(integer)) => Some(integer),
+        _ => None,
+    };
+    let swept = match &object.fields.get(SWEPT)?.kind {
+        Some(Kind::StructValue(swept)) => swept
+            .fields
+            .iter()
+            .filter_map(|(partition, after)| match after.kind {
+                Some(Kind::IntegerValue(after)) => Some((partition.parse().ok()?, after)),
+                _ => None,
+            })
+            .collect(),
+        _ => BTreeMap::new(),
+    };
+    Some(MarkState::Truncated {
+        mark: TruncateMark {
+            source: integer(SOURCE_POSITION).map(SourcePosition),
+            commit_ms: integer(TRUNCATED_MS)?,
+        },
+        swept,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        for source in [Some(SourcePosition(100)), None] {
+            let mark = TruncateMark {
+                source,
+                commit_ms: 5,
+            };
+            let payload = HashMap::from([(RESERVED_FIELD.to_owned(), to_value("t", mark))]);
+            let state = from_payload(&payload);
+            assert_eq!(
+                state.map(|state| state.of_partition(0)),
+                Some(Some((mark, true)))
+            );
+        }
+    }
+
+    #[test]
+    fn a_later_truncate_is_to_be_swept_anew() {
+        let mark = |commit_ms| TruncateMark {
+            source: None,
+            commit_ms,
+        };
+        let mut state = MarkState::Truncated {
+            mark: mark(5),
+            swept: [(3, 5)].into(),
+        };
+        assert!(!state.raise(mark(4)));
+        assert_eq!(state.of_partition(3), Some((mark(5), false)));
+        assert!(state.raise(mark(6)));
+        assert_eq!(state.of_partition(3), Some((mark(6), true)));
+    }
+}

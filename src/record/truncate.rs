@@ -1,0 +1,90 @@
+//! Truncates: which rows they took.
+
+use super::{Position, SourcePosition};
+
+/// The last truncate of a table: every row from before it is gone, whichever partition it comes
+/// from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TruncateMark {
+    /// Where the database's log has the truncate.
+    pub source: Option<SourcePosition>,
+    /// When the database committed it, in milliseconds since 1970.
+    pub commit_ms: i64,
+}
+
+impl TruncateMark {
+    /// The mark of a truncate that stands at `position`.
+    pub fn at(position: &Position) -> Self {
+        Self {
+            source: position.source,
+            commit_ms: commit_ms(position),
+        }
+    }
+
+    /// Whether a row as of `position` is from before the truncate.
+    ///
+    /// A truncate locks its table, so its place in the log tells exactly what came before. The
+    /// time is asked, too, because places may start lower after a failover: a row committed later
+    /// was never there to be truncated. Without places the time alone decides.
+    pub fn covers(&self, position: &Position) -> bool {
+        let commit_ms = commit_ms(position);
+        match (position.source, self.source) {
+            (Some(row), Some(truncate)) => row < truncate && commit_ms <= self.commit_ms,
+            _ => commit_ms < self.commit_ms,
+        }
+    }
+
+    /// Whether this is the later of two truncates of one table.
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        (self.commit_ms, self.source) > (other.commit_ms, other.source)
+    }
+}
+
+fn commit_ms(position: &Position) -> i64 {
+    position.commit_ms.unwrap_or(position.timestamp_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Offset;
+
+    fn position(source: Option<i64>, commit_ms: i64) -> Position {
+        Position {
+            offset: Offset(0),
+            timestamp_ms: 0,
+            commit_ms: Some(commit_ms),
+            source: source.map(SourcePosition),
+        }
+    }
+
+    #[test]
+    fn the_place_in_the_log_tells_what_came_before_within_one_millisecond() {
+        let mark = TruncateMark::at(&position(Some(100), 5));
+        assert!(mark.covers(&position(Some(99), 5)));
+        assert!(!mark.covers(&position(Some(101), 5)));
+        assert!(!mark.covers(&position(Some(100), 5)));
+    }
+
+    #[test]
+    fn after_a_failover_lower_places_are_not_taken_for_earlier_ones() {
+        let mark = TruncateMark::at(&position(Some(100), 5));
+        assert!(!mark.covers(&position(Some(10), 6)));
+    }
+
+    #[test]
+    fn without_places_the_time_decides() {
+        let mark = TruncateMark::at(&position(None, 5));
+        assert!(mark.covers(&position(Some(10), 4)));
+        assert!(!mark.covers(&position(None, 5)));
+    }
+
+    #[test]
+    fn of_two_truncates_the_later_counts() {
+        let earlier = TruncateMark::at(&position(Some(100), 5));
+        let later = TruncateMark::at(&position(Some(200), 5));
+        assert!(later.is_later_than(&earlier));
+        assert!(!earlier.is_later_than(&later));
+        assert!(!earlier.is_later_than(&earlier));
+    }
+}
