@@ -7,6 +7,9 @@
     reason = "a benchmark fails by panicking, and has no readers from outside"
 )]
 
+#[path = "stages/avro.rs"]
+mod avro;
+
 use std::{
     hint::black_box,
     time::{Duration, Instant},
@@ -24,8 +27,8 @@ use vectide::{
     document::{DocumentBuilder, PointIds},
     reconcile::{Action, Delays, ObservedCache, Reconciler},
     record::{
-        Ack, Desired, Fingerprint, KeyChange, Offset, PointId, RawRecord, Row, RowChange, RowKey,
-        RowState, Stored, TopicPartition, WriteOutcome,
+        Ack, Completion, Creation, Desired, Fingerprint, KeyChange, Offset, PointId, RawRecord,
+        Row, RowChange, RowKey, RowState, Stored, TopicPartition, WriteOutcome,
     },
     window::Window,
 };
@@ -101,8 +104,14 @@ fn decode(criterion: &mut Criterion) {
     let raw = record(&connector(), &product(), 0);
     let mut decoder = Decoder::default();
     group.bench_function("key", |bench| bench.iter(|| decoder.key(black_box(&raw))));
+    let (value, schema) = avro::from_json(raw.value.as_ref().unwrap());
+    let in_avro = RawRecord {
+        value: Some(value),
+        ..raw.clone()
+    };
     for (name, raw) in [
         ("bare envelope of 1 KB", raw),
+        ("the same row in Avro", in_avro),
         (
             "the same row with schemas",
             record(&connector().with_schema(), &product(), 0),
@@ -114,6 +123,7 @@ fn decode(criterion: &mut Criterion) {
     ] {
         let key = RowKey::single_integer(1);
         let mut decoder = Decoder::default();
+        decoder.learn(avro::SCHEMA, &schema);
         group.throughput(Throughput::Bytes(raw.value.as_ref().unwrap().len() as u64));
         group.bench_function(name, |bench| {
             bench.iter_batched(
@@ -141,6 +151,8 @@ fn window(criterion: &mut Criterion) {
                 point: PointId::Integer((offset % KEYS).unsigned_abs()),
                 raw: raw.clone(),
                 ack: ledger.receive(Offset(offset), 1).unwrap(),
+                creation: Creation::No,
+                completion: Completion::default(),
             })
             .collect()
     };
@@ -152,7 +164,7 @@ fn window(criterion: &mut Criterion) {
             |pending| {
                 let superseded: Vec<Ack> = pending
                     .into_iter()
-                    .filter_map(|pending| window.push(pending, now))
+                    .flat_map(|pending| window.push(pending, now))
                     .collect();
                 (superseded, window.take())
             },
@@ -300,6 +312,8 @@ impl Reconciliation {
                     },
                     raw: raw.clone(),
                     ack: ledger.receive(offset, 1).unwrap(),
+                    creation: Creation::No,
+                    completion: Completion::default(),
                 }
             })
             .collect()

@@ -14,7 +14,9 @@
 //!    from [`pipeline::Routes`].
 //! 2. The worker enters the offset into its [`commit::OffsetLedger`] and gets a [`record::Ack`]
 //!    for it: the right, and the duty, to settle the record once.
-//! 3. [`decode::Decoder`] reads Debezium's envelope. Out comes a [`record::RowChange`]: which row,
+//! 3. [`decode::Decoder`] reads Debezium's envelope, in JSON or in Avro. Where the record names a
+//!    schema that is not known yet, it waits, and its partition with it, until
+//!    [`registry::Registry`] has asked for it. Out comes a [`record::RowChange`]: which row,
 //!    what it is now, as of which offset.
 //! 4. [`document::DocumentBuilder`] makes of the row what the index should hold, a
 //!    [`record::Document`]: the text to embed, the payload, and a hash of each.
