@@ -19,12 +19,20 @@ use std::fs;
 use std::path::PathBuf;
 
 use vectide::{
-    capture::CaptureReader, config::RowsConfig, decode::RowSettings, record::NeededColumns,
-    record::RawRecord,
+    capture::CaptureReader,
+    config::RowsConfig,
+    decode::{Decoder, RowSettings},
+    record::{NeededColumns, RawRecord, SchemaId, SchemaLanguage, WriterSchema},
 };
 
 /// The golden files, without their endings.
-const FILES: [&str; 4] = ["json_schema", "json_bare", "flat_rewrite", "flat_tombstone"];
+const FILES: [&str; 5] = [
+    "json_schema",
+    "json_bare",
+    "flat_rewrite",
+    "flat_tombstone",
+    "avro",
+];
 
 fn path(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "schemas", name]
@@ -42,8 +50,8 @@ fn json(name: &str) -> serde_json::Value {
     serde_json::from_str(&fs::read_to_string(path(name)).unwrap()).unwrap()
 }
 
-/// What bare JSON does not say of the table's columns.
-fn row_settings() -> RowSettings {
+/// A decoder that knows what bare JSON does not say of the table's columns, and the schemas of Avro.
+fn decoder() -> Decoder {
     let hints = [
         ("price", "decimal(2)"),
         ("attributes", "json"),
@@ -55,5 +63,14 @@ fn row_settings() -> RowSettings {
             .into(),
         ..RowsConfig::default()
     };
-    RowSettings::new(&rows, NeededColumns::all())
+    let mut decoder = Decoder::new(RowSettings::new(&rows, NeededColumns::all()));
+    for (id, text) in json("golden/avro.schemas.json").as_object().unwrap() {
+        let schema = WriterSchema {
+            language: SchemaLanguage::Avro,
+            text: text.as_str().unwrap().into(),
+            references: Vec::new(),
+        };
+        decoder.learn(SchemaId::Id(id.parse().unwrap()), &schema);
+    }
+    decoder
 }

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 use vectide::{
     config::DocumentConfig,
-    decode::{Decoded, Decoder},
+    decode::Decoded,
     document::DocumentBuilder,
     record::{Document, RawRecord, Row, RowKey, RowState, Value},
 };
 
-use crate::{FILES, json, records, row_settings};
+use crate::{FILES, decoder, json, records};
 
 /// The rows that are left when all records of the product table have been applied in their order.
 fn apply(records: &[RawRecord]) -> BTreeMap<RowKey, Document> {
-    let mut decoder = Decoder::new(row_settings());
+    let mut decoder = decoder();
     let mut documents = DocumentBuilder::new(&DocumentConfig::default(), None).unwrap();
     let mut rows: BTreeMap<RowKey, Document> = BTreeMap::new();
     for raw in records
@@ -84,7 +84,7 @@ fn the_text_of_a_row_is_the_same_from_every_encoding() {
 #[test]
 fn a_value_that_did_not_change_is_unavailable_in_every_encoding() {
     for file in FILES {
-        let mut decoder = Decoder::new(row_settings());
+        let mut decoder = decoder();
         let has_unavailable = |row: &Row| row.get("description") == Some(&Value::Unavailable);
         let found = records(file).iter().any(|raw| {
             let key = decoder.key(raw);

@@ -8,7 +8,7 @@ use vectide::{
     record::{RawRecord, RowState},
 };
 
-use crate::{FILES, json, json_schema::problems, records, row_settings};
+use crate::{FILES, decoder, json, json_schema::problems, records};
 
 /// The schemas of values, by name.
 const SHAPES: [&str; 8] = [
@@ -55,8 +55,9 @@ fn shape(decoder: &mut Decoder, raw: &RawRecord, is_flattened: bool) -> &'static
 #[test]
 fn every_golden_record_is_what_its_schema_says_and_its_key_is_one() {
     let key_schema = json("json/key.json");
-    for file in FILES {
-        let mut decoder = Decoder::new(row_settings());
+    // What Avro says is what its schema says.
+    for file in FILES.into_iter().filter(|file| *file != "avro") {
+        let mut decoder = decoder();
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for raw in records(file) {
             let shape = shape(&mut decoder, &raw, file.starts_with("flat"));

@@ -2,20 +2,26 @@
 //!
 //! `make golden` writes them to `schemas/golden`; otherwise they go to the workspace, and it is only seen that capturing works.
 
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
+use vectide::capture::CaptureReader;
+
 use crate::VECTIDE;
+use crate::connect::{AvroIds, Dialect, Settings};
+use crate::http;
 use crate::java::Java;
 use crate::kafka::Kafka;
 use crate::postgres::Postgres;
 use crate::process::Program;
 use crate::records::{self, REQUEST};
+use crate::registry::Registry;
 use crate::servers::Servers;
 use crate::table;
 use crate::wait::until;
@@ -29,6 +35,8 @@ struct Golden {
     records: i64,
     /// Whether truncates come through.
     has_truncates: bool,
+    /// Whether its records are in Avro.
+    is_avro: bool,
 }
 
 const BARE: [(&str, &str); 2] = [
@@ -43,18 +51,27 @@ const FLATTENED: [(&str, &str); 2] = [
     ),
 ];
 
-const GOLDEN: [Golden; 4] = [
+const GOLDEN: [Golden; 5] = [
+    Golden {
+        name: "avro",
+        settings: &[],
+        records: 11,
+        has_truncates: true,
+        is_avro: true,
+    },
     Golden {
         name: "json_schema",
         settings: &[],
         records: 11,
         has_truncates: true,
+        is_avro: false,
     },
     Golden {
         name: "json_bare",
         settings: &BARE,
         records: 11,
         has_truncates: true,
+        is_avro: false,
     },
     Golden {
         name: "flat_rewrite",
@@ -71,6 +88,7 @@ const GOLDEN: [Golden; 4] = [
         ],
         records: 9,
         has_truncates: false,
+        is_avro: false,
     },
     Golden {
         name: "flat_tombstone",
@@ -86,6 +104,7 @@ const GOLDEN: [Golden; 4] = [
         ],
         records: 9,
         has_truncates: false,
+        is_avro: false,
     },
 ];
 
@@ -142,10 +161,11 @@ fn golden_records_are_captured_from_every_encoding() -> Result<()> {
     in_workspace(|workspace| {
         let folder = folder(workspace)?;
         let mut servers = Servers::start(workspace)?;
+        let registry = Registry::start(workspace, &Java::find(workspace)?)?;
         table::create(&servers.postgres)?;
         servers.postgres.query(BEFORE)?;
         for golden in &GOLDEN {
-            let settings = [&COMMON, golden.settings].concat();
+            let settings = golden.settings(&registry);
             servers
                 .connect
                 .register_with(workspace, &servers.postgres, golden.name, &settings)?;
@@ -162,6 +182,8 @@ fn golden_records_are_captured_from_every_encoding() -> Result<()> {
             let rows = folder.join(format!("{}.rows.json", golden.name));
             fs::write(rows, table_rows(&servers.postgres)?)?;
         }
+        let schemas = serde_json::to_string(&schemas(&registry, &folder)?)?;
+        fs::write(folder.join("avro.schemas.json"), schemas + "\n")?;
         Ok(())
     })
 }
@@ -228,6 +250,29 @@ fn table_rows(postgres: &Postgres) -> Result<String> {
     Ok(format!("{rows:#}\n"))
 }
 
+/// The schemas that the golden records in Avro name, by id, as the registry has them.
+fn schemas(registry: &Registry, folder: &Path) -> Result<BTreeMap<u32, String>> {
+    let mut schemas = BTreeMap::new();
+    for raw in CaptureReader::open(&folder.join("avro.jsonl"))? {
+        let raw = raw?;
+        for bytes in [raw.key, raw.value].into_iter().flatten() {
+            let Some((&id, _)) = bytes.strip_prefix(&[0]).and_then(<[u8]>::split_first_chunk)
+            else {
+                continue;
+            };
+            let id = u32::from_be_bytes(id);
+            if let Entry::Vacant(entry) = schemas.entry(id) {
+                let port = registry.port();
+                let url = format!("http://127.0.0.1:{port}/apis/ccompat/v7/schemas/ids/{id}");
+                let answer: serde_json::Value = serde_json::from_str(&http::get(&url)?.body)?;
+                let schema = answer.get("schema").and_then(serde_json::Value::as_str);
+                entry.insert(schema.context("no schema in the answer")?.to_owned());
+            }
+        }
+    }
+    Ok(schemas)
+}
+
 /// Waits until a topic has so many records.
 fn wait_for(servers: &Servers, topic: &str, count: i64) -> Result<()> {
     let consumer = records::consumer(servers.kafka.brokers(), "golden")?;
@@ -242,12 +287,23 @@ fn wait_for(servers: &Servers, topic: &str, count: i64) -> Result<()> {
 }
 
 impl Golden {
+    fn settings(&self, registry: &Registry) -> Settings {
+        let mut settings = if self.is_avro {
+            Dialect::Avro(registry.port(), AvroIds::InFront).settings()
+        } else {
+            Settings::new()
+        };
+        let own = COMMON.iter().chain(self.settings);
+        settings.extend(own.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        settings
+    }
+
     fn topic(&self, name: &str) -> String {
         format!("{}.{name}", self.name)
     }
 
     /// Writes the records of all of the connector's topics to one file.
-    fn capture(&self, servers: &Servers, folder: &std::path::Path) -> Result<()> {
+    fn capture(&self, servers: &Servers, folder: &Path) -> Result<()> {
         wait_for(servers, &self.topic("public.products"), self.records)?;
         let mut topics = vec![
             (self.topic("public.products"), u64::MAX),

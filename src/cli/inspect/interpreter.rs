@@ -10,7 +10,10 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     error::Failure,
     pipeline::Routes,
-    record::{NeededColumns, Position, RawRecord, Row, RowChange, RowKey, RowState, Value},
+    record::{
+        NeededColumns, Position, RawRecord, Row, RowChange, RowKey, RowState, SchemaId, Value,
+        WriterSchema,
+    },
 };
 
 use super::{
@@ -68,6 +71,25 @@ impl Interpreter {
             tables,
             partitions: HashMap::new(),
         })
+    }
+
+    /// A schema that is to be learnt before the record is read.
+    pub(super) fn missing_schema(&mut self, raw: &RawRecord) -> Option<SchemaId> {
+        self.partition(raw).decoder.missing_schema(raw)
+    }
+
+    /// Takes note of a schema that a record was written with.
+    pub(super) fn learn(&mut self, raw: &RawRecord, id: SchemaId, schema: &WriterSchema) {
+        let partition = self.partition(raw);
+        partition.decoder.learn(id, schema);
+        partition.curious.learn(id, schema);
+    }
+
+    /// A record that can't be read for want of its schema.
+    pub(super) fn unreadable(&mut self, raw: &RawRecord, failure: Failure) -> Understood {
+        let partition = self.partition(raw);
+        let look = Look::at(raw, &partition.rows);
+        partition.understood(raw, look, Err(failure.clone()), News::Unreadable(failure))
     }
 
     /// What a record says.

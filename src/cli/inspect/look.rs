@@ -1,13 +1,12 @@
 //! What can be seen of a record from outside: how key and value are encoded, and their shape. The
 //! decoder need not tell these apart in as much detail, and some of it no longer matters to it.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value as Json};
 
 use crate::{
     config::RowsConfig,
-    record::{Header, RawRecord},
+    decode::wire::{Framed, Part, unframe},
+    record::{Header, RawRecord, SchemaId},
 };
 
 /// A record, seen from outside.
@@ -34,8 +33,10 @@ pub(super) enum Encoding {
     Bare,
     /// JSON, `{schema, payload}`.
     WithSchema,
-    /// Avro, and which schema.
-    Avro(String),
+    /// Avro, by that schema of the registry.
+    Avro(SchemaId),
+    /// JSON, by that schema of the registry.
+    Registered(SchemaId),
     /// None of these.
     Unknown,
 }
@@ -68,7 +69,8 @@ impl std::fmt::Display for Encoding {
             Self::NullLiteral => f.write_str("the text `null`"),
             Self::Bare => f.write_str("JSON without schema"),
             Self::WithSchema => f.write_str("JSON with schema"),
-            Self::Avro(schema) => write!(f, "Avro, schema {schema}"),
+            Self::Avro(schema) => write!(f, "Avro, {schema}"),
+            Self::Registered(schema) => write!(f, "JSON, {schema} of the registry"),
             Self::Unknown => f.write_str("unknown"),
         }
     }
@@ -76,9 +78,8 @@ impl std::fmt::Display for Encoding {
 
 impl Look {
     pub(super) fn at(raw: &RawRecord, rows: &RowsConfig) -> Self {
-        let avro = |header| avro_schema(&raw.headers, header).map(Encoding::Avro);
-        let (key, _) = encoding(raw.key.as_deref(), avro("key"));
-        let (value, json) = encoding(raw.value.as_deref(), avro("value"));
+        let (key, _) = encoding(Part::Key, raw.key.as_deref(), &raw.headers);
+        let (value, json) = encoding(Part::Value, raw.value.as_deref(), &raw.headers);
         let mut look = Self {
             key,
             value,
@@ -136,30 +137,27 @@ fn table(source: &Json) -> Option<String> {
 
 /// How these bytes are encoded and, for JSON, the object that is not a schema.
 fn encoding(
+    part: Part,
     bytes: Option<&[u8]>,
-    in_header: Option<Encoding>,
+    headers: &[Header],
 ) -> (Encoding, Option<Map<String, Json>>) {
     let Some(bytes) = bytes else {
         return (Encoding::Null, None);
     };
-    if bytes == b"null" {
+    let Ok(Framed { schema, data }) = unframe(part, bytes, headers) else {
+        return (Encoding::Unknown, None);
+    };
+    if let Some(id) = schema {
+        // No Avro that means anything happens to be an object in JSON.
+        return match serde_json::from_slice(data) {
+            Ok(Json::Object(fields)) => (Encoding::Registered(id), Some(fields)),
+            _ => (Encoding::Avro(id), None),
+        };
+    }
+    if data == b"null" {
         return (Encoding::NullLiteral, None);
     }
-    if let Some(avro) = in_header {
-        return (avro, None);
-    }
-    // JSON never begins with a byte 0: it is the magic byte before a schema's id.
-    if let [0, id @ ..] = bytes {
-        let id = match id {
-            [0, 0, 0, 0, ..] => id.first_chunk().map(|long| u64::from_be_bytes(*long)),
-            _ => id
-                .first_chunk()
-                .map(|short| u32::from_be_bytes(*short).into()),
-        };
-        let encoding = id.map_or(Encoding::Unknown, |id| Encoding::Avro(id.to_string()));
-        return (encoding, None);
-    }
-    match serde_json::from_slice(bytes) {
+    match serde_json::from_slice(data) {
         Ok(Json::Object(mut fields)) => match fields.remove("payload") {
             Some(payload) if fields.len() == 1 && fields.get("schema").is_some_and(is_schema) => {
                 let object = match payload {
@@ -181,42 +179,6 @@ fn encoding(
 
 fn is_schema(json: &Json) -> bool {
     json.is_object() || json.is_null()
-}
-
-/// The schema's id as Confluent's and Apicurio's serializers put it into headers.
-fn avro_schema(headers: &[Header], part: &str) -> Option<String> {
-    let find = |name: String| {
-        let header = headers.iter().find(|header| *header.name == *name)?;
-        header.value.as_deref()
-    };
-    if let Some(value) = find(format!("__{part}_schema_id")) {
-        return Some(match value {
-            [0, id @ ..] if id.len() == 4 => hex_or_number(id),
-            [1, id @ ..] => hexadecimal(id),
-            other => hexadecimal(other),
-        });
-    }
-    ["globalId", "contentId"]
-        .into_iter()
-        .find_map(|kind| find(format!("apicurio.{part}.{kind}")))
-        .map(hex_or_number)
-}
-
-fn hex_or_number(id: &[u8]) -> String {
-    if id.len() > 8 {
-        return hexadecimal(id);
-    }
-    id.iter()
-        .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        .to_string()
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
 }
 
 #[cfg(test)]
@@ -251,10 +213,10 @@ mod tests {
                 Some(b"{\"schema\":\"a\",\"payload\":\"b\"}"),
                 Encoding::Bare,
             ),
-            (Some(b"\0\0\0\x01\x02x"), Encoding::Avro("258".to_owned())),
+            (Some(b"\0\0\0\x01\x02x"), Encoding::Avro(SchemaId::Id(258))),
             (
                 Some(b"\0\0\0\0\0\0\0\0\x07x"),
-                Encoding::Avro("7".to_owned()),
+                Encoding::Avro(SchemaId::Id(7)),
             ),
             (Some(b"\0\x01"), Encoding::Unknown),
             (Some(b"{"), Encoding::Unknown),
@@ -265,18 +227,17 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_may_be_named_in_a_header() {
-        let mut headers = vec![Header {
-            name: "__value_schema_id".into(),
-            value: Some([0, 0, 0, 0, 9].as_slice().into()),
-        }];
-        assert_eq!(avro_schema(&headers, "value"), Some("9".to_owned()));
-        assert_eq!(avro_schema(&headers, "key"), None);
-        headers.push(Header {
-            name: "apicurio.key.contentId".into(),
-            value: Some([0, 0, 0, 0, 0, 0, 1, 0].as_slice().into()),
-        });
-        assert_eq!(avro_schema(&headers, "key"), Some("256".to_owned()));
+    fn what_the_registry_has_a_schema_of_is_avro_or_json() {
+        let json = look(
+            None,
+            Some(b"\0\0\0\0\x09{\"op\":\"c\",\"after\":{\"id\":1}}"),
+        );
+        assert_eq!(json.value, Encoding::Registered(SchemaId::Id(9)));
+        assert!(matches!(json.shape, Shape::Envelope { .. }));
+        assert_eq!(json.untyped, None);
+        let avro = look(None, Some(b"\0\0\0\0\x09{"));
+        assert_eq!(avro.value, Encoding::Avro(SchemaId::Id(9)));
+        assert_eq!(avro.value.to_string(), "Avro, schema 9");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod columns;
 mod interpreter;
 mod look;
+mod schemas;
 mod show;
 mod show_record;
 mod show_summary;
@@ -26,12 +27,14 @@ use super::{
 use crate::telemetry;
 
 use interpreter::Interpreter;
+use schemas::Schemas;
 use show::Length;
 use summary::Summary;
 
 /// Show what Vectide understands of the records of topics or of a captured file
 ///
-/// Joins no group, commits nothing, and asks neither the index nor the embedding endpoint. Shows a
+/// Joins no group, commits nothing, and asks neither the index nor the embedding endpoint; the
+/// schema registry, if Avro is met. Shows a
 /// summary: counts, encodings, columns, what would fail, and what to look into; with --records each
 /// record: its columns, the text it would be embedded as, its payload, or why not.
 #[derive(Debug, Args)]
@@ -68,7 +71,9 @@ impl Command {
             Some(file) => Records::of_file(file)?,
             None => self.selection.read(&config).await?,
         };
-        self.inspect(&mut interpreter, records, out).await?;
+        let mut schemas = Schemas::new(&config.registry)?;
+        self.inspect(&mut interpreter, &mut schemas, records, out)
+            .await?;
         out.flush()?;
         Ok(ExitStatus::Success)
     }
@@ -76,6 +81,7 @@ impl Command {
     async fn inspect(
         &self,
         interpreter: &mut Interpreter,
+        schemas: &mut Schemas,
         mut records: Records,
         out: &mut Output,
     ) -> anyhow::Result<()> {
@@ -90,7 +96,10 @@ impl Command {
             };
             let Some(raw) = raw else { break };
             count += 1;
-            let record = interpreter.understand(&raw);
+            let record = match schemas.teach(interpreter, &raw).await {
+                Ok(()) => interpreter.understand(&raw),
+                Err(failure) => interpreter.unreadable(&raw, failure),
+            };
             match (self.records, self.json) {
                 (false, _) => summary.add(&record),
                 (true, true) => writeln!(out, "{}", record.to_json())?,

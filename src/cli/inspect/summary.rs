@@ -94,14 +94,8 @@ impl TopicSummary {
             .entry(record.place.partition)
             .or_default()
             .add(record.place.offset, operation);
-        *self
-            .key_encodings
-            .entry(record.look.key.clone())
-            .or_default() += 1;
-        *self
-            .value_encodings
-            .entry(record.look.value.clone())
-            .or_default() += 1;
+        count_encoding(&mut self.key_encodings, &record.look.key);
+        count_encoding(&mut self.value_encodings, &record.look.value);
         if let Some(failure) = record.failure() {
             self.failures
                 .entry(failure.reason)
