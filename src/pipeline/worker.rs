@@ -32,7 +32,7 @@ use crate::{
 
 use super::{
     Services, TableSettings,
-    held::{Cause, HELD_ENTRY, Held},
+    held::{Cause, HELD_ENTRY, Held, HeldRecord},
     incomplete::{IncompleteRow, IncompleteRows},
     stall::Stall,
     tally::Tally,
@@ -375,7 +375,9 @@ impl State {
         if let Some(Ok(point)) = &point
             && self.is_replay(point, &raw)
         {
-            self.supersede_held(*point);
+            for held in self.held.supersede(point) {
+                self.settle(held.ack, Settled::Superseded, None);
+            }
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
@@ -392,8 +394,8 @@ impl State {
             }
             Err(failure) => {
                 let point = point.and_then(Result::ok);
-                let position = Position::of_record(&raw);
-                self.give_up(point, position, raw, ack, "decode", failure);
+                let record = HeldRecord::of(Position::of_record(&raw), ack);
+                self.give_up(point, raw, record, "decode", failure);
             }
         }
     }
@@ -470,7 +472,9 @@ impl State {
         if self.held.holds(&point) {
             let refund = self.ledger.lighten(&row.ack, HELD_ENTRY);
             self.tally.refund(refund);
-            return self.held.hold_behind(point, row.position, row.ack);
+            return self
+                .held
+                .hold_behind(point, HeldRecord::of(row.position, row.ack));
         }
         let latest = self.window.latest(&point);
         match latest.or_else(|| self.reconciler.latest(&point)) {
@@ -515,19 +519,17 @@ impl State {
             ),
             Err(failure) => {
                 let (point, position) = (row.point, row.position);
-                self.give_up(
-                    Some(row.point),
-                    row.position,
-                    row.raw,
-                    row.ack,
-                    "document",
-                    failure,
-                );
+                let record = HeldRecord {
+                    creates: row.creation == Creation::This,
+                    ..HeldRecord::of(position, row.ack)
+                };
+                self.give_up(Some(point), row.raw, record, "document", failure);
                 for earlier in row.completion.into_acks() {
                     if self.held.holds(&point) {
                         let refund = self.ledger.lighten(&earlier, HELD_ENTRY);
                         self.tally.refund(refund);
-                        self.held.hold_behind(point, position, earlier);
+                        self.held
+                            .hold_behind(point, HeldRecord::of(position, earlier));
                     } else {
                         self.settle(earlier, Settled::Superseded, None);
                     }
@@ -536,8 +538,8 @@ impl State {
         }
     }
 
-    fn on_desired(&mut self, change: KeyChange, now: Instant) {
-        self.supersede_held(change.point);
+    fn on_desired(&mut self, mut change: KeyChange, now: Instant) {
+        self.supersede_held(&mut change);
         for superseded in self.incomplete.supersede(&change.point) {
             self.settle(superseded, Settled::Superseded, None);
         }
@@ -562,7 +564,8 @@ impl State {
                 let message = "the table was truncated; set rows.truncate to \"apply\", and the points of the rows from before go, or to \"ignore\", and they stay";
                 let refund = self.ledger.lighten(&ack, HELD_ENTRY);
                 self.tally.refund(refund);
-                let superseded = self.held.hold(None, *position, message, ack);
+                let record = HeldRecord::of(*position, ack);
+                let superseded = self.held.hold(None, message, record);
                 debug_assert!(superseded.is_empty(), "it has no key");
             }
         }
@@ -618,28 +621,40 @@ impl State {
     fn give_up(
         &mut self,
         point: Option<PointId>,
-        position: Position,
         raw: RawRecord,
-        ack: Ack,
+        record: HeldRecord,
         stage: &'static str,
         failure: Failure,
     ) {
         if failure.disposition != Disposition::Blocked {
-            return self.bury(raw, ack, stage, failure);
+            return self.bury(raw, record.ack, stage, failure);
         }
-        let refund = self.ledger.lighten(&ack, HELD_ENTRY);
+        let refund = self.ledger.lighten(&record.ack, HELD_ENTRY);
         self.tally.refund(refund);
         let waiting = point.map(|point| self.incomplete.supersede(&point));
-        let held = self.held.hold(point, position, &failure.message, ack);
+        let held = self.held.hold(point, &failure.message, record);
         for superseded in held.into_iter().chain(waiting.into_iter().flatten()) {
             self.settle(superseded, Settled::Superseded, None);
         }
     }
 
-    /// The record of this key that is held, if one is, need not be processed any more.
-    fn supersede_held(&mut self, point: PointId) {
-        for superseded in self.held.supersede(&point) {
-            self.settle(superseded, Settled::Superseded, None);
+    /// What is held of a key that has usable news need not be processed any more.
+    fn supersede_held(&mut self, change: &mut KeyChange) {
+        for held in self.held.supersede(&change.point).into_iter().rev() {
+            let creation = if held.creates {
+                Creation::This
+            } else {
+                Creation::No
+            };
+            let offset = held.position.offset;
+            let later = &mut change.creation;
+            for superseded in creation
+                .hand_on(offset, held.ack, later, &change.desired)
+                .into_iter()
+                .flatten()
+            {
+                self.settle(superseded, Settled::Superseded, None);
+            }
         }
     }
 
