@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Failure,
-    record::{PointId, RESERVED_FIELD, SourcePosition, TopicPartition, TruncateMark},
+    record::{PointId, RESERVED_FIELD, SourcePosition, TruncateMark},
 };
 
 use super::{Connection, failure::failure, service::Outage, value};
@@ -97,8 +97,11 @@ impl Mark {
         self.state.subscribe()
     }
 
-    /// Raises the mark, for all members, and returns once that is written. Tries until it is, or
-    /// until `until` is cancelled.
+    /// Raises the mark, for all members, deletes the points of rows from before the truncate, and
+    /// returns once that is done. Tries until it is, or until `until` is cancelled.
+    ///
+    /// A member that does not know of the truncate yet may still write such a row; it sweeps its
+    /// partitions when it learns of it.
     pub async fn raise(&self, mark: TruncateMark, until: &CancellationToken) {
         let mut outage = Outage::new(&self.connection);
         while !until.is_cancelled() {
@@ -129,11 +132,11 @@ impl Mark {
             self.write(mark).await?;
         }
         self.publish(state);
-        Ok(())
+        self.delete(covered(&self.topic, None, mark)).await
     }
 
     async fn try_sweep(&self, partition: i32, mark: TruncateMark) -> Result<(), Failure> {
-        self.delete(partition, mark).await?;
+        self.delete(covered(&self.topic, Some(partition), mark)).await?;
         self.note_swept(partition, mark).await
     }
 
@@ -203,13 +206,9 @@ impl Mark {
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
 
-    async fn delete(&self, partition: i32, mark: TruncateMark) -> Result<(), Failure> {
-        let partition = TopicPartition {
-            topic: self.topic.clone(),
-            partition,
-        };
+    async fn delete(&self, covered: Filter) -> Result<(), Failure> {
         let request = DeletePointsBuilder::new(&self.connection.collection)
-            .points(covered(&partition, mark))
+            .points(covered)
             .wait(true);
         let answer = self.connection.client.delete_points(request).await;
         answer.map(|_| ()).map_err(|error| self.failure(&error))
@@ -231,8 +230,8 @@ const TRUNCATED_MS: &str = "truncated_ms";
 const SOURCE_POSITION: &str = "source_position";
 const SWEPT: &str = "swept";
 
-/// What [`TruncateMark::covers`] says, as a filter over a partition's points.
-fn covered(partition: &TopicPartition, mark: TruncateMark) -> Filter {
+/// What [`TruncateMark::covers`] says, as a filter over the points of a topic, or of one partition.
+fn covered(topic: &str, partition: Option<i32>, mark: TruncateMark) -> Filter {
     let field = |name: &str| format!("{RESERVED_FIELD}.{name}");
     let commit = |range| Condition::range(field("commit_ms"), range);
     let no_later = Range {
@@ -243,10 +242,10 @@ fn covered(partition: &TopicPartition, mark: TruncateMark) -> Filter {
         lt: Some(mark.commit_ms as f64),
         ..Range::default()
     };
-    let own = [
-        Condition::matches(field("topic"), partition.topic.to_string()),
-        Condition::matches(field("partition"), i64::from(partition.partition)),
-    ];
+    let mut own = vec![Condition::matches(field("topic"), topic.to_owned())];
+    if let Some(partition) = partition {
+        own.push(Condition::matches(field("partition"), i64::from(partition)));
+    }
     let Some(SourcePosition(source)) = mark.source else {
         return Filter::must(own.into_iter().chain([commit(earlier)]));
     };
@@ -260,7 +259,7 @@ fn covered(partition: &TopicPartition, mark: TruncateMark) -> Filter {
     ]);
     let by_time = Filter::must([Condition::is_empty(field(SOURCE_POSITION)), commit(earlier)]);
     Filter {
-        must: own.to_vec(),
+        must: own,
         should: vec![by_place.into(), by_time.into()],
         ..Filter::default()
     }
