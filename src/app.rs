@@ -212,7 +212,6 @@ impl Shared {
                 on_truncate: table.rows.truncate,
                 documents,
                 point_ids: PointIds(table.document.point_id),
-                on_truncate: table.rows.truncate,
                 index: index.context("a collection was forgotten")?.clone(),
             };
             match table.entry {
