@@ -209,7 +209,6 @@ impl Shared {
             let rows = RowSettings::new(table.rows, documents.needed_columns());
             let settings = TableSettings {
                 rows: rows.in_section(table.rows_key()),
-                on_truncate: table.rows.truncate,
                 documents,
                 point_ids: PointIds(table.document.point_id),
                 index: index.context("a collection was forgotten")?.clone(),
