@@ -211,6 +211,7 @@ impl Shared {
                 rows: rows.in_section(table.rows_key()),
                 documents,
                 point_ids: PointIds(table.document.point_id),
+                on_truncate: table.rows.truncate,
                 index: index.context("a collection was forgotten")?.clone(),
             };
             match table.entry {
