@@ -213,7 +213,7 @@ fn a_capture_ends_where_a_transactions_marker_does_and_holds_nothing_that_was_ab
         let lines = capture(kafka.brokers(), "shop", &[])?;
         let offsets: Vec<_> = lines
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line))
+            .map(serde_json::from_str::<serde_json::Value>)
             .map(|line| Ok(line?.get("offset").and_then(serde_json::Value::as_i64)))
             .collect::<Result<_>>()?;
         ensure!(offsets == [Some(0), Some(4)], "{lines}");
