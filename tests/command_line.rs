@@ -472,6 +472,37 @@ mod embedded {
     }
 
     #[test]
+    fn records_in_avro_are_inspected_by_the_schemas_of_the_registry() {
+        use vectide_embedded::registry::{EmbeddedRegistry, RegistryOptions, Schema};
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/golden/avro.jsonl");
+        let schemas = golden.replace("avro.jsonl", "avro.schemas.json");
+        let schemas: std::collections::BTreeMap<u32, String> =
+            serde_json::from_str(&fs::read_to_string(schemas).unwrap()).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let registry = runtime.block_on(EmbeddedRegistry::start(RegistryOptions::default()));
+        let registry = registry.unwrap();
+        for (id, text) in schemas {
+            registry.control().put(id, Schema::avro(text));
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let inspect = |configuration: String| {
+            fs::write(directory.path().join("vectide.toml"), configuration).unwrap();
+            let output = vectide(directory.path(), &["inspect", "--file", golden])
+                .output()
+                .unwrap();
+            let (code, printed, errors) = texts(&output);
+            assert_eq!((code, errors.as_str()), (Some(0), ""));
+            printed
+        };
+        let printed = inspect(format!("[registry]\nurls = [\"{}\"]\n", registry.url()));
+        assert!(printed.contains("  price        decimal\n"), "{printed}");
+        assert!(!printed.contains("would "), "{printed}");
+        let printed = inspect(String::new());
+        assert!(printed.contains("no_registry, such as avro."), "{printed}");
+        assert!(printed.contains("set registry.urls"), "{printed}");
+    }
+
+    #[test]
     fn a_topic_that_does_not_exist_is_said_in_one_line() {
         let kafka = shop();
         let directory = tempfile::tempdir().unwrap();

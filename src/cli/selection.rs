@@ -179,7 +179,8 @@ pub(super) fn needs(key: &str, has_topics: bool) -> bool {
         section,
         "embed" | "index" | "commit" | "dead_letter" | "pipeline" | "admin"
     ) || (is_table && rest == "collection");
-    !is_about_writing && !(has_topics && is_about_topics)
+    let is_given_elsewhere = has_topics && is_about_topics;
+    !is_about_writing && !is_given_elsewhere
 }
 
 #[cfg(test)]
