@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
@@ -314,8 +315,12 @@ proptest! {
     ) {
         let (key, value) = SEEDS[seed];
         let (mut key, mut value) = (key.as_bytes().to_vec(), value.as_bytes().to_vec());
-        key_edits.iter().for_each(|edit| edit.apply(&mut key));
-        value_edits.iter().for_each(|edit| edit.apply(&mut value));
+        for edit in &key_edits {
+            edit.apply(&mut key);
+        }
+        for edit in &value_edits {
+            edit.apply(&mut value);
+        }
         match decode(&mut decoder, &key, &value) {
             Ok(decoded) => {
                 let most = 64 * (key.len() + value.len()) + 60_000;
@@ -342,7 +347,9 @@ proptest! {
         let mut decoder = Decoder::new(settings);
         for (seed, edits) in damaged {
             let mut value = SEEDS[seed].1.as_bytes().to_vec();
-            edits.iter().for_each(|edit| edit.apply(&mut value));
+            for edit in &edits {
+                edit.apply(&mut value);
+            }
             let _ = decode(&mut decoder, key.as_bytes(), &value);
             prop_assert_eq!(undamaged(&mut decoder), expected.clone());
         }
@@ -364,7 +371,9 @@ proptest! {
         (seed, edits) in (0..SEEDS.len(), vec(edit(), 0..4)),
     ) {
         let mut key = SEEDS[seed].0.as_bytes().to_vec();
-        edits.iter().for_each(|edit| edit.apply(&mut key));
+        for edit in &edits {
+            edit.apply(&mut key);
+        }
         if let Ok(read) = Decoder::default().key(&record(Some(&key), None)) {
             let values: Vec<Box<RawValue>> = serde_json::from_str(read.as_str()).unwrap();
             let columns: Vec<String> = values
@@ -383,8 +392,8 @@ fn the_records_that_are_damaged_here_are_read_while_they_are_whole() {
     for (key, json) in SEEDS {
         let hints = rows_config(&[("price", "decimal(2)")]);
         let mut decoder = Decoder::new(RowSettings::new(&hints, NeededColumns::all()));
-        let decoded = decode(&mut decoder, key.as_bytes(), json.as_bytes());
-        assert!(decoded.is_ok(), "{decoded:?} of {json}");
+        let read = decode(&mut decoder, key.as_bytes(), json.as_bytes());
+        assert!(read.is_ok(), "{read:?} of {json}");
     }
 }
 
@@ -474,13 +483,13 @@ fn of_two_values_of_one_name_the_last_counts() {
     for row in [r#"{"a":1,"b":1}"#, r#"{"b":7,"b":8,"a":9,"a":3}"#] {
         let envelope =
             format!(r#"{{"op":"d","op":"c","source":{{}},"after":{{"x":0}},"after":{row}}}"#);
-        let decoded = decode(&mut decoder, b"1", envelope.as_bytes()).unwrap();
+        let read = decode(&mut decoder, b"1", envelope.as_bytes()).unwrap();
         let Decoded::Change(RowChange {
             state: RowState::Present(row),
             ..
-        }) = decoded
+        }) = read
         else {
-            panic!("no row: {decoded:?}")
+            panic!("no row: {read:?}")
         };
         assert_eq!(row.columns().len(), 2, "each column once: {row:?}");
         if row.get("b") != Some(&Value::Int(1)) {

@@ -31,7 +31,8 @@ pub enum Settled {
     Deleted,
     /// The index already reflected the record.
     Unchanged,
-    /// A later record of the same key, still unsettled, carries the whole row.
+    /// A later record of the same key, still unsettled, carries the whole row; or it has been settled
+    /// with the row that took values from this one.
     Superseded,
     /// It can't be processed and was delivered to the dead-letter topic.
     DeadLettered,
