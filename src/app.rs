@@ -2,6 +2,7 @@
 //! and stop.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -22,13 +23,13 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder},
     index::{self, Calls, CollectionSpec, Index},
-    pipeline::{Pipeline, Services, Settings},
+    pipeline::{BlockedTables, Pipeline, Routes, Services, Settings, TableSettings},
     reconcile::Delays,
     record::Fingerprint,
     registry::{self, Registry},
     source::{self, Budget, Source},
     stand_ins::{Endpoints, StandIns},
-    telemetry::{Health, Lane, LaneState, Metrics},
+    telemetry::{Health, Lane, LanePart, LaneState, Metrics},
 };
 
 /// What the last commit and leaving the group may take beyond `pipeline.shutdown_timeout`.
@@ -36,18 +37,13 @@ const GRACE: Duration = Duration::from_millis(1_500);
 
 /// The running program.
 pub struct App {
-    metrics: Metrics,
-    health: Health,
+    shared: Shared,
     admin: Option<Admin>,
     endpoints: Endpoints,
     stand_ins: StandIns,
     source: Source,
-    alive: Arc<AtomicBool>,
     /// How long the source may take to stop.
     patience: Duration,
-    broken: CancellationToken,
-    /// Stops the shared services, once nobody needs them any more.
-    shutdown: CancellationToken,
 }
 
 impl App {
@@ -64,106 +60,56 @@ impl App {
         stand_ins: StandIns,
         endpoints: Endpoints,
     ) -> anyhow::Result<Self> {
-        let metrics = Metrics::new().context("can't register the metrics")?;
-        let health = Health::default();
-        let shutdown = CancellationToken::new();
-        let stop_on_failure = shutdown.clone().drop_guard();
-        let alive = Arc::new(AtomicBool::new(true));
-        let broken = CancellationToken::new();
-
-        let admin = if config.admin.enabled {
-            let live = alive.clone();
-            let live = Arc::new(move || live.load(Ordering::Acquire));
-            let admin =
-                Admin::start(config.admin.address, metrics.clone(), health.clone(), live).await?;
-            Some(admin)
-        } else {
-            None
-        };
-
+        let shared = Shared::new()?;
+        let stop_on_failure = shared.shutdown.clone().drop_guard();
+        let admin = shared.start_admin(config).await?;
         let base = source::client_config(&config.kafka, &endpoints.brokers)
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
             .context("can't read a secret of embed")?;
         let registry = Registry::new(
             &registry::Settings::new(&config.registry)?,
-            health.clone(),
-            shutdown.clone(),
+            shared.health.clone(),
+            shared.shutdown.clone(),
         )?;
-
-        let settings = pipeline_settings(config)?;
-        let waiting = "waiting for the index, before reading begins".to_owned();
-        health.set(Lane::Kafka, LaneState::Waiting(waiting));
-        let index = Index::connect(
-            index::connect_client(&config.index, &endpoints.index_url)?,
-            &CollectionSpec::new(&config.index, config.embed.dimensions),
-            Calls::new(&config.index),
-            metrics.index.clone(),
-            health.clone(),
-            shutdown.clone(),
-            broken.clone(),
-        )
-        .await?;
-        let embedder = Embedder::start(
-            &embed_settings,
-            metrics.embed.clone(),
-            health.clone(),
-            shutdown.clone(),
-        )?;
+        let settings = shared.settings(config, &endpoints.index_url).await?;
         let dead_letters = DeadLetters::start(
             &base,
             &config.dead_letter,
             &config.kafka.group,
-            health.clone(),
-            shutdown.clone(),
+            shared.health.clone(),
+            shared.shutdown.clone(),
         )?;
-
-        let limit = config.pipeline.budget.bytes();
-        metrics
-            .pipeline
-            .budget_limit
-            .set(i64::try_from(limit).unwrap_or(i64::MAX));
-        let budget = Budget::new(
-            limit,
-            config.embed.dimensions,
-            metrics.pipeline.budget_used.clone(),
-        );
-        let pipeline = Pipeline::new(
-            settings,
-            Services {
-                embedder,
-                index,
-                registry,
-                dead_letters,
-                budget: budget.clone(),
-                metrics: metrics.pipeline.clone(),
-            },
-            broken.clone(),
-        );
-        let source = Source::start(&base, config, Box::new(pipeline), budget, &metrics, &health)?;
+        let services = shared.start_services(config, &embed_settings, registry, dead_letters)?;
+        let budget = services.budget.clone();
+        let pipeline = Pipeline::new(settings, services, shared.broken.clone());
+        let source = Source::start(
+            &base,
+            config,
+            Box::new(pipeline),
+            budget,
+            &shared.metrics,
+            &shared.health,
+        )?;
         stop_on_failure.disarm();
         Ok(Self {
-            metrics,
-            health,
+            shared,
             admin,
             endpoints,
             stand_ins,
             source,
-            alive,
             patience: config.pipeline.shutdown_timeout + GRACE,
-            broken,
-            shutdown,
         })
     }
 
     /// What every lane can do right now.
     pub fn health(&self) -> &Health {
-        &self.health
+        &self.shared.health
     }
 
     /// The metrics.
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.shared.metrics
     }
 
     /// Where the servers are.
@@ -183,13 +129,13 @@ impl App {
 
     /// Returns once the program can't go on by itself, which nothing but a bug should bring about.
     pub async fn failed(&self) {
-        while !(self.source.is_finished() || self.broken.is_cancelled()) {
+        while !(self.source.is_finished() || self.shared.broken.is_cancelled()) {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(500)) => {}
-                () = self.broken.cancelled() => {}
+                () = self.shared.broken.cancelled() => {}
             }
         }
-        self.alive.store(false, Ordering::Release);
+        self.shared.alive.store(false, Ordering::Release);
     }
 
     /// Drains every partition, commits, leaves the group, then stops the rest. Bounded by
@@ -203,7 +149,7 @@ impl App {
                 warn!("Kafka does not answer the last commit; what it misses will be read again");
             }
         }
-        self.shutdown.cancel();
+        self.shared.shutdown.cancel();
         if let Some(admin) = self.admin {
             admin.shutdown().await;
         }
@@ -212,25 +158,143 @@ impl App {
     }
 }
 
-/// How every partition is processed, by configuration.
-fn pipeline_settings(config: &Config) -> anyhow::Result<Settings> {
-    let version_column = config.window.version_column.as_deref();
-    let documents = DocumentBuilder::new(&config.document, version_column)?;
-    Ok(Settings {
-        rows: RowSettings::new(&config.rows, documents.needed_columns()),
-        linger: config.window.linger,
-        delays: Delays {
-            quiet: config.window.quiet,
-            max_hold: config.window.max_hold,
-        },
-        fingerprint: Fingerprint::new(
-            &config.embed.model,
-            config.embed.dimensions,
-            &config.embed.url,
-        ),
-        on_truncate: config.rows.truncate,
-        documents,
-        point_ids: PointIds(config.document.point_id),
-        cache_keys: config.index.cache_keys,
-    })
+/// What every part is given.
+struct Shared {
+    metrics: Metrics,
+    health: Health,
+    alive: Arc<AtomicBool>,
+    /// Cancelled by a part that can't go on.
+    broken: CancellationToken,
+    /// Stops the shared services, once nobody needs them any more.
+    shutdown: CancellationToken,
+}
+
+impl Shared {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            metrics: Metrics::new().context("can't register the metrics")?,
+            health: Health::default(),
+            alive: Arc::new(AtomicBool::new(true)),
+            broken: CancellationToken::new(),
+            shutdown: CancellationToken::new(),
+        })
+    }
+
+    async fn start_admin(&self, config: &Config) -> anyhow::Result<Option<Admin>> {
+        if !config.admin.enabled {
+            return Ok(None);
+        }
+        let alive = self.alive.clone();
+        let admin = Admin::start(
+            config.admin.address,
+            self.metrics.clone(),
+            self.health.clone(),
+            Arc::new(move || alive.load(Ordering::Acquire)),
+        );
+        Ok(Some(admin.await?))
+    }
+
+    /// How every partition is processed. Waits for the index.
+    async fn settings(&self, config: &Config, index_url: &str) -> anyhow::Result<Settings> {
+        let version_column = config.window.version_column.as_deref();
+        let mut documents = Vec::new();
+        for table in config.table_sections() {
+            if config.is_used(&table) {
+                let section = table.document_key();
+                let builder =
+                    DocumentBuilder::of_section(&section, table.document, version_column)?;
+                documents.push((table, builder));
+            }
+        }
+        let indexes = self.connect_indexes(config, index_url).await?;
+        let mut tables = Routes::default();
+        for (table, documents) in documents {
+            let index = indexes.get(table.collection);
+            let rows = RowSettings::new(table.rows, documents.needed_columns());
+            let settings = TableSettings {
+                rows: rows.in_section(table.rows_key()),
+                documents,
+                point_ids: PointIds(table.document.point_id),
+                on_truncate: table.rows.truncate,
+                index: index.context("a collection was forgotten")?.clone(),
+            };
+            match table.entry {
+                Some(_) => tables.push(table.topics, settings)?,
+                None => tables.set_others(settings),
+            }
+        }
+        Ok(Settings {
+            linger: config.window.linger,
+            delays: Delays {
+                quiet: config.window.quiet,
+                max_hold: config.window.max_hold,
+            },
+            fingerprint: Fingerprint::new(
+                &config.embed.model,
+                config.embed.dimensions,
+                &config.embed.url,
+            ),
+            cache_keys: config.index.cache_keys,
+            tables,
+        })
+    }
+
+    /// The collections that are written to, by name, once the server answers and each is there.
+    async fn connect_indexes(
+        &self,
+        config: &Config,
+        url: &str,
+    ) -> anyhow::Result<BTreeMap<String, Index>> {
+        let waiting = "waiting for the index, before reading begins".to_owned();
+        self.health.set(Lane::Kafka, LaneState::Waiting(waiting));
+        let client = index::connect_client(&config.index, url)?;
+        let collections = config.collections();
+        let parts = collections
+            .iter()
+            .map(|(name, _)| format!("collection `{name}`"));
+        let parts = LanePart::split(&self.health, Lane::Index, parts);
+        let mut indexes = BTreeMap::new();
+        for ((name, _), health) in collections.into_iter().zip(parts) {
+            let spec = CollectionSpec::new(&config.index, name, config.embed.dimensions);
+            let index = Index::connect(
+                client.clone(),
+                &spec,
+                Calls::new(&config.index),
+                self.metrics.index.clone(),
+                health,
+                self.shutdown.clone(),
+                self.broken.clone(),
+            );
+            indexes.insert(name.to_owned(), index.await?);
+        }
+        Ok(indexes)
+    }
+
+    /// The services that all partitions share.
+    fn start_services(
+        &self,
+        config: &Config,
+        embed_settings: &embed::Settings,
+        registry: Registry,
+        dead_letters: DeadLetters,
+    ) -> anyhow::Result<Services> {
+        let metrics = &self.metrics.pipeline;
+        let limit = config.pipeline.budget.bytes();
+        let shown = i64::try_from(limit).unwrap_or(i64::MAX);
+        metrics.budget_limit.set(shown);
+        let used = metrics.budget_used.clone();
+        Ok(Services {
+            embedder: Embedder::start(
+                embed_settings,
+                self.metrics.embed.clone(),
+                self.health.clone(),
+                self.shutdown.clone(),
+            )?,
+            registry,
+            dead_letters,
+            blocked: BlockedTables::new(self.health.clone()),
+            budget: Budget::new(limit, config.embed.dimensions, used),
+            metrics: metrics.clone(),
+        })
+    }
 }

@@ -58,7 +58,37 @@ impl Failure {
         Self {
             disposition,
             reason,
-            message: message.into(),
+            message: shortened(message.into()),
         }
+    }
+}
+
+/// A message that quotes what it is about may be as long as that: logs, headers and answers get its
+/// beginning and its end.
+fn shortened(message: String) -> String {
+    const MOST: usize = 1_000;
+    const END: usize = 200;
+    if message.len() <= MOST {
+        return message;
+    }
+    let beginning = message.floor_char_boundary(MOST - END);
+    let end = message.ceil_char_boundary(message.len() - END);
+    match (message.get(..beginning), message.get(end..)) {
+        (Some(beginning), Some(end)) => format!("{beginning} … {end}"),
+        _ => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_keeps_its_beginning_and_its_end() {
+        let long = format!("first {} last", "Zelt ⛺ ".repeat(10_000));
+        let message = Failure::record("test", long).message;
+        assert!(message.starts_with("first Zelt") && message.ends_with(" last"));
+        assert!(message.len() < 1_010, "{}", message.len());
+        assert_eq!(Failure::record("test", "short").message, "short");
     }
 }

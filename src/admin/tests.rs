@@ -74,14 +74,15 @@ async fn readiness_says_for_each_lane_what_to_do() {
         endpoint.get("/readyz").await,
         (
             503,
-            "kafka waiting: starting\nregistry ready\nembed ready\nindex waiting: starting\ndead_letter ready\n"
+            "kafka waiting: starting\nregistry ready\ntables ready\nembed ready\nindex waiting: starting\ndead_letter ready\n"
                 .into()
         )
     );
     for lane in Lane::ALL {
         endpoint.health.set(lane, LaneState::Ready);
     }
-    let lines = "kafka ready\nregistry ready\nembed ready\nindex ready\ndead_letter ready\n";
+    let lines =
+        "kafka ready\nregistry ready\ntables ready\nembed ready\nindex ready\ndead_letter ready\n";
     assert_eq!(endpoint.get("/readyz").await, (200, lines.into()));
 
     endpoint
@@ -93,7 +94,7 @@ async fn readiness_says_for_each_lane_what_to_do() {
     let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert_eq!(body["ready"], json!(false));
     assert_eq!(
-        body["lanes"][2],
+        body["lanes"][3],
         json!({ "lane": "embed", "state": "blocked", "reason": "renew the key" })
     );
 }
@@ -118,7 +119,7 @@ async fn the_status_tells_version_uptime_lanes_and_what_else_there_is() {
     assert_eq!(status["version"], json!(env!("CARGO_PKG_VERSION")));
     assert!(status["uptime_seconds"].is_u64());
     assert_eq!(status["group"], json!("vectide"));
-    assert_eq!(status["lanes"].as_array().map(Vec::len), Some(5));
+    assert_eq!(status["lanes"].as_array().map(Vec::len), Some(6));
 }
 
 #[tokio::test]

@@ -59,6 +59,22 @@ impl OffsetLedger {
         Ok(Ack::new(sequence))
     }
 
+    /// An unsettled record costs less from now on: `charge` bytes at most. Returns the bytes
+    /// refunded.
+    pub fn lighten(&mut self, ack: &Ack, charge: u64) -> u64 {
+        let entry = ack
+            .sequence()
+            .checked_sub(self.first)
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| self.entries.get_mut(index));
+        let Some(left) = entry.and_then(|entry| entry.unsettled.as_mut()) else {
+            return 0;
+        };
+        let before = *left;
+        *left = before.min(charge.max(SETTLED_ENTRY));
+        before - *left
+    }
+
     /// Settles one record and returns the bytes refunded.
     ///
     /// An acknowledgement from before [`restart`](Self::restart) refunds nothing: its charge went
@@ -214,6 +230,16 @@ mod tests {
         let _new = ledger.receive(Offset(0), 100).unwrap();
         assert_eq!(ledger.settle(old), 0);
         assert_eq!(ledger.frontier(), Some(Offset(0)));
+    }
+
+    #[test]
+    fn what_is_refunded_early_is_not_refunded_again() {
+        let mut ledger = OffsetLedger::default();
+        let ack = ledger.receive(Offset(0), 1_000).unwrap();
+        assert_eq!(ledger.lighten(&ack, 100), 900);
+        assert_eq!(ledger.lighten(&ack, 200), 0);
+        assert_eq!(ledger.frontier(), Some(Offset(0)), "it has not settled");
+        assert_eq!(ledger.settle(ack), 100);
     }
 
     proptest! {

@@ -1,25 +1,6 @@
 //! Optional keys with a default: TOML has no null, so a value that could mean nothing else says
-//! "none" ("" for a name, 0 for a limit). It is written the same way, so that what is printed is
+//! "none" (0 for a limit). It is written the same way, so that what is printed is
 //! read back equal.
-
-/// `""` is no name.
-pub(super) mod empty_text {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde hands over the field by reference")]
-    pub(crate) fn serialize<S: Serializer>(
-        text: &Option<String>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(text.as_deref().unwrap_or_default())
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<String>, D::Error> {
-        String::deserialize(deserializer).map(|text| Some(text).filter(|text| !text.is_empty()))
-    }
-}
 
 /// `0` is no limit.
 pub(super) mod zero_limit {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{absent, validate::Report};
+use super::{
+    column_names::{ColumnNames, or_none},
+    validate::Report,
+};
 
 /// The payload field that holds what Vectide itself must know of a point.
 const RESERVED_FIELD: &str = "_vectide";
@@ -21,6 +24,10 @@ pub struct DocumentConfig {
     pub columns: DocumentColumns,
     /// Which columns a searcher finds in the point's payload, and by which names.
     pub payload: PayloadConfig,
+    /// Columns that a row may lack: they then count as null. Every other column that the text is
+    /// made of, or that `document.payload.include` names, is needed: rows that lack it are held,
+    /// and their table is blocked, until the configuration or a later row says what to do.
+    pub optional: Vec<String>,
     /// Columns whose change alone changes nothing, such as `updated_at`: they do not make a
     /// payload differ. Written to the payload when something else changes.
     pub ignore: Vec<String>,
@@ -37,6 +44,7 @@ impl Default for DocumentConfig {
             template: None,
             columns: DocumentColumns::default(),
             payload: PayloadConfig::default(),
+            optional: Vec::new(),
             ignore: Vec::new(),
             point_id: PointIdKind::default(),
             store_source_columns: true,
@@ -44,28 +52,30 @@ impl Default for DocumentConfig {
     }
 }
 
-/// The columns behind the default text's lines. A line is left out where its column is `""`,
-/// absent from the row, or null.
+/// The columns behind the default text's lines: one column, or a list of the names that it may
+/// have, of which the first that a row has counts, as while a column is being renamed:
+/// `["name", "title"]`. A line is left out where its column is `""`, or null in the row. A row
+/// without the column blocks its table, unless `document.optional` names it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DocumentColumns {
     /// The column behind the line `Product: …`.
-    #[serde(with = "absent::empty_text")]
-    #[schemars(with = "String")]
-    pub product: Option<String>,
+    #[serde(with = "or_none")]
+    #[schemars(with = "ColumnNames")]
+    pub product: Option<ColumnNames>,
     /// The column behind the line `Category: …`.
-    #[serde(with = "absent::empty_text")]
-    #[schemars(with = "String")]
-    pub category: Option<String>,
+    #[serde(with = "or_none")]
+    #[schemars(with = "ColumnNames")]
+    pub category: Option<ColumnNames>,
     /// The column behind the line `Price: …`. Left out of the text by default, because then
     /// every price change would buy a new embedding; name the column to have the line.
-    #[serde(with = "absent::empty_text")]
-    #[schemars(with = "String")]
-    pub price: Option<String>,
+    #[serde(with = "or_none")]
+    #[schemars(with = "ColumnNames")]
+    pub price: Option<ColumnNames>,
     /// The column behind the line `Description: …`.
-    #[serde(with = "absent::empty_text")]
-    #[schemars(with = "String")]
-    pub description: Option<String>,
+    #[serde(with = "or_none")]
+    #[schemars(with = "ColumnNames")]
+    pub description: Option<ColumnNames>,
 }
 
 impl Default for DocumentColumns {
@@ -87,7 +97,9 @@ pub struct PayloadConfig {
     pub include: Vec<String>,
     /// Columns to leave out of those taken.
     pub exclude: Vec<String>,
-    /// Payload fields with a name of their own: column to field.
+    /// Payload fields with a name of their own: column to field. Where another column has the
+    /// field's name itself, both serve the field, as while a column is being renamed; of a row
+    /// that has both, the one of that name wins.
     pub rename: BTreeMap<String, String>,
 }
 
@@ -103,29 +115,29 @@ pub enum PointIdKind {
 }
 
 impl DocumentConfig {
-    pub(super) fn validate(&self, report: &mut Report) {
+    /// Refuses by key; `section` is where this stands, such as `document`.
+    pub(super) fn validate(&self, section: &str, report: &mut Report) {
         match &self.template {
-            Some(template) => validate_template(template, report),
+            Some(template) => validate_template(&format!("{section}.template"), template, report),
             None => report.refuse_if(
                 self.columns.is_empty(),
-                "document.columns",
+                format!("{section}.columns"),
                 "names no column: there would be no text to embed",
             ),
         }
-        self.payload.validate(report);
+        self.payload.validate(&format!("{section}.payload"), report);
     }
 }
 
-fn validate_template(template: &str, report: &mut Report) {
-    const KEY: &str = "document.template";
-    report.not_blank(KEY, template);
+fn validate_template(key: &str, template: &str, report: &mut Report) {
+    report.not_blank(key, template);
     let environment = minijinja::Environment::new();
     if let Err(error) = environment.template_from_str(template) {
         let line = error.line().map_or_else(String::new, |line| {
             format!(" (line {line} of the template)")
         });
         let what = error.detail().unwrap_or("syntax error");
-        report.refuse(KEY, format!("{what}{line}"));
+        report.refuse(key, format!("{what}{line}"));
     }
 }
 
@@ -143,23 +155,18 @@ impl DocumentColumns {
 }
 
 impl PayloadConfig {
-    fn validate(&self, report: &mut Report) {
+    fn validate(&self, section: &str, report: &mut Report) {
         for column in &self.exclude {
             report.refuse_if(
                 self.include.contains(column),
-                "document.payload.exclude",
+                format!("{section}.exclude"),
                 format!("{column:?} is included, too"),
             );
         }
-        // By field: the column it is taken from.
-        let mut fields: BTreeMap<&str, &str> = self
-            .include
-            .iter()
-            .filter(|column| !self.rename.contains_key(*column))
-            .map(|column| (column.as_str(), column.as_str()))
-            .collect();
+        // By field: the column that is renamed to it.
+        let mut fields: BTreeMap<&str, &str> = BTreeMap::new();
         for (column, field) in &self.rename {
-            let key = format!("document.payload.rename.{column}");
+            let key = format!("{section}.rename.{column}");
             report.refuse_if(field.trim().is_empty(), &key, "names no field");
             report.refuse_if(
                 field == RESERVED_FIELD,

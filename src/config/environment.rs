@@ -72,6 +72,18 @@ fn variable(found: &mut Found, key: &str, text: &str, place: Place) {
             let entry = (rest.join("__"), value(*kind, text), place);
             found.push_entries(*kind, path, vec![entry]);
         }
+        (Shape::Tables(_), []) => match list_of_tables(text) {
+            Some(tables) => found.push(path, tables, place),
+            None => found.refuse(
+                place,
+                path,
+                "expected a list of tables, such as [{ topics = [\"shop.orders\"] }]",
+            ),
+        },
+        (Shape::Tables(_), _) => {
+            let message = format!("is set as a whole, as {}", variable_name(path));
+            found.refuse(place, &segments, message);
+        }
         (Shape::Section(_), _) => {
             found.refuse(place, path, "is a section: name one of its keys");
         }
@@ -103,6 +115,9 @@ fn value(kind: Kind, text: &str) -> Value {
             .trim()
             .parse()
             .map_or_else(|_| as_text(), Value::Boolean),
+        Kind::TextOrList => toml_value(text)
+            .filter(Value::is_array)
+            .unwrap_or_else(as_text),
         Kind::List if text.trim_start().starts_with('[') => toml_value(text)
             .filter(Value::is_array)
             .unwrap_or_else(as_text),
@@ -124,6 +139,13 @@ fn inline_table(text: &str) -> Option<Table> {
         Some(_) => None,
         None => serde_json::from_str(text).ok(),
     }
+}
+
+/// A list of tables as TOML or as JSON writes it.
+fn list_of_tables(text: &str) -> Option<Value> {
+    let list = toml_value(text).or_else(|| serde_json::from_str(text).ok())?;
+    let tables = list.as_array()?;
+    tables.iter().all(Value::is_table).then_some(list)
 }
 
 fn toml_value(text: &str) -> Option<Value> {

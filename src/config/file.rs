@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use toml::{
-    Spanned, Value,
+    Spanned, Table, Value,
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
@@ -65,6 +65,7 @@ impl Reader<'_> {
                     Ok(value) => self.found.push(path, value, place),
                     Err(message) => self.found.refuse(place, path, message),
                 },
+                Some(Shape::Tables(entry)) => self.tables(entry, path, value.into_inner(), place),
                 Some(section) => match value.into_inner() {
                     DeValue::Table(table) => match section {
                         Shape::Open(kind) => {
@@ -84,6 +85,29 @@ impl Reader<'_> {
                 },
             }
             path.pop();
+        }
+    }
+
+    /// Each entry is a setting of its own, too, so that one that sets nothing is there.
+    fn tables(&mut self, shape: &Shape, path: &[String], value: DeValue<'_>, place: Place) {
+        let name = path.join(".");
+        let DeValue::Array(entries) = value else {
+            let message = format!("is a list of tables: write [[{name}]] above each");
+            return self.found.refuse(place, path, message);
+        };
+        for (index, entry) in entries.into_iter().enumerate() {
+            let mut path = vec![format!("{name}[{index}]")];
+            let place = self.place(entry.span().start);
+            match entry.into_inner() {
+                DeValue::Table(table) => {
+                    self.found.push(&path, Value::Table(Table::new()), place);
+                    self.section(shape, &mut path, table);
+                }
+                other => {
+                    let message = format!("is a table, not a value of type {}", other.type_str());
+                    self.found.refuse(place, &path, message);
+                }
+            }
         }
     }
 

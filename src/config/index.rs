@@ -132,10 +132,7 @@ impl IndexConfig {
             report.refuse_if(
                 !is_qdrant_name(name, most),
                 key,
-                format!(
-                    "{name:?} is no name for Qdrant: 1 to {most} bytes, without < > : \" / \\ | ? * \
-                     and control characters"
-                ),
+                format!("{name:?} is no name for Qdrant: 1 to {most} bytes, {QDRANT_NAME}"),
             );
         }
         for field in self.payload_indexes.keys() {
@@ -166,9 +163,12 @@ pub enum Embedded<'a> {
     Folder(&'a Path),
 }
 
+/// What [`is_qdrant_name`] wants, for messages.
+pub(super) const QDRANT_NAME: &str = "without < > : \" / \\ | ? * and control characters";
+
 /// The rule for the names of collections and vectors, as Qdrant's own API checks it
 /// (`validate_collection_name`, `validate_vector_name`): they become names of folders.
-fn is_qdrant_name(name: &str, most_bytes: usize) -> bool {
+pub(super) fn is_qdrant_name(name: &str, most_bytes: usize) -> bool {
     (1..=most_bytes).contains(&name.len())
         && !name.contains(['<', '>', ':', '"', '/', '\\', '|', '?', '*'])
         && !name.contains(char::is_control)

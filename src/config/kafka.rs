@@ -66,12 +66,8 @@ impl KafkaConfig {
 
     /// The first of `topics` that would also read the topic `name`.
     pub(super) fn subscribes_to(&self, name: &str) -> Option<&str> {
-        let matches = |topic: &&String| {
-            topic.as_str() == name
-                || (topic.starts_with('^')
-                    && Regex::new(topic).is_ok_and(|pattern| pattern.is_match(name)))
-        };
-        self.topics.iter().find(matches).map(String::as_str)
+        let mut topics = self.topics.iter().map(String::as_str);
+        topics.find(|topic| names_or_matches(topic, name))
     }
 
     pub(super) fn validate(&self, report: &mut Report) {
@@ -84,7 +80,12 @@ impl KafkaConfig {
             "must name the brokers as host:port, comma separated",
         );
         report.not_blank("kafka.group", &self.group);
-        self.validate_topics(report);
+        report.refuse_if(
+            self.topics.is_empty(),
+            "kafka.topics",
+            "missing: name the change topics to read, such as [\"shop.public.products\"]",
+        );
+        validate_topics("kafka.topics", &self.topics, report);
         if let Some(id) = &self.instance_id {
             report.not_blank("kafka.instance_id", id);
         }
@@ -111,30 +112,36 @@ impl KafkaConfig {
             }
         }
     }
+}
 
-    fn validate_topics(&self, report: &mut Report) {
-        const KEY: &str = "kafka.topics";
+/// Whether an entry of a list of topics is a pattern.
+pub(super) fn is_pattern(topic: &str) -> bool {
+    topic.starts_with('^')
+}
+
+/// Whether `topic`, a name or a pattern, means the topic `name`.
+pub(super) fn names_or_matches(topic: &str, name: &str) -> bool {
+    topic == name
+        || (is_pattern(topic) && Regex::new(topic).is_ok_and(|pattern| pattern.is_match(name)))
+}
+
+/// The rules for a list of topics and patterns.
+pub(super) fn validate_topics(key: &str, topics: &[String], report: &mut Report) {
+    for (i, topic) in topics.iter().enumerate() {
+        let earlier = topics.get(..i).unwrap_or_default();
         report.refuse_if(
-            self.topics.is_empty(),
-            KEY,
-            "missing: name the change topics to read, such as [\"shop.public.products\"]",
+            earlier.contains(topic),
+            key,
+            format!("{topic:?} is named twice"),
         );
-        for (i, topic) in self.topics.iter().enumerate() {
-            let earlier = self.topics.get(..i).unwrap_or_default();
+        if !is_pattern(topic) {
             report.refuse_if(
-                earlier.contains(topic),
-                KEY,
-                format!("{topic:?} is named twice"),
+                !is_topic_name(topic),
+                key,
+                format!("{topic:?} is no topic name ({TOPIC_NAME}); a pattern starts with ^"),
             );
-            if !topic.starts_with('^') {
-                report.refuse_if(
-                    !is_topic_name(topic),
-                    KEY,
-                    format!("{topic:?} is no topic name ({TOPIC_NAME}); a pattern starts with ^"),
-                );
-            } else if let Some(reason) = pattern_error(topic) {
-                report.refuse(KEY, format!("{topic:?} is no pattern: {reason}"));
-            }
+        } else if let Some(reason) = pattern_error(topic) {
+            report.refuse(key, format!("{topic:?} is no pattern: {reason}"));
         }
     }
 }

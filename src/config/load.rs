@@ -138,6 +138,7 @@ fn merge(found: Found, file: Option<&PathBuf>) -> Result<Config, Problems> {
             .iter()
             .rev()
             .find(|setting| setting.key() == problem.key)
+            .or_else(|| settings.iter().rev().find(|it| it.is_around(&problem.key)))
             .map(|setting| setting.place.clone());
         let is_set = set_at.is_some();
         problem.place = set_at.or_else(|| file.map(Place::file)).unwrap_or_default();

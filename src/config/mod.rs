@@ -9,6 +9,7 @@
 mod absent;
 mod admin;
 mod byte_size;
+mod column_names;
 mod commit;
 mod dead_letter;
 mod document;
@@ -29,6 +30,7 @@ mod rows;
 mod secret;
 mod setting;
 mod shape;
+mod tables;
 mod validate;
 mod window;
 
@@ -41,6 +43,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     admin::AdminConfig,
     byte_size::ByteSize,
+    column_names::ColumnNames,
     commit::CommitConfig,
     dead_letter::DeadLetterConfig,
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
@@ -57,6 +60,7 @@ pub use self::{
     rows::{RowsConfig, TruncatePolicy},
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
+    tables::{TableConfig, TableSections},
     window::WindowConfig,
 };
 
@@ -77,6 +81,9 @@ pub struct Config {
     pub window: WindowConfig,
     /// How a row becomes the text that is embedded, the payload and the point's id.
     pub document: DocumentConfig,
+    /// What some tables have of their own, in place of the sections at the top level.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableConfig>,
     /// The embedding endpoint: any server that speaks OpenAI's `POST /embeddings`.
     pub embed: EmbedConfig,
     /// The Qdrant collection that is kept equal to the table.

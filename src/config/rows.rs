@@ -61,13 +61,15 @@ pub enum TruncatePolicy {
 }
 
 impl RowsConfig {
-    pub(super) fn validate(&self, report: &mut Report) {
+    /// Refuses by key; `section` is where this stands, such as `rows`.
+    pub(super) fn validate(&self, section: &str, report: &mut Report) {
+        let key = &format!("{section}.key_columns");
         for (at, column) in self.key_columns.iter().enumerate() {
-            report.not_blank("rows.key_columns", column);
+            report.not_blank(key, column);
             let earlier = self.key_columns.get(..at).unwrap_or_default();
             report.refuse_if(
                 earlier.contains(column),
-                "rows.key_columns",
+                key,
                 format!("{column:?} is named twice"),
             );
         }

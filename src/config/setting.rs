@@ -31,6 +31,14 @@ impl Setting {
         self.path.join(".")
     }
 
+    /// Whether this is the entry of a list of tables, or the list, that `key` is in.
+    pub(super) fn is_around(&self, key: &str) -> bool {
+        (self.value.is_table() || self.value.is_array())
+            && key
+                .strip_prefix(&self.key())
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
+    }
+
     /// Reads the value alone into an otherwise empty configuration, so that one value's error
     /// hides no other's.
     pub(super) fn check(&self) -> Result<(), Problem> {
@@ -53,16 +61,17 @@ impl Setting {
         };
         let mut table = table;
         for section in sections {
-            let entry = table
-                .entry(section.clone())
-                .or_insert_with(|| Value::Table(Table::new()));
-            match entry {
-                Value::Table(inner) => table = inner,
+            match section_of(table, section) {
+                Some(inner) => table = inner,
                 // Paths follow the known shape, in which a section is never a value.
-                _ => return,
+                None => return,
             }
         }
-        table.insert(key.clone(), self.value.clone());
+        if list_and_index(key).is_some() && sections.is_empty() {
+            section_of(table, key);
+        } else {
+            table.insert(key.clone(), self.value.clone());
+        }
     }
 }
 
@@ -114,6 +123,31 @@ impl Found {
             value => self.push(path, value, place.clone()),
         }
     }
+}
+
+/// The section by this name, made if it isn't there yet: `kafka`, or `tables[1]`, the second entry
+/// of a list.
+fn section_of<'a>(table: &'a mut Table, name: &str) -> Option<&'a mut Table> {
+    let Some((list, index)) = list_and_index(name) else {
+        let section = table
+            .entry(name)
+            .or_insert_with(|| Value::Table(Table::new()));
+        return section.as_table_mut();
+    };
+    let list = table
+        .entry(list)
+        .or_insert_with(|| Value::Array(Vec::new()))
+        .as_array_mut()?;
+    while list.len() <= index {
+        list.push(Value::Table(Table::new()));
+    }
+    list.get_mut(index)?.as_table_mut()
+}
+
+/// `tables[1]` is the entry 1 of `tables`.
+fn list_and_index(name: &str) -> Option<(&str, usize)> {
+    let (list, index) = name.strip_suffix(']')?.split_once('[')?;
+    Some((list, index.parse().ok()?))
 }
 
 fn is_reference(table: &Table) -> bool {

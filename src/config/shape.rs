@@ -13,6 +13,9 @@ use super::Config;
 pub(super) enum Shape {
     /// A table with known keys, in the order of their declaration.
     Section(Vec<(String, Shape)>),
+    /// A list of tables, such as `tables`, each with the keys of this section. Only the root has
+    /// such a list.
+    Tables(Box<Shape>),
     /// A table with free keys, such as `kafka.properties`, and the kind of its values.
     Open(Kind),
     /// One value.
@@ -26,6 +29,7 @@ pub(super) enum Kind {
     Integer,
     Boolean,
     List,
+    TextOrList,
     Secret,
 }
 
@@ -53,6 +57,10 @@ impl Shape {
                 .map(|(key, schema)| (key.clone(), Self::of(schema)))
                 .collect();
             return Self::Section(children);
+        }
+        let items = schema.get("items").map(non_null);
+        if let Some(items) = items.filter(|items| items.get("properties").is_some()) {
+            return Self::Tables(Box::new(Self::of(items)));
         }
         match schema.get("additionalProperties") {
             Some(values) if values.is_object() => Self::Open(Kind::of(values)),
@@ -99,7 +107,7 @@ impl Shape {
     pub(super) fn children(&self) -> &[(String, Self)] {
         match self {
             Self::Section(children) => children,
-            Self::Open(_) | Self::Leaf(_) => &[],
+            Self::Tables(_) | Self::Open(_) | Self::Leaf(_) => &[],
         }
     }
 }
@@ -109,6 +117,9 @@ impl Kind {
         let schema = non_null(schema);
         if schema.get("format").and_then(Json::as_str) == Some("secret-reference") {
             return Self::Secret;
+        }
+        if schema.get("format").and_then(Json::as_str) == Some("text-or-list") {
+            return Self::TextOrList;
         }
         // An optional value's type is a list: `["string", "null"]`.
         let kind = schema.get("type").and_then(|kind| match kind {

@@ -19,9 +19,10 @@ impl Config {
         let mut report = Report::default();
         self.kafka.validate(&mut report);
         self.registry.validate(&mut report);
-        self.rows.validate(&mut report);
+        self.rows.validate("rows", &mut report);
         self.window.validate(&mut report);
-        self.document.validate(&mut report);
+        self.document.validate("document", &mut report);
+        self.validate_tables(&mut report);
         self.embed.validate(&mut report);
         self.index.validate(&mut report);
         self.commit.validate(&mut report);

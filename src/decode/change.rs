@@ -173,7 +173,7 @@ impl Parts<'_> {
                     "unknown_operation",
                     format!(
                         "the envelope's operation `{}` is unknown",
-                        other.escape_debug()
+                        other.chars().take(40).collect::<String>().escape_debug()
                     ),
                 )));
             }

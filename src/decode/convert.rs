@@ -86,9 +86,8 @@ pub(super) fn from_text(
             None if matches!(value, "NaN" | "Infinity" | "-Infinity") => Ok(text(value)),
             None => Err(mismatch()),
         },
-        ColumnType::Date | ColumnType::Time(_) | ColumnType::Timestamp(_) => {
-            Ok(text(temporal::without_zone(value)))
-        }
+        ColumnType::Time(_) => Ok(text(temporal::without_zone(value))),
+        ColumnType::Date | ColumnType::Timestamp(_) => Ok(text(temporal::from_iso(value))),
         ColumnType::Json => match serde_json::from_str(value) {
             Ok(json) => Ok(json_value(json, placeholder)),
             Err(_) => Err(mismatch()),

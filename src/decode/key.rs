@@ -66,14 +66,15 @@ impl KeyBuilder {
     }
 }
 
-/// The key of a row by columns of its value, for a table whose records have no key.
-pub(super) fn of_columns(row: &Row, columns: &[String]) -> Result<RowKey, Failure> {
+/// The key of a row by columns of its value, for a table whose records have no key. `section` is
+/// where the configuration names them: that one is missing concerns the whole table.
+pub(super) fn of_columns(row: &Row, columns: &[String], section: &str) -> Result<RowKey, Failure> {
     let mut key = KeyBuilder::new();
     for column in columns {
         let value = row.get(column).ok_or_else(|| {
-            Failure::record(
+            Failure::blocked(
                 "no_key",
-                format!("the row has no column `{column}`, which rows.key_columns names"),
+                format!("column `{column}` is missing; name another in {section}.key_columns"),
             )
         })?;
         key.push(value)?;
@@ -88,10 +89,13 @@ pub(super) fn null_key() -> Failure {
     )
 }
 
-/// A record of a table that has no key.
-pub(super) fn no_key() -> Failure {
-    Failure::record(
+/// A record of a table that has no key: no fault of the record. `section` is where the
+/// configuration may name columns instead.
+pub(super) fn no_key(section: &str) -> Failure {
+    Failure::blocked(
         "no_key",
-        "the record has no key; give the table a primary key, set the connector's message.key.columns, or name key columns in rows.key_columns",
+        format!(
+            "its records have no key; give it a primary key, set the connector's message.key.columns, or name key columns in {section}.key_columns"
+        ),
     )
 }

@@ -116,7 +116,10 @@ impl Decoder {
     ///
     /// Cheaper than decoding the record: enough to know that the index already reflects it.
     pub fn key(&mut self, raw: &RawRecord) -> Result<RowKey, Failure> {
-        let bytes = raw.key.as_deref().ok_or_else(key::no_key)?;
+        let bytes = raw
+            .key
+            .as_deref()
+            .ok_or_else(|| key::no_key(&self.settings.section))?;
         let framed = wire::unframe(Part::Key, bytes, &raw.headers)?;
         match self.schemas.encoding(framed.schema)? {
             Encoding::Json => self.json.key(framed.data, &self.settings),
@@ -175,7 +178,11 @@ impl Decoder {
         deleted: Option<&Row>,
         before: Option<&Row>,
     ) -> Result<RowKey, Failure> {
-        let columns = &self.settings.key_columns;
+        let RowSettings {
+            key_columns: columns,
+            section,
+            ..
+        } = &self.settings;
         let row = match state {
             RowState::Present(row) => row,
             RowState::Gone => deleted.ok_or_else(|| {
@@ -185,9 +192,9 @@ impl Decoder {
                 )
             })?,
         };
-        let key = key::of_columns(row, columns)?;
+        let key = key::of_columns(row, columns, section)?;
         if let (RowState::Present(_), Some(before)) = (state, before)
-            && key::of_columns(before, columns)? != key
+            && key::of_columns(before, columns, section)? != key
         {
             return Err(Failure::record(
                 "key_changed",
@@ -200,10 +207,9 @@ impl Decoder {
 
 fn position(raw: &RawRecord, change: Option<&Change>) -> Position {
     Position {
-        offset: raw.offset,
-        timestamp_ms: raw.timestamp_ms.unwrap_or(0),
         commit_ms: change.and_then(|change| change.commit_ms),
         source: change.and_then(|change| change.source),
+        ..Position::of_record(raw)
     }
 }
 
@@ -219,3 +225,6 @@ fn decoded(key: RowKey, state: RowState, position: Position, created: bool) -> D
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod robustness;

@@ -19,6 +19,8 @@ pub struct RowSettings {
     /// For records without a key: the columns of the value that are one.
     pub(super) key_columns: Vec<String>,
     needed: NeededColumns,
+    /// Where this is configured, for messages.
+    pub(super) section: String,
 }
 
 impl Default for RowSettings {
@@ -40,7 +42,14 @@ impl RowSettings {
             prefix: config.flattened_prefix.clone(),
             key_columns: config.key_columns.clone(),
             needed,
+            section: "rows".to_owned(),
         }
+    }
+
+    /// The same, where the configuration has it in another section than `rows`: messages name it.
+    #[must_use]
+    pub fn in_section(self, section: String) -> Self {
+        Self { section, ..self }
     }
 
     /// The type that the configuration gives a column.

@@ -3,7 +3,7 @@
 //! The calendar is the proleptic Gregorian one, as in PostgreSQL and in Java's `LocalDate`. What
 //! ISO 8601 can't say is said as PostgreSQL prints it: `0044-03-15 BC`, `infinity`, `-infinity`.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use crate::record::Unit;
 
@@ -79,10 +79,36 @@ pub(super) fn timestamp(number: i64, unit: Unit) -> String {
     text
 }
 
-/// A date, time or timestamp that the connector writes as ISO 8601 (`time.precision.mode` is
-/// `isostring`). A column without a zone gets a `Z` there, which it never had.
+/// A time that the connector writes as ISO 8601 (`time.precision.mode` is `isostring`). A column
+/// without a zone gets a `Z` there, which it never had.
 pub(super) fn without_zone(text: &str) -> &str {
     text.strip_suffix('Z').unwrap_or(text)
+}
+
+/// A date or timestamp that the connector writes so, in the form that it has from numbers: ISO 8601
+/// counts a year 0, signs the years outside of 0 to 9999, and has no infinite dates.
+pub(super) fn from_iso(text: &str) -> Cow<'_, str> {
+    let text = without_zone(text);
+    match text {
+        // `DATE_INFINITY` and `DATE_MINUS_INFINITY` as Java's `LocalDate` prints them.
+        "-5877611-06-21" => return "infinity".into(),
+        "-5877611-06-22" => return "-infinity".into(),
+        _ => {}
+    }
+    if let Some(after_9999) = text.strip_prefix('+') {
+        return after_9999.into();
+    }
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => (true, unsigned),
+        None => (false, text),
+    };
+    match unsigned.split_once('-') {
+        Some((year, rest)) if negative || year == "0000" => match year.parse::<u32>() {
+            Ok(year) => format!("{:04}-{rest} BC", u64::from(year) + 1).into(),
+            Err(_) => text.into(),
+        },
+        _ => text.into(),
+    }
 }
 
 /// The day's year, month and day, and whether the year is before Christ. After Howard Hinnant's
@@ -163,6 +189,25 @@ mod tests {
             timestamp(-9_223_372_036_832_400_000, Unit::Millis),
             "-infinity"
         );
+    }
+
+    #[test]
+    fn what_the_connector_wrote_in_iso_looks_as_if_it_were_made_of_numbers() {
+        for (iso, text) in [
+            ("2024-02-29Z", "2024-02-29"),
+            ("0000-12-31Z", "0001-12-31 BC"),
+            ("-0043-03-15Z", "0044-03-15 BC"),
+            ("-0043-03-15T09:30:00Z", "0044-03-15T09:30:00 BC"),
+            ("+10000-01-01Z", "10000-01-01"),
+            ("-5877611-06-21Z", "infinity"),
+            ("-5877611-06-22Z", "-infinity"),
+            ("infinity", "infinity"),
+            ("-infinity", "-infinity"),
+            ("2026-11-20T10:00:00.5Z", "2026-11-20T10:00:00.5"),
+            ("", ""),
+        ] {
+            assert_eq!(from_iso(iso), text, "{iso}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A [`Document`] is the text to embed, the payload a searcher sees, and a hash of each, by which
 //! the index is compared with the table.
 
+mod needed;
 mod payload;
 mod point;
 mod template;
@@ -36,10 +37,19 @@ impl DocumentBuilder {
         config: &DocumentConfig,
         version_column: Option<&str>,
     ) -> Result<Self, TemplateError> {
+        Self::of_section("document", config, version_column)
+    }
+
+    /// Like [`new`](Self::new), where the configuration has it in this section: messages name it.
+    pub fn of_section(
+        section: &str,
+        config: &DocumentConfig,
+        version_column: Option<&str>,
+    ) -> Result<Self, TemplateError> {
         Ok(Self {
             version_column: version_column.map(str::to_owned),
-            template: Arc::new(Template::new(config)?),
-            payload: PayloadMapping::new(&config.payload, &config.ignore),
+            template: Arc::new(Template::new(config, section)?),
+            payload: PayloadMapping::new(config, section),
             store_source_columns: config.store_source_columns,
         })
     }
@@ -55,8 +65,9 @@ impl DocumentBuilder {
 
     /// The document of a row without unavailable values; see [`Self::unavailable`].
     ///
-    /// Fails, as a fault of the record, when a column that the template needs is missing (which is
-    /// not the same as null), when one is unavailable, or when the text comes out empty.
+    /// Fails as blocked, because it concerns the whole table, when a column is missing (which is
+    /// not the same as null) that text or payload need. Fails, as a fault of the record, when one
+    /// is unavailable, or when the text comes out empty.
     pub fn build(&mut self, key: &RowKey, row: &Row) -> Result<Document, Failure> {
         if let Some(column) = self.unavailable(row).next() {
             return Err(unavailable_value(column));
@@ -71,7 +82,7 @@ impl DocumentBuilder {
             ));
         }
         let text_hash = TextHash::of_text(&text);
-        let (payload, payload_hash) = self.payload.apply(row);
+        let (payload, payload_hash) = self.payload.apply(row)?;
         let source_columns = if self.store_source_columns {
             self.source_columns(row)
         } else {
@@ -236,6 +247,99 @@ mod tests {
             build(&DocumentConfig::default(), &row(&[("title", text("Tent"))])).unwrap_err();
         assert_eq!(failure.reason, "missing_column");
         assert!(failure.message.contains("category"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_column_may_have_several_names_of_which_the_first_that_is_there_counts() {
+        let mut config = DocumentConfig::default();
+        config.columns.product = Some(["name", "title"].into());
+        let old = build(&config, &tent()).unwrap();
+        assert_eq!(&*old.text, "Product: Tent\nCategory: camping");
+        let mut columns = tent().columns().to_vec();
+        columns.push(("name".into(), text("Yurt")));
+        let new = build(&config, &Row::new(columns)).unwrap();
+        assert_eq!(&*new.text, "Product: Yurt\nCategory: camping");
+    }
+
+    #[test]
+    fn an_optional_column_that_is_missing_counts_as_null() {
+        let mut config = DocumentConfig {
+            optional: vec!["category".into(), "description".into()],
+            ..DocumentConfig::default()
+        };
+        config.payload.include = vec!["title".into(), "category".into()];
+        let document = build(&config, &row(&[("title", text("Tent"))])).unwrap();
+        assert_eq!(&*document.text, "Product: Tent");
+        assert_eq!(document.payload.get("category"), Some(&Value::Null));
+        let null = row(&[("title", text("Tent")), ("category", Value::Null)]);
+        assert_eq!(build(&config, &null).unwrap(), document);
+    }
+
+    #[test]
+    fn a_needed_column_that_is_missing_is_no_fault_of_the_record_and_says_what_to_do() {
+        let bare = row(&[("title", text("Tent"))]);
+        let said = |config: &DocumentConfig| {
+            let key = RowKey::from_canonical("[1]");
+            let mut builder =
+                DocumentBuilder::of_section("tables[1].document", config, None).unwrap();
+            let failure = builder.build(&key, &bare).unwrap_err();
+            assert_eq!(failure.disposition, crate::error::Disposition::Blocked);
+            failure.message
+        };
+        let mut config = DocumentConfig::default();
+        config.columns.category = Some(["category", "kind"].into());
+        assert_eq!(
+            said(&config),
+            "column `category` or `kind` is missing; name another in tables[1].document.columns or list it in tables[1].document.optional"
+        );
+        config.template = Some("{{ title }} by {{ brand }}".into());
+        assert_eq!(
+            said(&config),
+            "column `brand` is missing; name another in tables[1].document.template or list it in tables[1].document.optional"
+        );
+        config.template = Some("{{ title }}".into());
+        config.payload.include = vec!["title".into(), "price".into()];
+        assert_eq!(
+            said(&config),
+            "column `price` is missing; name another in tables[1].document.payload.include or list it in tables[1].document.optional"
+        );
+    }
+
+    #[test]
+    fn a_renamed_column_and_one_of_its_new_name_serve_one_field_and_the_latter_wins() {
+        let mut config = DocumentConfig {
+            template: Some("{{ id }}".into()),
+            ..DocumentConfig::default()
+        };
+        config.payload.include = vec!["title".into(), "name".into()];
+        config.payload.rename = [("title".to_owned(), "name".to_owned())].into();
+        let name_of = |config: &DocumentConfig, columns: &[(&str, &str)]| {
+            let mut row_ = vec![("id", Value::Int(1))];
+            row_.extend(columns.iter().map(|(name, value)| (*name, text(value))));
+            let document = build(config, &row(&row_))?;
+            let fields = document.payload.fields().iter();
+            let names: Vec<_> = fields.filter(|(name, _)| **name == *"name").collect();
+            assert_eq!(names.len(), 1, "one value");
+            Ok::<_, Failure>(names.first().map(|(_, value)| value.clone()))
+        };
+        for _ in 0..2 {
+            assert_eq!(name_of(&config, &[("title", "old")]), Ok(Some(text("old"))));
+            assert_eq!(name_of(&config, &[("name", "new")]), Ok(Some(text("new"))));
+            for both in [
+                [("title", "old"), ("name", "new")],
+                [("name", "new"), ("title", "old")],
+            ] {
+                assert_eq!(name_of(&config, &both), Ok(Some(text("new"))));
+            }
+            config.payload.include.clear();
+        }
+        config.payload.include = vec!["title".into(), "name".into()];
+        let failure = name_of(&config, &[]).unwrap_err();
+        assert!(
+            failure
+                .message
+                .starts_with("column `title` or `name` is missing")
+        );
     }
 
     #[test]

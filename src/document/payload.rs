@@ -3,9 +3,12 @@
 use std::{collections::BTreeMap, collections::HashSet, sync::Arc};
 
 use crate::{
-    config::PayloadConfig,
+    config::DocumentConfig,
+    error::Failure,
     record::{NeededColumns, Payload, PayloadHash, RESERVED_FIELD, Row, Value},
 };
+
+use super::needed::missing;
 
 /// Memory kept from row to row, in bytes: more than most rows need.
 const KEPT: usize = 64 * 1024;
@@ -13,10 +16,13 @@ const KEPT: usize = 64 * 1024;
 /// Turns rows into payloads by configuration.
 #[derive(Debug, Clone)]
 pub(super) struct PayloadMapping {
-    include: HashSet<String>,
+    include: Vec<String>,
     exclude: HashSet<String>,
     rename: BTreeMap<String, String>,
     ignore: HashSet<String>,
+    optional: HashSet<String>,
+    /// Where it is configured, for messages.
+    section: String,
     layout: Layout,
     /// What the row at hand is hashed as; kept for its memory. Hashing it at once takes half the
     /// time of hashing it bit by bit.
@@ -34,17 +40,22 @@ struct Layout {
 #[derive(Debug, Clone)]
 struct Field {
     name: Arc<str>,
-    column: usize,
+    /// `None` for one that the row lacks and may lack.
+    column: Option<usize>,
     hashed: bool,
+    is_renamed: bool,
 }
 
 impl PayloadMapping {
-    pub(super) fn new(config: &PayloadConfig, ignore: &[String]) -> Self {
+    pub(super) fn new(config: &DocumentConfig, section: &str) -> Self {
+        let payload = &config.payload;
         Self {
-            include: config.include.iter().cloned().collect(),
-            exclude: config.exclude.iter().cloned().collect(),
-            rename: config.rename.clone(),
-            ignore: ignore.iter().cloned().collect(),
+            include: payload.include.clone(),
+            exclude: payload.exclude.iter().cloned().collect(),
+            rename: payload.rename.clone(),
+            ignore: config.ignore.iter().cloned().collect(),
+            optional: config.optional.iter().cloned().collect(),
+            section: section.to_owned(),
             layout: Layout::default(),
             hashed: Vec::new(),
         }
@@ -52,12 +63,12 @@ impl PayloadMapping {
 
     /// Whether a column is in the payload.
     pub(super) fn keeps(&self, column: &str) -> bool {
-        (self.include.is_empty() || self.include.contains(column))
+        (self.include.is_empty() || self.include.iter().any(|it| it == column))
             && !self.exclude.contains(column)
             && column != RESERVED_FIELD
     }
 
-    /// The name of the field that a column is in.
+    /// The name of the field that a column serves.
     pub(super) fn field_of<'a>(&'a self, column: &'a str) -> &'a str {
         self.rename.get(column).map_or(column, String::as_str)
     }
@@ -78,45 +89,60 @@ impl PayloadMapping {
         NeededColumns::Only(included.chain(others.map(str::to_owned)).collect())
     }
 
-    pub(super) fn apply(&mut self, row: &Row) -> (Payload, PayloadHash) {
+    /// Fails when the row lacks a column that is to be included.
+    pub(super) fn apply(&mut self, row: &Row) -> Result<(Payload, PayloadHash), Failure> {
         if !self.layout.fits(row) {
-            self.layout = self.lay_out(row);
+            self.layout = self.lay_out(row)?;
         }
         self.hashed.clear();
         self.hashed.shrink_to(KEPT);
         let mut fields = Vec::with_capacity(self.layout.fields.len());
         for field in &self.layout.fields {
-            let Some((_, value)) = row.columns().get(field.column) else {
-                continue;
-            };
+            let column = field.column.and_then(|column| row.columns().get(column));
+            let value = column.map_or(&Value::Null, |(_, value)| value);
             if field.hashed {
                 push_bytes(&mut self.hashed, b'n', field.name.as_bytes());
                 push_value(&mut self.hashed, value);
             }
             fields.push((field.name.clone(), value.clone()));
         }
-        (fields.into(), PayloadHash::of(&self.hashed))
+        Ok((fields.into(), PayloadHash::of(&self.hashed)))
     }
 
-    fn lay_out(&self, row: &Row) -> Layout {
-        let mut fields: Vec<Field> = row
-            .columns()
-            .iter()
-            .enumerate()
+    fn lay_out(&self, row: &Row) -> Result<Layout, Failure> {
+        let columns = row.columns().iter().enumerate();
+        let mut fields: Vec<Field> = columns
             .filter(|(_, (column, _))| self.keeps(column))
-            .map(|(index, (column, _))| Field {
-                name: match self.rename.get(&**column) {
-                    Some(name) => name.as_str().into(),
-                    None => column.clone(),
-                },
-                column: index,
-                hashed: !self.ignore.contains(&**column),
-            })
+            .map(|(index, (column, _))| self.field(column, Some(index)))
             .collect();
-        fields.sort_by(|a, b| a.name.cmp(&b.name));
-        Layout {
+        for column in &self.include {
+            let name = self.field_of(column);
+            if fields.iter().any(|field| *field.name == *name) {
+                continue;
+            }
+            let names = || self.include.iter().filter(|it| self.field_of(it) == name);
+            if !names().any(|it| self.optional.contains(it)) {
+                let names = names().map(String::as_str);
+                return Err(missing(names, &self.section, "payload.include"));
+            }
+            fields.push(self.field(column, None));
+        }
+        // Of a renamed column and one of that name, the latter counts.
+        fields.sort_by(|a, b| (&a.name, a.is_renamed).cmp(&(&b.name, b.is_renamed)));
+        fields.dedup_by(|later, first| later.name == first.name);
+        Ok(Layout {
             columns: row.columns().iter().map(|(name, _)| name.clone()).collect(),
             fields,
+        })
+    }
+
+    fn field(&self, column: &str, index: Option<usize>) -> Field {
+        let name = self.field_of(column);
+        Field {
+            name: name.into(),
+            column: index,
+            hashed: !self.ignore.contains(column),
+            is_renamed: name != column,
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::{
     record::{Row, Value},
 };
 
+use super::needed::missing;
+
 const NAME: &str = "document.template";
 
 /// The template can't be used.
@@ -21,8 +23,21 @@ pub struct TemplateError(#[from] minijinja::Error);
 #[derive(Debug)]
 pub struct Template {
     environment: Environment<'static>,
-    /// What the template calls it, and the column behind it.
-    variables: Vec<(String, String)>,
+    variables: Vec<Variable>,
+    /// Where it is configured, for messages.
+    section: String,
+}
+
+/// What the template calls a column.
+#[derive(Debug)]
+struct Variable {
+    name: String,
+    /// The names that the column behind it may have; the first that a row has counts.
+    columns: Vec<String>,
+    /// The key that names the column.
+    key: &'static str,
+    /// Whether the column counts as null where it is missing.
+    is_optional: bool,
 }
 
 impl Template {
@@ -30,8 +45,9 @@ impl Template {
     /// `Product: …`, `Category: …`, `Price: …`, `Description: …`; null columns have no line.
     ///
     /// A template may use `product`, `category`, `price` and `description`, which stand for the
-    /// configured columns, and every other column by its own name.
-    pub fn new(config: &DocumentConfig) -> Result<Self, TemplateError> {
+    /// configured columns, and every other column by its own name. `section` is where that is
+    /// configured, such as `document`, for messages.
+    pub fn new(config: &DocumentConfig, section: &str) -> Result<Self, TemplateError> {
         let aliases = aliases(&config.columns);
         let source = match &config.template {
             Some(template) => template.clone(),
@@ -40,47 +56,55 @@ impl Template {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_template_owned(NAME, source)?;
-        let mut variables: Vec<(String, String)> = environment
+        let mut variables: Vec<Variable> = environment
             .get_template(NAME)?
             .undeclared_variables(false)
             .into_iter()
             // Functions such as `range` are variables, too, as far as the template knows.
             .filter(|name| environment.globals().all(|(global, _)| global != name))
             .map(|name| {
-                let column = aliases.get(name.as_str()).unwrap_or(&name).clone();
-                (name, column)
+                let (columns, key) = match aliases.get(name.as_str()) {
+                    Some(names) => (names.to_vec(), "columns"),
+                    None => (vec![name.clone()], "template"),
+                };
+                Variable {
+                    is_optional: columns.iter().any(|it| config.optional.contains(it)),
+                    name,
+                    columns,
+                    key,
+                }
             })
             .collect();
-        variables.sort_unstable();
+        variables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
             environment,
             variables,
+            section: section.to_owned(),
         })
     }
 
     /// Whether the text is made of this column, among others.
     pub fn uses(&self, column: &str) -> bool {
-        self.variables.iter().any(|(_, used)| used == column)
+        self.columns().any(|used| used == column)
     }
 
     /// The columns that the text is made of.
     pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
-        self.variables.iter().map(|(_, column)| column.as_str())
+        let columns = self.variables.iter().flat_map(|it| &it.columns);
+        columns.map(String::as_str)
     }
 
     /// The text of a row, without white space around it.
     pub(super) fn render(&self, row: &Row) -> Result<Arc<str>, Failure> {
         let mut context: BTreeMap<&str, TemplateValue> = BTreeMap::new();
-        for (name, column) in &self.variables {
-            let value = row.get(column).ok_or_else(|| {
-                Failure::record(
-                    "missing_column",
-                    format!(
-                        "the row has no column `{column}`, which the text is made of; set document.columns or document.template to columns that exist"
-                    ),
-                )
-            })?;
-            context.insert(name, template_value(value));
+        for variable in &self.variables {
+            let columns = variable.columns.iter().map(String::as_str);
+            let value = match columns.clone().find_map(|column| row.get(column)) {
+                Some(value) => value,
+                None if variable.is_optional => &Value::Null,
+                None => return Err(missing(columns, &self.section, variable.key)),
+            };
+            context.insert(&variable.name, template_value(value));
         }
         let rendered = self
             .environment
@@ -93,7 +117,7 @@ impl Template {
     }
 }
 
-fn aliases(columns: &DocumentColumns) -> BTreeMap<&'static str, String> {
+fn aliases(columns: &DocumentColumns) -> BTreeMap<&'static str, &[String]> {
     [
         ("product", &columns.product),
         ("category", &columns.category),
@@ -101,11 +125,11 @@ fn aliases(columns: &DocumentColumns) -> BTreeMap<&'static str, String> {
         ("description", &columns.description),
     ]
     .into_iter()
-    .filter_map(|(name, column)| Some((name, column.clone().filter(|column| !column.is_empty())?)))
+    .filter_map(|(name, column)| Some((name, column.as_ref()?.names())))
     .collect()
 }
 
-fn default_template(aliases: &BTreeMap<&'static str, String>) -> String {
+fn default_template(aliases: &BTreeMap<&'static str, &[String]>) -> String {
     let mut template = String::new();
     for (name, label) in [
         ("product", "Product"),

@@ -23,9 +23,10 @@ pub enum Found {
 }
 
 /// The server's version, if it is new enough. The error says what to do.
-pub async fn server_version(client: &Qdrant, spec: &CollectionSpec) -> Result<String, Failure> {
+pub async fn server_version(client: &Qdrant) -> Result<String, Failure> {
     let answer = client.health_check().await;
-    let version = answer.map_err(|error| failure(&error, &spec.name))?.version;
+    // No collection is asked about.
+    let version = answer.map_err(|error| failure(&error, ""))?.version;
     match parse(&version) {
         Some(number) if number < OLDEST => Err(Failure::blocked(
             "version",

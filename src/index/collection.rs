@@ -15,7 +15,7 @@ use tracing::info;
 use crate::{
     backoff::Backoff,
     error::{Disposition, Failure},
-    telemetry::{Health, Lane, LaneState},
+    telemetry::{LanePart, LaneState},
 };
 
 use super::{Calls, failure::failure};
@@ -68,14 +68,14 @@ pub(super) async fn ensure(
     client: &Qdrant,
     spec: &CollectionSpec,
     calls: Calls,
-    health: &Health,
+    health: &LanePart,
     shutdown: &CancellationToken,
 ) -> Result<(), CollectionError> {
     let backoff = Backoff::new(calls.retry_initial, calls.retry_max);
     for failures in 1_u32.. {
         let failure = match try_ensure(client, spec).await {
             Ok(()) => {
-                health.set(Lane::Index, LaneState::Ready);
+                health.set(LaneState::Ready);
                 return Ok(());
             }
             Err(CollectionError::Refused(failure)) => failure,
@@ -83,10 +83,10 @@ pub(super) async fn ensure(
         };
         match failure.disposition {
             Disposition::Transient | Disposition::Throttled { .. } => {
-                health.set(Lane::Index, LaneState::Waiting(failure.message));
+                health.set(LaneState::Waiting(failure.message));
             }
             // A refused key may be mended while this waits; a refused request is ours to mend.
-            Disposition::Blocked => health.set(Lane::Index, LaneState::Blocked(failure.message)),
+            Disposition::Blocked => health.set(LaneState::Blocked(failure.message)),
             Disposition::Record => return Err(CollectionError::Refused(failure)),
         }
         tokio::select! {

@@ -34,7 +34,7 @@ use lookup::LookupRequest;
 
 use crate::{
     record::{PointId, Stored, Ticket, Write, WriteOutcome},
-    telemetry::{Health, IndexMetrics},
+    telemetry::{IndexMetrics, LanePart},
 };
 
 pub use check::{Found, look, server_version};
@@ -102,7 +102,7 @@ struct Connection {
     vector: String,
     calls: Calls,
     metrics: IndexMetrics,
-    health: Health,
+    health: LanePart,
     shutdown: CancellationToken,
     /// Cancelled when a call panicked.
     broken: CancellationToken,
@@ -116,7 +116,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// The collection, ready to be read and written. Cheap to clone.
+/// One collection, ready to be read and written. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Index {
     reads: UnboundedSender<ReadRequest>,
@@ -130,13 +130,14 @@ pub struct Index {
 impl Index {
     /// Waits until the server answers, makes the collection if it is absent and may be made,
     /// refuses it if its vectors are of another size or distance, and starts the services, which
-    /// stop with `shutdown` and cancel `broken` if one of them panics.
+    /// stop with `shutdown` and cancel `broken` if one of them panics. `health` is the collection's
+    /// part of the lane.
     pub async fn connect(
         client: Qdrant,
         spec: &CollectionSpec,
         calls: Calls,
         metrics: IndexMetrics,
-        health: Health,
+        health: LanePart,
         shutdown: CancellationToken,
         broken: CancellationToken,
     ) -> Result<Self, CollectionError> {

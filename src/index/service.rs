@@ -11,7 +11,7 @@ use tracing::error;
 use crate::{
     backoff::Backoff,
     error::{Disposition, Failure},
-    telemetry::{Lane, LaneState},
+    telemetry::LaneState,
 };
 
 use super::Connection;
@@ -81,7 +81,7 @@ impl<'a> Outage<'a> {
     /// The server answers.
     pub(super) fn over(&mut self) {
         self.failures = 0;
-        self.connection.health.set(Lane::Index, LaneState::Ready);
+        self.connection.health.set(LaneState::Ready);
     }
 
     /// Waits before the next attempt; `false` when there is to be none, because of a shutdown.
@@ -98,7 +98,7 @@ impl<'a> Outage<'a> {
             Disposition::Blocked => LaneState::Blocked(failure.message.clone()),
             _ => LaneState::Waiting(failure.message.clone()),
         };
-        self.connection.health.set(Lane::Index, state);
+        self.connection.health.set(state);
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
             () = self.connection.shutdown.cancelled() => false,

@@ -52,10 +52,11 @@ pub(crate) fn is_readable_on_the_way(url: &str) -> bool {
 }
 
 impl CollectionSpec {
-    /// What `index` and the length of the vectors (`embed.dimensions`) ask for.
-    pub fn new(index: &IndexConfig, dimensions: u32) -> Self {
+    /// What `index` and the length of the vectors (`embed.dimensions`) ask for, of the collection
+    /// `name`.
+    pub fn new(index: &IndexConfig, name: &str, dimensions: u32) -> Self {
         Self {
-            name: index.collection.clone(),
+            name: name.to_owned(),
             vector: index.vector.clone(),
             dimensions,
             distance: distance(index.distance),

@@ -19,7 +19,8 @@ pub fn point_id(point: PointId) -> qdrant::PointId {
 /// A column's value in a payload.
 ///
 /// A decimal of up to 15 digits becomes a number, which filters can compare; a longer one, which
-/// a number would round, becomes a string of all its digits.
+/// a number would round, becomes a string of all its digits. So does what is nested too deeply in
+/// JSON: the text of it.
 pub fn value(value: &Value) -> qdrant::Value {
     wrap(match value {
         // A document has no unavailable value: see `DocumentBuilder::build`.
@@ -29,7 +30,7 @@ pub fn value(value: &Value) -> qdrant::Value {
         Value::Float(value) => Kind::DoubleValue(*value),
         Value::Decimal(digits) => decimal(digits),
         Value::String(text) => Kind::StringValue(text.to_string()),
-        Value::Json(json) => return json_value(json),
+        Value::Json(json) => return json_value(json, 0),
     })
 }
 
@@ -79,7 +80,12 @@ fn decimal(digits: &str) -> Kind {
     }
 }
 
-fn json_value(json: &serde_json::Value) -> qdrant::Value {
+/// JSON that is nested deeper goes in as its text from there on. A payload value is three messages
+/// a level on the wire, and servers refuse to read more than 100 in one another, whatever else is
+/// in the call (protobuf's default limit on recursion).
+const DEEPEST: usize = 24;
+
+fn json_value(json: &serde_json::Value, depth: usize) -> qdrant::Value {
     wrap(match json {
         serde_json::Value::Null => Kind::NullValue(NullValue::NullValue.into()),
         serde_json::Value::Bool(value) => Kind::BoolValue(*value),
@@ -88,13 +94,17 @@ fn json_value(json: &serde_json::Value) -> qdrant::Value {
             None => Kind::DoubleValue(number.as_f64().unwrap_or(f64::NAN)),
         },
         serde_json::Value::String(text) => Kind::StringValue(text.clone()),
+        nested if depth == DEEPEST => Kind::StringValue(nested.to_string()),
         serde_json::Value::Array(values) => Kind::ListValue(ListValue {
-            values: values.iter().map(json_value).collect(),
+            values: values
+                .iter()
+                .map(|value| json_value(value, depth + 1))
+                .collect(),
         }),
         serde_json::Value::Object(fields) => Kind::StructValue(Struct {
             fields: fields
                 .iter()
-                .map(|(name, value)| (name.clone(), json_value(value)))
+                .map(|(name, value)| (name.clone(), json_value(value, depth + 1)))
                 .collect(),
         }),
     })
@@ -131,6 +141,22 @@ mod tests {
         ] {
             assert_eq!(column(value(&stored)), stored);
         }
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_its_text() {
+        let nested =
+            |depth| (0..depth).fold(serde_json::json!(1), |json, _| serde_json::json!([json]));
+        let deepest = Value::Json(Box::new(nested(DEEPEST)));
+        assert_eq!(column(value(&deepest)), deepest);
+        let Value::Json(mut stored) = column(value(&Value::Json(Box::new(nested(DEEPEST + 2)))))
+        else {
+            unreachable!("it is an array still")
+        };
+        while let Some(inner) = stored.get_mut(0).map(serde_json::Value::take) {
+            *stored = inner;
+        }
+        assert_eq!(*stored, serde_json::json!("[[1]]"));
     }
 
     #[test]

@@ -11,7 +11,10 @@
 //! partition, so nothing is shared and nothing is locked. Embedding, index and dead letters are
 //! services shared by all partitions.
 
+mod blocked;
+mod held;
 mod incomplete;
+mod routes;
 mod stall;
 mod tally;
 mod truncates;
@@ -38,14 +41,17 @@ use crate::{
     reconcile::{Delays, ObservedCache, Reconciler},
     record::{Fingerprint, TopicPartition},
     registry::Registry,
-    source::{Budget, Feed, Partitions},
+    source::{Budget, Feed, Gate, Partitions},
     telemetry::PipelineMetrics,
 };
+
+pub use blocked::BlockedTables;
+pub use routes::Routes;
 
 use worker::Worker;
 
 /// How every partition is processed.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settings {
     /// How long changes at hand are collapsed before deletes and patches go out.
     pub linger: std::time::Duration,
@@ -53,6 +59,15 @@ pub struct Settings {
     pub delays: Delays,
     /// What makes the vectors.
     pub fingerprint: Fingerprint,
+    /// How many keys' hashes a partition remembers.
+    pub cache_keys: usize,
+    /// What each table has of its own.
+    pub tables: Routes<TableSettings>,
+}
+
+/// How the partitions of one table are processed.
+#[derive(Debug, Clone)]
+pub struct TableSettings {
     /// How rows are read; cloned for each partition.
     pub rows: RowSettings,
     /// What to do about truncates.
@@ -61,8 +76,8 @@ pub struct Settings {
     pub documents: DocumentBuilder,
     /// Makes point ids.
     pub point_ids: PointIds,
-    /// How many keys' hashes a partition remembers.
-    pub cache_keys: usize,
+    /// Reads and writes the points of its collection.
+    pub index: Index,
 }
 
 /// The services that all partitions share.
@@ -70,12 +85,12 @@ pub struct Settings {
 pub struct Services {
     /// Buys vectors.
     pub embedder: Embedder,
-    /// Reads and writes points.
-    pub index: Index,
     /// Has the schemas that records were written with.
     pub registry: Registry,
     /// Takes what can't be processed.
     pub dead_letters: DeadLetters,
+    /// Tells which tables are blocked.
+    pub blocked: BlockedTables,
     /// Takes back what settled records were charged.
     pub budget: Budget,
     /// Counts.
@@ -109,8 +124,20 @@ impl Partitions for Pipeline {
     fn assign(&self, partition: TopicPartition) -> Feed {
         let (records, queue) = mpsc::unbounded_channel();
         let (drain, drained) = oneshot::channel();
-        let frontier = Frontier::default();
+        let (frontier, gate) = (Frontier::default(), Gate::default());
+        let feed = Feed {
+            records,
+            frontier: frontier.clone(),
+            gate,
+            drain,
+        };
         let settings = &self.settings;
+        let Some(table) = settings.tables.of(&partition.topic) else {
+            // The configuration names all it subscribes to, or this would not be subscribed to.
+            error!(%partition, "no entry of tables matches this topic");
+            self.broken.cancel();
+            return feed;
+        };
         let cache = ObservedCache::new(settings.cache_keys);
         let reconciler = Reconciler::new(
             partition.clone(),
@@ -121,10 +148,12 @@ impl Partitions for Pipeline {
         let name = partition.clone();
         let worker = Worker::new(
             partition,
-            settings,
+            settings.linger,
+            table.clone(),
             self.services.clone(),
             reconciler,
-            frontier.clone(),
+            frontier,
+            feed.gate.clone(),
         );
         let running = self.runtime.spawn(worker.run(queue, drained));
         let broken = self.broken.clone();
@@ -136,10 +165,6 @@ impl Partitions for Pipeline {
                 broken.cancel();
             }
         });
-        Feed {
-            records,
-            frontier,
-            drain,
-        }
+        feed
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,20 +18,21 @@ use crate::{
     decode::{Decoded, Decoder},
     document::{DocumentBuilder, PointIds},
     embed::{EmbedReply, EmbedRequest},
-    error::Failure,
-    index::{IndexReply, LookedUp, MarkState},
+    error::{Disposition, Failure},
+    index::{Index, IndexReply, LookedUp, MarkState},
     reconcile::{Action, Reconciler},
     record::{
         Ack, Creation, Desired, KeyChange, Offset, PointId, Position, RawRecord, RowChange, RowKey,
         RowState, SchemaId, Settled, Ticket, TopicPartition, TruncateMark,
     },
     registry::Found,
-    source::Drain,
+    source::{Drain, Gate},
     window::Window,
 };
 
 use super::{
-    Services, Settings,
+    Services, TableSettings,
+    held::{Cause, HELD_ENTRY, Held},
     incomplete::{IncompleteRow, IncompleteRows},
     stall::Stall,
     tally::Tally,
@@ -54,6 +54,7 @@ struct State {
     stall: Stall,
     documents: DocumentBuilder,
     point_ids: PointIds,
+    index: Index,
     /// The table's last truncate that is known.
     truncated: Option<TruncateMark>,
     truncates: Truncates,
@@ -64,6 +65,10 @@ struct State {
     reconciler: Reconciler,
     ledger: OffsetLedger,
     frontier: Frontier,
+    gate: Gate,
+    held: Held,
+    /// Why records are held, as last told.
+    told: Option<Cause>,
     /// Records on their way to the dead-letter topic.
     dead: HashMap<Ticket, Ack>,
     /// The index was empty at the assignment, and no record has come since.
@@ -82,6 +87,7 @@ struct Shown {
     pending: i64,
     remembered: i64,
     stalled: i64,
+    held: i64,
 }
 
 /// Where the services answer to.
@@ -110,34 +116,40 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn new(
         partition: TopicPartition,
-        settings: &Arc<Settings>,
+        linger: Duration,
+        table: TableSettings,
         services: Services,
         reconciler: Reconciler,
         frontier: Frontier,
+        gate: Gate,
     ) -> Self {
         let (index, index_answers) = unbounded_channel();
         let (embed, embed_answers) = unbounded_channel();
         let (dead, dead_answers) = unbounded_channel();
         let (lookup, lookup_answers) = unbounded_channel();
         let (truncates, swept) =
-            Truncates::new(services.index.mark(&partition.topic), partition.partition);
+            Truncates::new(table.index.mark(&partition.topic), partition.partition);
         let mark = truncates.watch();
         Self {
             state: State {
                 partition,
-                decoder: Decoder::new(settings.rows.clone()),
+                decoder: Decoder::new(table.rows),
                 stall: Stall::default(),
-                documents: settings.documents.clone(),
-                point_ids: settings.point_ids,
+                documents: table.documents,
+                point_ids: table.point_ids,
+                index: table.index,
                 truncated: None,
                 truncates,
+                on_truncate: table.on_truncate,
                 incomplete: IncompleteRows::default(),
                 window: Window::default(),
-                linger: settings.linger,
-                on_truncate: settings.on_truncate,
+                linger,
                 reconciler,
                 ledger: OffsetLedger::default(),
                 frontier,
+                gate,
+                held: Held::default(),
+                told: None,
                 dead: HashMap::new(),
                 index_was_empty: false,
                 next_dead: 0,
@@ -174,7 +186,7 @@ impl Worker {
             mut receivers,
         } = self;
         // Asked anew for each assignment: while another member had the partition, it wrote.
-        let index = state.services.index.clone();
+        let index = state.index.clone();
         let mark = &mut receivers.mark;
         let read = async {
             let empty = index.is_empty().await;
@@ -253,10 +265,16 @@ impl State {
 
     /// When something is to be done although nothing arrives.
     fn due(&self) -> Option<Instant> {
-        [self.window.due(self.linger), self.reconciler.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let closes_gate = self.stall.closes_gate_at();
+        let closes_gate = closes_gate.filter(|_| !self.gate.is_closed());
+        [
+            self.window.due(self.linger),
+            self.reconciler.due(),
+            closes_gate,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// An empty index, and a group that goes on in the middle of the topic: what lies before won't
@@ -293,7 +311,7 @@ impl State {
                 Ok(Some(id)) => {
                     debug!(partition = %self.partition, offset = %raw.offset, "waits for {id}");
                     let registry = self.services.registry.clone();
-                    return self.stall.begin(registry, id, raw, records);
+                    return self.stall.begin(registry, id, raw, records, now);
                 }
                 Err(failure) => self.on_unreadable(raw, failure, now),
             }
@@ -342,6 +360,7 @@ impl State {
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
                 self.close_window(now);
+                self.held.rewind(raw.offset);
                 let refund = self.ledger.rewind(raw.offset);
                 self.services.budget.refund(refund);
                 let ack = self.ledger.receive(raw.offset, charge).ok();
@@ -362,6 +381,7 @@ impl State {
         if let Some(Ok(point)) = &point
             && self.is_replay(point, &raw)
         {
+            self.supersede_held(*point);
             return self.settle(ack, Settled::Unchanged, None);
         }
         match self.decoder.decode(&raw, key) {
@@ -376,7 +396,11 @@ impl State {
                     .inc();
                 self.settle(ack, Settled::Skipped, None);
             }
-            Err(failure) => self.bury(raw, ack, "decode", failure),
+            Err(failure) => {
+                let point = point.and_then(Result::ok);
+                let position = Position::of_record(&raw);
+                self.give_up(point, position, raw, ack, "decode", failure);
+            }
         }
     }
 
@@ -447,6 +471,11 @@ impl State {
     /// has not been settled, else from the point.
     fn on_incomplete(&mut self, mut row: IncompleteRow, now: Instant) {
         let point = row.point;
+        if self.held.holds(&point) {
+            let refund = self.ledger.lighten(&row.ack, HELD_ENTRY);
+            self.tally.refund(refund);
+            return self.held.hold_behind(point, row.position, row.ack);
+        }
         let latest = self.window.latest(&point);
         match latest.or_else(|| self.reconciler.latest(&point)) {
             Some(Desired::Row(earlier)) => {
@@ -465,12 +494,10 @@ impl State {
                     .collect();
                 match self.incomplete.wait(row) {
                     Ok(earlier) => self.settle(earlier, Settled::Superseded, None),
-                    Err(ticket) => self.services.index.look_up(
-                        ticket,
-                        point,
-                        fields,
-                        self.answers.lookup.clone(),
-                    ),
+                    Err(ticket) => {
+                        self.index
+                            .look_up(ticket, point, fields, self.answers.lookup.clone())
+                    }
                 }
             }
         }
@@ -491,11 +518,21 @@ impl State {
                 },
                 now,
             ),
-            Err(failure) => self.bury(row.raw, row.ack, "document", failure),
+            Err(failure) => {
+                self.give_up(
+                    Some(row.point),
+                    row.position,
+                    row.raw,
+                    row.ack,
+                    "document",
+                    failure,
+                );
+            }
         }
     }
 
     fn on_desired(&mut self, change: KeyChange, now: Instant) {
+        self.supersede_held(change.point);
         if let Some(superseded) = self.incomplete.supersede(&change.point) {
             self.settle(superseded, Settled::Superseded, None);
         }
@@ -515,8 +552,13 @@ impl State {
                     .inc();
                 self.settle(ack, Settled::Skipped, None);
             }
-            TruncatePolicy::Apply | TruncatePolicy::Block => {
-                self.truncates.raise(TruncateMark::at(position), ack);
+            TruncatePolicy::Apply => self.truncates.raise(TruncateMark::at(position), ack),
+            TruncatePolicy::Block => {
+                let message = "the table was truncated; set rows.truncate to \"apply\", and the points of the rows from before go, or to \"ignore\", and they stay";
+                let refund = self.ledger.lighten(&ack, HELD_ENTRY);
+                self.tally.refund(refund);
+                let superseded = self.held.hold(None, *position, message, ack);
+                debug_assert!(superseded.is_empty(), "it has no key");
             }
         }
     }
@@ -534,6 +576,9 @@ impl State {
             let now = Instant::now();
             self.truncated = Some(mark);
             self.window.truncate(&mark);
+            for ack in self.held.truncate(&mark) {
+                self.settle(ack, Settled::Deleted, None);
+            }
             for row in self.incomplete.take_covered(&mark) {
                 self.on_desired(row.gone(), now);
             }
@@ -564,19 +609,63 @@ impl State {
         self.on_row(row, Instant::now());
     }
 
+    /// Nothing can be made of a record: it is held where that concerns the whole table.
+    fn give_up(
+        &mut self,
+        point: Option<PointId>,
+        position: Position,
+        raw: RawRecord,
+        ack: Ack,
+        stage: &'static str,
+        failure: Failure,
+    ) {
+        if failure.disposition != Disposition::Blocked {
+            return self.bury(raw, ack, stage, failure);
+        }
+        let refund = self.ledger.lighten(&ack, HELD_ENTRY);
+        self.tally.refund(refund);
+        let waiting = point.and_then(|point| self.incomplete.supersede(&point));
+        let held = self.held.hold(point, position, &failure.message, ack);
+        for superseded in held.into_iter().chain(waiting) {
+            self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    /// The record of this key that is held, if one is, need not be processed any more.
+    fn supersede_held(&mut self, point: PointId) {
+        for superseded in self.held.supersede(&point) {
+            self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    /// Lets the source know whether the partition stands still, and the operator whether records
+    /// are held.
+    fn tell_of_held(&mut self) {
+        let budget = self.services.budget.limit();
+        let is_closed = self.gate.is_closed();
+        let now = Instant::now();
+        let closes = self.held.closes_gate(is_closed, self.ledger.len(), budget)
+            || self.stall.closes_gate_at().is_some_and(|at| at <= now);
+        self.gate.set_closed(closes);
+        let cause = self.held.cause();
+        let is_news = match (cause, &self.told) {
+            (Some(now), Some(told)) => !now.is_same(told),
+            (None, None) => false,
+            _ => true,
+        };
+        if is_news {
+            self.services.blocked.set(&self.partition, cause);
+            self.told = cause.cloned();
+        }
+    }
+
     fn point_of(&self, key: &RowKey) -> Result<PointId, Failure> {
         self.point_ids.of(&self.partition.topic, key)
     }
 
     /// Whether the index is known to hold something later than this record.
     fn is_replay(&self, point: &PointId, raw: &RawRecord) -> bool {
-        let position = Position {
-            offset: raw.offset,
-            timestamp_ms: raw.timestamp_ms.unwrap_or(0),
-            commit_ms: None,
-            source: None,
-        };
-        self.reconciler.is_replay(point, &position)
+        self.reconciler.is_replay(point, &Position::of_record(raw))
     }
 
     /// Hands what the window has collapsed to the reconciler.
@@ -633,15 +722,14 @@ impl State {
             self.frontier.publish(frontier);
         }
         self.show();
+        self.tell_of_held();
     }
 
     fn act(&mut self) {
         for action in std::mem::take(&mut self.actions) {
             match action {
                 Action::Read { ticket, point } => {
-                    self.services
-                        .index
-                        .read(ticket, point, self.answers.index.clone());
+                    self.index.read(ticket, point, self.answers.index.clone());
                 }
                 Action::Embed {
                     ticket,
@@ -656,9 +744,7 @@ impl State {
                     });
                 }
                 Action::Write { ticket, write } => {
-                    self.services
-                        .index
-                        .write(ticket, write, self.answers.index.clone());
+                    self.index.write(ticket, write, self.answers.index.clone());
                 }
                 Action::Settle {
                     ack,
@@ -770,6 +856,7 @@ impl State {
             pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
             remembered: count(self.reconciler.remembered()),
             stalled: i64::from(self.stall.is_stalled()),
+            held: count(self.held.len()),
         };
         let metrics = &self.services.metrics;
         metrics.pending_keys.add(now.pending - self.shown.pending);
@@ -779,6 +866,7 @@ impl State {
         metrics
             .stalled_partitions
             .add(now.stalled - self.shown.stalled);
+        metrics.held.add(now.held - self.shown.held);
         self.shown = now;
     }
 }
@@ -799,6 +887,8 @@ impl Drop for State {
             .metrics
             .stalled_partitions
             .sub(self.shown.stalled);
+        self.services.metrics.held.sub(self.shown.held);
+        self.services.blocked.set(&self.partition, None);
     }
 }
 

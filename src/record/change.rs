@@ -1,6 +1,6 @@
 //! What one record says about one row.
 
-use super::{Offset, Row, RowKey};
+use super::{Offset, RawRecord, Row, RowKey};
 
 /// The news a record brings: the state of one row as of one position.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,18 @@ pub struct Position {
     pub commit_ms: Option<i64>,
     /// Where the change stands in the database's log, where the source says so.
     pub source: Option<SourcePosition>,
+}
+
+impl Position {
+    /// As far as the record itself tells it, without its value.
+    pub fn of_record(raw: &RawRecord) -> Self {
+        Self {
+            offset: raw.offset,
+            timestamp_ms: raw.timestamp_ms.unwrap_or(0),
+            commit_ms: None,
+            source: None,
+        }
+    }
 }
 
 /// Where a change stands in the database's log, as one number: PostgreSQL's log sequence number,

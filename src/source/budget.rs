@@ -59,6 +59,11 @@ impl Budget {
         }
     }
 
+    /// How many bytes there are, used or not.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Bytes in flight.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)

@@ -11,7 +11,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, Message,
+    ClientConfig, Message, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers},
@@ -25,7 +25,12 @@ use crate::{
     telemetry::{Health, Lane, LaneState, Metrics},
 };
 
-use super::{Budget, Partitions, group::Group, settings};
+use super::{
+    Budget, Partitions,
+    gate::{Change, Pauses},
+    group::Group,
+    settings,
+};
 
 /// Records handed over together, at most; fewer when no more are at hand.
 const HAND_OVER: usize = 1_024;
@@ -156,8 +161,7 @@ impl PollLoop {
     fn poll_until_stopped(&self) {
         let group = self.consumer.context();
         let mut intake = Intake::default();
-        let mut paused = false;
-        let mut rebalances = 0;
+        let mut pauses = Pauses::default();
         while !self.stop.load(Ordering::Acquire) && !group.is_fatal() {
             let wait = if intake.is_empty() {
                 POLL
@@ -175,37 +179,38 @@ impl PollLoop {
                 Some(Err(error)) => group.on_poll_error(&error),
                 None => intake.hand_over(&self.budget, &self.metrics),
             }
-            // librdkafka keeps a partition's pause over a rebalance, in both directions.
-            let now = group.rebalances();
-            let over = self.budget.wants_pause(paused);
-            if over != paused || now != rebalances {
-                match self.set_paused(over) {
-                    Ok(()) => (paused, rebalances) = (over, now),
-                    Err(error) => warn!("can't pause or resume: {error}"),
-                }
+            let over_budget = self.budget.wants_pause(pauses.over_budget());
+            if let Some(change) = group.plan_pauses(&pauses, over_budget) {
+                self.pause_and_resume(&mut pauses, change);
             }
         }
         intake.hand_over(&self.budget, &self.metrics);
     }
 
-    /// Pauses or resumes all partitions.
-    fn set_paused(&self, paused: bool) -> Result<(), KafkaError> {
-        let assignment = self.consumer.assignment()?;
-        let count = if paused {
-            self.consumer.pause(&assignment)?;
-            assignment.count()
-        } else {
-            self.consumer.resume(&assignment)?;
-            0
-        };
-        let before = self.metrics.kafka.paused.get();
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.metrics.kafka.paused.set(count);
-        if (count > 0) != (before > 0) {
-            info!(used = self.budget.used(), paused, "memory budget");
+    fn pause_and_resume(&self, pauses: &mut Pauses, change: Change) {
+        let told = self
+            .consumer
+            .pause(&list(&change.pause))
+            .and_then(|()| self.consumer.resume(&list(&change.resume)));
+        if let Err(error) = told {
+            return warn!("can't pause or resume: {error}");
         }
-        Ok(())
+        if change.over_budget != pauses.over_budget() {
+            let (used, paused) = (self.budget.used(), change.over_budget);
+            info!(used, paused, "memory budget");
+        }
+        pauses.note(change);
+        let count = i64::try_from(pauses.len()).unwrap_or(i64::MAX);
+        self.metrics.kafka.paused.set(count);
     }
+}
+
+fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
 }
 
 /// Records polled and not handed over yet, by partition. They are charged and counted together.

@@ -22,7 +22,11 @@ use crate::{
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
-use super::{Drain, Feed, Partitions, oauth};
+use super::{
+    Drain, Feed, Partitions,
+    gate::{Change, Pauses},
+    oauth,
+};
 
 /// The state that the client's callbacks share with the polling loop.
 pub(super) struct Group {
@@ -90,9 +94,12 @@ impl Group {
             .map(|feed| feed.records.clone())
     }
 
-    /// How many rebalances there were.
-    pub(super) fn rebalances(&self) -> u64 {
-        self.feeds().rebalances
+    /// What to tell the client about pausing; `None` when there is nothing to tell.
+    pub(super) fn plan_pauses(&self, pauses: &Pauses, over_budget: bool) -> Option<Change> {
+        let feeds = self.feeds();
+        let gates = feeds.by_partition.iter();
+        let gates = gates.map(|(partition, feed)| (partition, feed.gate.is_closed()));
+        pauses.plan(over_budget, feeds.rebalances, gates)
     }
 
     /// The assigned partitions, with what may be committed.

@@ -3,10 +3,12 @@
 //!
 //! One OS thread polls and runs the rebalance callbacks; it never blocks on anything else, so
 //! membership in the group is not lost to slowness anywhere in the pipeline. What it hands over is
-//! charged to a memory [`Budget`]; over it, partitions are paused and polling goes on.
+//! charged to a memory [`Budget`]; over it, all partitions are paused and polling goes on. One
+//! alone is paused by its [`Gate`].
 
 mod budget;
 mod consumer;
+mod gate;
 mod group;
 pub(crate) mod oauth;
 mod probe;
@@ -21,6 +23,7 @@ use crate::{
 
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
+pub use gate::Gate;
 pub use probe::Probe;
 pub use settings::client_config;
 
@@ -37,6 +40,8 @@ pub struct Feed {
     pub records: UnboundedSender<Vec<RawRecord>>,
     /// How far the partition may be committed.
     pub frontier: Frontier,
+    /// Closed while no more of the partition is to be fetched.
+    pub gate: Gate,
     /// Asks for the partition to be drained and given up.
     pub drain: oneshot::Sender<Drain>,
 }

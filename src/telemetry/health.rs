@@ -14,6 +14,8 @@ pub enum Lane {
     Kafka,
     /// Asking the schema registry.
     Registry,
+    /// Tables whose rows can be processed as they are configured.
+    Tables,
     /// Buying embeddings.
     Embed,
     /// Reading from and writing to Qdrant.
@@ -24,9 +26,10 @@ pub enum Lane {
 
 impl Lane {
     /// All lanes, in the order of the flow.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Kafka,
         Self::Registry,
+        Self::Tables,
         Self::Embed,
         Self::Index,
         Self::DeadLetter,
@@ -37,6 +40,7 @@ impl Lane {
         match self {
             Self::Kafka => "kafka",
             Self::Registry => "registry",
+            Self::Tables => "tables",
             Self::Embed => "embed",
             Self::Index => "index",
             Self::DeadLetter => "dead_letter",
@@ -95,6 +99,7 @@ impl Default for Health {
         Self {
             states: Arc::new(Mutex::new([
                 starting(),
+                LaneState::Ready,
                 LaneState::Ready,
                 LaneState::Ready,
                 starting(),

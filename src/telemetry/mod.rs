@@ -3,7 +3,9 @@
 mod health;
 mod logging;
 mod metrics;
+mod parts;
 
 pub use health::{Health, Lane, LaneState};
 pub use logging::{LoggingError, init as init_logging};
 pub use metrics::{EmbedMetrics, IndexMetrics, KafkaMetrics, Metrics, PipelineMetrics};
+pub use parts::LanePart;

@@ -15,7 +15,7 @@ async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_o
     let app = shop.member().await;
     let good = envelope("c", &serde_json::json!({"id": 1, "title": "x", "stock": 1}));
     let key1 = key(1);
-    let bad: [Bad<'_>; 4] = [
+    let bad: [Bad<'_>; 3] = [
         (
             Some(key1.as_bytes()),
             Some(b"not json"),
@@ -26,7 +26,6 @@ async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_o
             Some(br#"{"op":"z","source":{}}"#),
             "operation `z` is unknown",
         ),
-        (None, Some(good.as_bytes()), "no key"),
         (
             Some(b"\xff\xfe"),
             Some(good.as_bytes()),
@@ -64,7 +63,10 @@ async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_o
 async fn a_row_that_can_not_be_used_does_not_supersede_one_that_can() {
     let mut shop = Shop::open().await;
     shop.put(1, row("kettle", 0)).await;
-    let unusable = envelope("u", &serde_json::json!({"id": 1, "stock": 7}));
+    let unusable = envelope(
+        "u",
+        &serde_json::json!({"id": 1, "title": null, "stock": 7}),
+    );
     shop.write(Some(key(1).as_bytes()), Some(unusable.as_bytes()))
         .await;
     let app = shop.member().await;
@@ -72,7 +74,7 @@ async fn a_row_that_can_not_be_used_does_not_supersede_one_that_can() {
     let letters = shop.dead_letters(1).await;
     assert_eq!(
         header(&letters[0], "__connect.errors.exception.class.name").as_deref(),
-        Some("missing_column")
+        Some("empty_text")
     );
     shop.at_rest().await;
     app.stop().await.unwrap();
@@ -110,6 +112,30 @@ async fn a_record_larger_than_the_memory_budget_arrives() {
     shop.put(1, row(&"kettle ".repeat(600_000), 1)).await;
     shop.put(2, row("pan", 1)).await;
     shop.equal().await;
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_of_any_depth_arrives() {
+    let mut shop = Shop::open().await;
+    let app = shop.member().await;
+    for depth in [1, 10, 20, 30, 40, 60, 100] {
+        let id = i64::from(depth);
+        let nested: serde_json::Value = (0..depth).fold(1.into(), |inner, level: i32| {
+            if level % 2 == 0 {
+                serde_json::json!([inner])
+            } else {
+                serde_json::json!({"a": inner})
+            }
+        });
+        let after = serde_json::json!({"id": id, "title": "kettle", "stock": 1, "nested": nested});
+        let value = envelope("c", &after);
+        shop.table.insert(id, row("kettle", 1));
+        shop.write(Some(key(id).as_bytes()), Some(value.as_bytes()))
+            .await;
+        shop.equal().await;
+    }
     shop.at_rest().await;
     app.stop().await.unwrap();
 }

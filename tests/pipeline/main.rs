@@ -11,7 +11,9 @@
 mod avro;
 mod bad_input;
 mod delivery;
+mod gate;
 mod outages;
 mod shop;
+mod tables;
 mod truncate;
 mod unavailable;

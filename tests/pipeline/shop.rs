@@ -90,7 +90,7 @@ impl Shop {
         config.kafka.session_timeout = Duration::from_secs(6);
         config.document.columns.category = None;
         config.document.columns.description = None;
-        config.document.columns.product = Some("title".to_owned());
+        config.document.columns.product = Some("title".into());
         config.window.quiet = Duration::from_millis(100);
         config.window.max_hold = Duration::from_secs(1);
         config.embed.dimensions = DIMENSIONS;
@@ -155,6 +155,14 @@ impl Shop {
         self.producer.send(record, PATIENCE).await.unwrap();
     }
 
+    /// Writes to another table's topic.
+    pub(crate) async fn write_to(&self, topic: &str, key: Option<&str>, value: Option<&str>) {
+        let mut record: FutureRecord<'_, str, str> = FutureRecord::to(topic);
+        record.key = key;
+        record.payload = value;
+        self.producer.send(record, PATIENCE).await.unwrap();
+    }
+
     /// Creates or changes a row.
     pub(crate) async fn put(&mut self, id: i64, row: Row) {
         let after = serde_json::json!({"id": id, "title": row.0, "stock": row.1});
@@ -174,7 +182,11 @@ impl Shop {
     }
 
     pub(crate) async fn points(&self) -> Vec<RetrievedPoint> {
-        let all = ScrollPointsBuilder::new(&self.config.index.collection)
+        self.points_of(&self.config.index.collection).await
+    }
+
+    pub(crate) async fn points_of(&self, collection: &str) -> Vec<RetrievedPoint> {
+        let all = ScrollPointsBuilder::new(collection)
             .limit(100_000)
             .with_payload(true)
             .with_vectors(true);

@@ -1,9 +1,9 @@
 //! Tables that are emptied at once.
 
 use serde_json::{Value, json};
-use vectide::config::TruncatePolicy;
+use vectide::{config::TruncatePolicy, telemetry::Lane};
 
-use crate::shop::{Shop, key, row, until};
+use crate::shop::{Shop, key, lane, row, until};
 
 fn envelope(op: &str, after: &Value, lsn: i64) -> String {
     json!({
@@ -120,6 +120,28 @@ async fn a_truncate_that_is_to_be_ignored_takes_nothing() {
             == 1
     })
     .await;
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncate_that_somebody_must_decide_on_blocks_its_table_and_takes_nothing() {
+    let mut shop = Shop::open().await;
+    shop.config.rows.truncate = TruncatePolicy::Block;
+    let app = shop.member().await;
+    change(&shop, "c", 1, "kettle", 1).await;
+    shop.table.insert(1, row("kettle", 1));
+    shop.equal().await;
+    truncate(&shop, 100).await;
+    let reason = lane(&app, Lane::Tables, "blocked").await;
+    assert!(reason.contains("rows.truncate"), "{reason}");
+    assert_eq!(shop.indexed().await, shop.table);
+    app.stop().await.unwrap();
+
+    shop.config.rows.truncate = TruncatePolicy::Apply;
+    let app = shop.member().await;
+    shop.table.clear();
+    shop.equal().await;
     shop.at_rest().await;
     app.stop().await.unwrap();
 }

@@ -21,8 +21,7 @@ pub(super) async fn check(config: &Config) -> Report {
             return report;
         }
     };
-    let spec = CollectionSpec::new(&config.index, config.embed.dimensions);
-    let version = index::server_version(&client, &spec).await;
+    let version = index::server_version(&client).await;
     let is_reachable = version.is_ok();
     let note = if config.index.api_key.is_some() && index::is_readable_on_the_way(url) {
         ", which index.api_key travels to unencrypted"
@@ -34,10 +33,13 @@ pub(super) async fn check(config: &Config) -> Report {
         version.map_err(|failure| hint(failure, url)),
         |version| format!("Qdrant {version} at {url}{note}"),
     );
-    if is_reachable {
-        let name = &spec.name;
+    for (name, key) in config.collections() {
+        if !is_reachable {
+            break;
+        }
+        let spec = CollectionSpec::new(&config.index, name, config.embed.dimensions);
         let found = index::look(&client, &spec).await;
-        report.result("index.collection", found, |found| match found {
+        report.result(&key, found, |found| match found {
             Found::Absent => format!("{name} is not there, and will be created"),
             Found::Fits { points } => format!("{name} fits, and has {points} points"),
         });

@@ -18,6 +18,11 @@ fn values_are_read_as_their_keys_type_wants_them() {
             ("VECTIDE__KAFKA__INSTANCE_ID", "007"),
             ("VECTIDE__KAFKA__TOPICS", "shop.a, shop.b"),
             ("VECTIDE__DOCUMENT__IGNORE", "[\"updated_at\", \"etag\"]"),
+            (
+                "VECTIDE__DOCUMENT__COLUMNS__PRODUCT",
+                "[\"name\", \"title\"]",
+            ),
+            ("VECTIDE__DOCUMENT__COLUMNS__CATEGORY", "kind"),
             ("VECTIDE__EMBED__DIMENSIONS", "768"),
             ("VECTIDE__EMBED__SEND_DIMENSIONS", "false"),
             ("VECTIDE__EMBED__API_KEY", "{ env = \"OPENAI_API_KEY\" }"),
@@ -32,6 +37,9 @@ fn values_are_read_as_their_keys_type_wants_them() {
     assert_eq!(config.kafka.topics, ["shop.a", "shop.b"]);
     assert_eq!(config.kafka.security.protocol, SecurityProtocol::Ssl);
     assert_eq!(config.document.ignore, ["updated_at", "etag"]);
+    let columns = &config.document.columns;
+    assert_eq!(columns.product, Some(["name", "title"].into()));
+    assert_eq!(columns.category, Some("kind".into()));
     assert_eq!(config.embed.dimensions, 768);
     assert!(!config.embed.send_dimensions);
     assert_eq!(

@@ -79,6 +79,12 @@ fn leaves(text: &str) -> Vec<(String, Value)> {
                 {
                     walk(table, &format!("{key}."), leaves);
                 }
+                Value::Array(tables) if tables.iter().any(Value::is_table) => {
+                    for table in tables {
+                        let Value::Table(table) = table else { continue };
+                        walk(table, &format!("{key}."), leaves);
+                    }
+                }
                 value => leaves.push((key, value)),
             }
         }
@@ -94,6 +100,13 @@ fn keys(shape: &Shape, prefix: &str, found: &mut Vec<(String, bool)>) {
         let key = format!("{prefix}{key}");
         match shape {
             Shape::Section(_) => keys(shape, &format!("{key}."), found),
+            // A section of a table is like the one at the top level, which is shown in full.
+            Shape::Tables(entry) => {
+                for (name, shape) in entry.children() {
+                    let is_open = matches!(shape, Shape::Section(_));
+                    found.push((format!("{key}.{name}"), is_open));
+                }
+            }
             Shape::Open(_) => found.push((key, true)),
             Shape::Leaf(_) => found.push((key, false)),
         }

@@ -94,6 +94,7 @@ fn what_is_printed_is_read_back_equal() {
         password = {{ file = \"/run/secrets/kafka\" }}
         [document.columns]
         product = \"\"
+        category = [\"category\", \"kind\"]
         [embed]
         requests_per_minute = 0
         [index.payload_indexes]
@@ -101,6 +102,10 @@ fn what_is_printed_is_read_back_equal() {
     );
     let config = load(&text, &[]).unwrap();
     assert_eq!(config.document.columns.product, None);
+    assert_eq!(
+        config.document.columns.category,
+        Some(["category", "kind"].into())
+    );
     assert_eq!(config.embed.requests_per_minute, None);
     assert_eq!(
         config.kafka.security.password,

@@ -12,6 +12,7 @@ mod example;
 mod loading;
 mod reference;
 mod rules;
+mod tables;
 
 use std::path::{Path, PathBuf};
 

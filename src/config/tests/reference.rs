@@ -45,12 +45,16 @@ fn the_page_shows_what_a_wrong_file_really_says() {
 
 /// The section's own keys as a table, then the sections in it.
 fn section(page: &mut String, name: &str, schema: &Json) {
-    let properties: Vec<_> = schema["properties"].as_object().unwrap().iter().collect();
+    let properties: Vec<_> = fields(schema).unwrap().iter().collect();
     let (sections, keys): (Vec<_>, Vec<_>) = properties
         .into_iter()
-        .partition(|(_, schema)| schema.get("properties").is_some());
+        .partition(|(_, schema)| fields(schema).is_some());
     if !name.is_empty() {
-        write!(page, "## `[{name}]`\n\n{}\n\n", text(schema)).unwrap();
+        let heading = match schema["type"].as_str() {
+            Some("array") => format!("[[{name}]]"),
+            _ => format!("[{name}]"),
+        };
+        write!(page, "## `{heading}`\n\n{}\n\n", text(schema)).unwrap();
     }
     if !keys.is_empty() {
         page.push_str("| Key | Type | Default | Meaning |\n|---|---|---|---|\n");
@@ -67,13 +71,27 @@ fn section(page: &mut String, name: &str, schema: &Json) {
     }
 }
 
+/// The keys of a section, or of each entry of a list of sections. An optional section is none: it
+/// is like another, which is told once.
+fn fields(schema: &Json) -> Option<&serde_json::Map<String, Json>> {
+    if schema["type"].is_array() {
+        return None;
+    }
+    let section = schema.get("items").unwrap_or(schema);
+    section.get("properties")?.as_object()
+}
+
 fn kind(schema: &Json) -> String {
     let schema = non_null(schema);
+    if schema.get("properties").is_some() {
+        return "section".into();
+    }
     if let Some(format) = schema["format"].as_str() {
         match format {
             "duration" => return "duration".into(),
             "byte-size" => return "size".into(),
             "secret-reference" => return "secret".into(),
+            "text-or-list" => return "text, or list of text".into(),
             _ => {}
         }
     }

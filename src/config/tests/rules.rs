@@ -84,16 +84,40 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
             "document.payload.rename.a: \"_vectide\" is where Vectide keeps its own bookkeeping",
         ),
         (
-            "document.payload = { include = [\"a\", \"b\"], rename = { a = \"b\" } }",
-            "document.payload.rename.a: the field \"b\" has the column \"b\" already",
-        ),
-        (
             "document.payload = { exclude = [\"a\"], rename = { a = \"b\" } }",
             "document.payload.rename.a: renames a column that is left out",
         ),
         (
             "document.payload = { include = [\"a\"], exclude = [\"a\"] }",
             "document.payload.exclude: \"a\" is included, too",
+        ),
+        (
+            "tables = [{}]",
+            "tables[0].topics: missing: name the topics, of those in kafka.topics, whose tables these are",
+        ),
+        (
+            "tables = [{ topics = [\"shop.orders\"] }]",
+            "tables[0].topics: \"shop.orders\" is not read: name it in kafka.topics, too",
+        ),
+        (
+            "tables = [{ topics = [\"^stock[.]\"] }]",
+            "tables[0].topics: \"^stock[.]\" is not read: name it in kafka.topics, too",
+        ),
+        (
+            "tables = [{ topics = [\"^shop[.](a|b\"] }]",
+            "tables[0].topics: \"^shop[.](a|b\" is no pattern: unclosed group\ntables[0].topics: \"^shop[.](a|b\" is not read: name it in kafka.topics, too",
+        ),
+        (
+            "tables = [{ topics = [\"^shop[.]\"] }, { topics = [\"shop.public.products\"] }]",
+            "tables[1].topics: \"shop.public.products\" has tables[0] already, and the first entry counts",
+        ),
+        (
+            "tables = [{ topics = [\"^shop[.]\"], collection = \"\" }]",
+            "tables[0].collection: \"\" is no name for Qdrant: 1 to 255 bytes, without < > : \" / \\ | ? * and control characters",
+        ),
+        (
+            "tables = [{ topics = [\"^shop[.]\"], document.columns = { product = \"\", category = \"\", description = \"\" } }]",
+            "tables[0].document.columns: names no column: there would be no text to embed",
         ),
         (
             "embed.url = \"localhost\"",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
@@ -20,6 +20,9 @@ use super::{
     BorrowedName,
     schema::SchemaCache,
 };
+
+/// More columns than any database's keys can have are refused.
+const MOST_COLUMNS: usize = 256;
 
 type Fields<'a> = SmallVec<[(BorrowedName<'a>, &'a RawValue); 4]>;
 
@@ -121,6 +124,21 @@ fn read_fields(text: &str) -> Result<Fields<'_>, Failure> {
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut fields = SmallVec::new();
             while let Some(name) = map.next_key::<BorrowedName<'de>>()? {
+                if fields.len() >= MOST_COLUMNS {
+                    return Err(A::Error::custom(format_args!(
+                        "it has more than {MOST_COLUMNS} columns"
+                    )));
+                }
+                // Of two values of one column neither may decide which row it is.
+                if fields
+                    .iter()
+                    .any(|(BorrowedName(known), _)| *known == name.0)
+                {
+                    return Err(A::Error::custom(format_args!(
+                        "it has the column `{}` twice",
+                        name.0.escape_debug()
+                    )));
+                }
                 fields.push((name, map.next_value()?));
             }
             Ok(fields)
@@ -191,6 +209,7 @@ mod tests {
             ("{\"id\":null}", "null_key"),
             ("null", "null_key"),
             ("{}", "no_key"),
+            ("{\"id\":1,\"id\":1}", "undecodable_key"),
         ] {
             assert_eq!(canonical_of(text).unwrap_err().reason, reason, "{text}");
         }

@@ -20,7 +20,10 @@ use super::{
 };
 
 /// More columns than any database's table can have (MySQL: 4,096) are refused.
-const MOST_COLUMNS: usize = 4_096;
+pub(super) const MOST_COLUMNS: usize = 4_096;
+
+/// Longer names of columns than any database has are refused, because names are remembered.
+const LONGEST_NAME: usize = 1_024;
 
 /// The columns of the rows read last, in their order: the next row most likely has the same, so
 /// finding a column is one comparison, and all rows share the names.
@@ -95,8 +98,15 @@ impl RowSeed<'_> {
             None => map.next_key()?,
         };
         let mut index = 0;
+        let mut in_order = true;
         while let Some(BorrowedName(name)) = next {
+            if name.len() > LONGEST_NAME {
+                return Err(A::Error::custom(format_args!(
+                    "the name of a column is longer than {LONGEST_NAME} bytes"
+                )));
+            }
             let found = self.columns.find(index, &name, self.schema, self.settings);
+            in_order &= found == index;
             if index >= MOST_COLUMNS {
                 return Err(A::Error::custom(format_args!(
                     "the row has more than {MOST_COLUMNS} columns"
@@ -111,11 +121,15 @@ impl RowSeed<'_> {
                         column_type: &column.column_type,
                         placeholder: &self.settings.placeholder,
                     })?;
-                    put(&mut row, found == index, &column.name, value);
+                    put(&mut row, in_order, &column.name, value);
                 }
             }
             index += 1;
             next = map.next_key()?;
+        }
+        // A row may be held for long; room for the columns of others isn't charged to anybody.
+        if row.capacity() > 2 * row.len() + 16 {
+            row.shrink_to_fit();
         }
         Ok(Row::new(row))
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::record::ColumnType;
 
-use super::super::logical_name;
+use super::{super::logical_name, row::MOST_COLUMNS};
 
 /// The columns' types, by name, of the rows inside an envelope, or of a flattened row or a key.
 #[derive(Debug, Default)]
@@ -34,6 +34,7 @@ impl RowSchema {
         let columns = after
             .map_or(&schema.fields, |after| &after.fields)
             .iter()
+            .take(MOST_COLUMNS)
             .filter_map(|field| Some((field.field.as_deref()?.into(), field.column_type())))
             .collect();
         Ok(Self { columns })

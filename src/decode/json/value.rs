@@ -233,13 +233,14 @@ impl BodySeed<'_> {
             "op" => parts.op = map.next_value::<Text<'de>>()?.0,
             "after" => match map.next_value_seed(self.row())? {
                 Found::Row(row) => parts.after = Some(row),
-                Found::Null => {}
+                Found::Null => parts.after = None,
                 Found::Other => return Ok(()),
             },
             "before" if self.settings.needs_before() => {
-                if let Found::Row(row) = map.next_value_seed(self.row())? {
-                    parts.before = Some(row);
-                }
+                parts.before = match map.next_value_seed(self.row())? {
+                    Found::Row(row) => Some(row),
+                    Found::Null | Found::Other => None,
+                };
             }
             "source" => match map.next_value::<MaybeSource>()?.0 {
                 Some(source) => parts.source = source,

@@ -9,7 +9,7 @@ use super::add;
 pub struct KafkaMetrics {
     /// Partitions assigned to this member.
     pub assigned: IntGauge,
-    /// Partitions paused because the memory budget is used up.
+    /// Partitions paused because the memory budget is used up, or because they stand still.
     pub paused: IntGauge,
     /// Rebalances, by `event`: `assign`, `revoke`, `lost` or `error`.
     pub rebalances: IntCounterVec,
@@ -36,7 +36,7 @@ impl KafkaMetrics {
                 registry,
                 IntGauge::new(
                     "vectide_kafka_partitions_paused",
-                    "Partitions paused because the memory budget is used up.",
+                    "Partitions paused because the memory budget is used up, or because they stand still.",
                 ),
             )?,
             rebalances: add(

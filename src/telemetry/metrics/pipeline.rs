@@ -25,6 +25,8 @@ pub struct PipelineMetrics {
     pub texts_unchanged: IntCounter,
     /// From the commit in the database (else the record in Kafka) until the change is visible in the index.
     pub settle_latency: HistogramVec,
+    /// Records held because their table is blocked.
+    pub held: IntGauge,
     /// Keys with unsettled news.
     pub pending_keys: IntGauge,
     /// Keys whose hashes are remembered, so that the index needs not be read.
@@ -49,6 +51,7 @@ impl PipelineMetrics {
             version_conflicts: add(registry, IntCounter::new("vectide_version_conflicts_total", "Rows that came with the version the index has, but with other content."))?,
             texts_unchanged: add(registry, IntCounter::new("vectide_texts_unchanged_total", "Changes applied without buying a vector, because the text was the same."))?,
             settle_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_settle_latency_seconds", "From the commit in the database (else the record in Kafka) until the change is visible in the index.").buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]), &["as"]))?,
+            held: add(registry, IntGauge::new("vectide_held_records", "Records held because their table is blocked: it lacks a needed column, or a key."))?,
             pending_keys: add(registry, IntGauge::new("vectide_pending_keys", "Keys with unsettled news."))?,
             remembered_keys: add(registry, IntGauge::new("vectide_remembered_keys", "Keys whose hashes are remembered, so that the index needs not be read."))?,
             stalled_partitions: add(registry, IntGauge::new("vectide_stalled_partitions", "Partitions whose records wait for a schema."))?,

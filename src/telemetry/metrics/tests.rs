@@ -80,6 +80,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_embed_retries_total counter reason",
         "vectide_embed_skipped_texts_total counter",
         "vectide_embed_tokens_total counter",
+        "vectide_held_records gauge",
         "vectide_index_call_duration_seconds histogram kind",
         "vectide_index_calls_total counter kind,outcome",
         "vectide_index_points_written_total counter write",
