@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything goes through cargo; nothing is built outside its target folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stack fuzz lint fmt doc bench tools
+.PHONY: help demo test test-stack golden fuzz lint fmt doc bench tools
 MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before it ran.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -21,6 +21,10 @@ test: tools ## run every test that needs no server
 test-stack: tools ## run against real PostgreSQL, Kafka and Debezium, downloaded once
 	@scripts/fetch-stack.sh >/dev/null
 	@cargo test --test stack -- --ignored --test-threads=1 --nocapture $(ARGS)
+
+golden: tools ## capture schemas/golden anew from real PostgreSQL, Kafka and Debezium
+	@scripts/fetch-stack.sh >/dev/null
+	@UPDATE_GOLDEN=1 cargo test --test stack golden_records -- --ignored --nocapture
 
 fuzz: tools ## feed the decoder bytes that nobody thought of, a minute a target (ARGS=NAME picks; nightly, cargo-fuzz)
 	@scripts/fuzz.sh $(ARGS)

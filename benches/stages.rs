@@ -27,8 +27,8 @@ use vectide::{
     document::{DocumentBuilder, PointIds},
     reconcile::{Action, Delays, ObservedCache, Reconciler},
     record::{
-        Ack, Desired, Fingerprint, KeyChange, Offset, PointId, RawRecord, Row, RowChange, RowKey,
-        RowState, Stored, TopicPartition, WriteOutcome,
+        Ack, Completion, Creation, Desired, Fingerprint, KeyChange, Offset, PointId, RawRecord,
+        Row, RowChange, RowKey, RowState, Stored, TopicPartition, WriteOutcome,
     },
     window::Window,
 };
@@ -151,6 +151,8 @@ fn window(criterion: &mut Criterion) {
                 point: PointId::Integer((offset % KEYS).unsigned_abs()),
                 raw: raw.clone(),
                 ack: ledger.receive(Offset(offset), 1).unwrap(),
+                creation: Creation::No,
+                completion: Completion::default(),
             })
             .collect()
     };
@@ -162,7 +164,7 @@ fn window(criterion: &mut Criterion) {
             |pending| {
                 let superseded: Vec<Ack> = pending
                     .into_iter()
-                    .filter_map(|pending| window.push(pending, now))
+                    .flat_map(|pending| window.push(pending, now))
                     .collect();
                 (superseded, window.take())
             },
@@ -310,6 +312,8 @@ impl Reconciliation {
                     },
                     raw: raw.clone(),
                     ack: ledger.receive(offset, 1).unwrap(),
+                    creation: Creation::No,
+                    completion: Completion::default(),
                 }
             })
             .collect()

@@ -67,11 +67,7 @@ impl App {
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
             .context("can't read a secret of embed")?;
-        let registry = Registry::new(
-            &registry::Settings::new(&config.registry)?,
-            shared.health.clone(),
-            shared.shutdown.clone(),
-        )?;
+        let registry = shared.start_registry(config)?;
         let settings = shared.settings(config, &endpoints.index_url).await?;
         let dead_letters = DeadLetters::start(
             &base,
@@ -268,6 +264,12 @@ impl Shared {
             indexes.insert(name.to_owned(), index.await?);
         }
         Ok(indexes)
+    }
+
+    fn start_registry(&self, config: &Config) -> anyhow::Result<Registry> {
+        let settings = registry::Settings::new(&config.registry)?;
+        let health = self.health.clone();
+        Ok(Registry::new(&settings, health, self.shutdown.clone())?)
     }
 
     /// The services that all partitions share.

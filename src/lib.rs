@@ -10,7 +10,8 @@
 //! 1. [`source::Source`] is a member of the consumer group. Its thread polls a
 //!    [`record::RawRecord`], charges its bytes to the [`source::Budget`], and hands it to the
 //!    worker of its partition: a task that [`pipeline::Pipeline`] starts for each partition that
-//!    is assigned, and that owns all of the partition's state.
+//!    is assigned, and that owns all of the partition's state. What its table has of its own comes
+//!    from [`pipeline::Routes`].
 //! 2. The worker enters the offset into its [`commit::OffsetLedger`] and gets a [`record::Ack`]
 //!    for it: the right, and the duty, to settle the record once.
 //! 3. [`decode::Decoder`] reads Debezium's envelope, in JSON or in Avro. Where the record names a
@@ -29,7 +30,7 @@
 //!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
 //!    payload, or a delete. It answers when Qdrant has applied it.
-//! 9. What can't be processed goes to [`dead_letter::DeadLetters`], which answer when the brokers
+//! 9. What can't be processed by its own fault goes to [`dead_letter::DeadLetters`], which answer when the brokers
 //!    have acknowledged the letter.
 //! 10. With the answer the record settles, as one of [`record::Settled`]. The ledger's frontier,
 //!     the lowest unsettled offset, moves on through [`commit::Frontier`] to the source, which
@@ -39,6 +40,9 @@
 //! each lane can do right now is in [`telemetry::Health`]; [`admin`] shows it, beside the
 //! [`telemetry::Metrics`], over HTTP.
 //!
+//! What the connector wrote can be kept in files and read again with [`capture`]; `vectide inspect`
+//! shows what the decoder and the document builder make of it.
+//!
 //! Stages know [`record`], [`error`], [`telemetry`] and their own section of the configuration.
 //! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
 //! [`commit::Frontier`]. Only [`app`] and [`pipeline`] know all stages. Pure parts (window,
@@ -47,6 +51,7 @@
 pub mod admin;
 pub mod app;
 mod backoff;
+pub mod capture;
 pub mod cli;
 pub mod commit;
 pub mod config;

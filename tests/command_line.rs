@@ -172,6 +172,83 @@ fn completions_are_a_script_for_the_shell() {
     assert!(script.contains("complete -F _vectide"), "{script}");
 }
 
+/// A row, and its heartbeat, as `vectide capture` writes them.
+const CAPTURED: &str = concat!(
+    // {"id":1} and {"op":"c","after":{"id":1,"title":"Tent","price":"AfQ="},"source":{}}
+    r#"{"topic":"shop.public.products","partition":0,"offset":7,"timestamp_ms":1700000000000,"key":"eyJpZCI6MX0=","#,
+    r#""value":"eyJvcCI6ImMiLCJhZnRlciI6eyJpZCI6MSwidGl0bGUiOiJUZW50IiwicHJpY2UiOiJBZlE9In0sInNvdXJjZSI6e319","headers":[]}"#,
+    "\n",
+    // {"ts_ms":1700000000000}
+    r#"{"topic":"heartbeat","partition":0,"offset":0,"timestamp_ms":null,"key":null,"value":"eyJ0c19tcyI6MTcwMDAwMDAwMDAwMH0="}"#,
+    "\n",
+);
+
+#[test]
+fn a_captured_file_is_inspected_without_any_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("records.jsonl"), CAPTURED).unwrap();
+    let output = vectide(directory.path(), &["inspect", "--file", "records.jsonl"])
+        .output()
+        .unwrap();
+    let (code, printed, errors) = texts(&output);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for line in [
+        "heartbeat: 1 record\n",
+        "  partition 0  @7–7  1 create\n",
+        "    title  text\n",
+        "set rows.types.price = \"decimal(2)\"",
+    ] {
+        assert!(printed.contains(line), "{line} is not in:\n{printed}");
+    }
+}
+
+#[test]
+fn what_inspect_does_not_use_need_not_be_configured_and_what_it_uses_must_be_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let configured = |text: &str| {
+        fs::write(directory.path().join("vectide.toml"), text).unwrap();
+        let arguments = ["inspect", "--file", "-", "--records", "--json"];
+        let mut process = vectide(directory.path(), &arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It may end without reading.
+        let _ = io::Write::write_all(&mut process.stdin.take().unwrap(), CAPTURED.as_bytes());
+        texts(&process.wait_with_output().unwrap())
+    };
+    let (code, printed, errors) = configured(
+        "[embed]\nurl = \"nowhere\"\napi_key = { env = \"UNSET\" }\n\
+         [rows.types]\nprice = \"decimal(2)\"\n\
+         [document.columns]\ncategory = \"\"\ndescription = \"\"\n",
+    );
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let first: serde_json::Value = serde_json::from_str(printed.lines().next().unwrap()).unwrap();
+    let field = |pointer: &str| first.pointer(pointer).cloned();
+    assert_eq!(field("/columns/price/value"), Some("5.00".into()));
+    assert_eq!(field("/text"), Some("Product: Tent".into()));
+
+    let (code, _, errors) = configured("[document.payload]\ninclude = 5\n");
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("document.payload.include"), "{errors}");
+}
+
+#[test]
+fn a_file_that_holds_no_captured_records_is_told_by_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("wrong.jsonl"), "{}\n").unwrap();
+    let output = vectide(directory.path(), &["inspect", "--file", "wrong.jsonl"])
+        .output()
+        .unwrap();
+    let (code, _, errors) = texts(&output);
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.starts_with("vectide: wrong.jsonl:1: this is no captured record: missing field"),
+        "{errors}"
+    );
+}
+
 /// A stand-in as a script uses it: its address is read, something is asked of it, it is told to stop.
 #[cfg(all(unix, feature = "embedded"))]
 mod embedded {
@@ -284,6 +361,129 @@ mod embedded {
         }
         assert_eq!((lines.len(), code), (5, Some(1)), "{printed}");
         assert!(!printed.contains("hunter2"), "{printed}");
+    }
+
+    /// A topic with three records of a table in it.
+    fn shop() -> vectide_embedded::kafka::EmbeddedKafka {
+        use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+        use vectide_embedded::kafka::{EmbeddedKafka, KafkaOptions};
+        let kafka = EmbeddedKafka::start(KafkaOptions::default()).unwrap();
+        kafka.create_topic("shop.products", 1).unwrap();
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", kafka.bootstrap_servers())
+            .create()
+            .unwrap();
+        for value in [
+            Some(r#"{"op":"c","after":{"id":1,"title":"Tent"},"source":{}}"#),
+            Some(r#"{"op":"d","after":null,"source":{}}"#),
+            None,
+        ] {
+            let mut record = BaseRecord::to("shop.products").key(r#"{"id":1}"#);
+            record.payload = value;
+            producer.send(record).unwrap();
+        }
+        producer.flush(std::time::Duration::from_secs(30)).unwrap();
+        kafka
+    }
+
+    #[test]
+    fn a_capture_holds_what_the_topic_holds_and_leaves_no_trace_in_the_group() {
+        let kafka = shop();
+        let directory = tempfile::tempdir().unwrap();
+        let run = |arguments: &[&str]| {
+            let output = vectide(directory.path(), arguments)
+                .env("VECTIDE__KAFKA__BROKERS", kafka.bootstrap_servers())
+                .output()
+                .unwrap();
+            let (code, printed, errors) = texts(&output);
+            assert_eq!((code, errors.as_str()), (Some(0), ""), "{arguments:?}");
+            printed
+        };
+        let topic = ["--topic", "^shop[.]"];
+        let said = run(&[&["capture"], &topic[..], &["--output", "shop.jsonl.gz"]].concat());
+        assert_eq!(said, "3 records in shop.jsonl.gz\n");
+        assert_eq!(
+            run(&[&["capture"], &topic[..], &["--from", "-2"]].concat())
+                .lines()
+                .count(),
+            2
+        );
+        assert_eq!(
+            run(&[&["capture"], &topic[..], &["--limit", "1"]].concat())
+                .lines()
+                .count(),
+            1
+        );
+
+        let shown = ["--records", "--json"];
+        let of_topic = run(&[&["inspect"], &topic[..], &shown[..]].concat());
+        let of_file = run(&[&["inspect", "--file", "shop.jsonl.gz"], &shown[..]].concat());
+        assert_eq!(of_topic, of_file);
+        let operations: Vec<_> = of_file
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|record| {
+                record
+                    .get("operation")
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        assert_eq!(operations, ["create", "delete", "tombstone"]);
+
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", kafka.bootstrap_servers())
+            .set("group.id", "vectide-reader")
+            .create()
+            .unwrap();
+        let mut partition = rdkafka::TopicPartitionList::new();
+        partition.add_partition("shop.products", 0);
+        let patience = std::time::Duration::from_secs(30);
+        let committed = consumer.committed_offsets(partition, patience).unwrap();
+        assert_eq!(
+            committed.elements().first().unwrap().offset(),
+            rdkafka::Offset::Invalid
+        );
+    }
+
+    #[test]
+    fn a_capture_that_follows_goes_on_at_the_end_until_it_is_told_to_stop() {
+        let kafka = shop();
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = ["capture", "--topic", "shop.products", "--follow"];
+        let mut process = vectide(directory.path(), &arguments);
+        let process = process
+            .env("VECTIDE__KAFKA__BROKERS", kafka.bootstrap_servers())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut process = Running(process);
+        let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
+        for offset in 0..3 {
+            let line = lines.next().unwrap().unwrap();
+            assert!(line.contains(&format!("\"offset\":{offset}")), "{line}");
+        }
+        let id = process.0.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        assert_eq!(process.0.wait().unwrap().code(), Some(0));
+        assert!(lines.next().is_none());
+    }
+
+    #[test]
+    fn a_topic_that_does_not_exist_is_said_in_one_line() {
+        let kafka = shop();
+        let directory = tempfile::tempdir().unwrap();
+        let output = vectide(directory.path(), &["capture", "--topic", "absent"])
+            .env("VECTIDE__KAFKA__BROKERS", kafka.bootstrap_servers())
+            .output()
+            .unwrap();
+        let expected = "vectide: the topic absent does not exist: correct the name\n";
+        assert_eq!(
+            texts(&output),
+            (Some(1), String::new(), expected.to_owned())
+        );
     }
 
     fn stand_in(arguments: &[&str], ask: impl FnOnce(&str)) {

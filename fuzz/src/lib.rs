@@ -3,7 +3,7 @@
 use vectide::{
     decode::{Decoded, Decoder},
     error::Failure,
-    record::{Offset, RawRecord},
+    record::{Offset, RawRecord, SchemaId, SchemaLanguage, WriterSchema},
 };
 
 /// A record of these bytes.
@@ -37,4 +37,23 @@ pub fn decode_twice(mut decoder: Decoder, raw: &RawRecord) {
         }
         (first, second) => panic!("{first:?}, then {second:?}"),
     }
+}
+
+/// Avro bytes as converters send them: behind the id of their schema, which is 1.
+pub fn avro(bytes: &[u8]) -> Vec<u8> {
+    [&[0, 0, 0, 0, 1], bytes].concat()
+}
+
+/// A decoder that has the schema with this text as number 1.
+pub fn learned(schema: &str) -> Decoder {
+    let mut decoder = Decoder::default();
+    decoder.learn(
+        SchemaId::Id(1),
+        &WriterSchema {
+            language: SchemaLanguage::Avro,
+            text: schema.into(),
+            references: Vec::new(),
+        },
+    );
+    decoder
 }

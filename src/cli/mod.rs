@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the program, one file a subcommand.
 
+mod capture;
 mod check;
 mod completions;
 mod config;
@@ -8,8 +9,10 @@ pub mod demo;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod failure;
+mod inspect;
 mod output;
 mod run;
+mod selection;
 
 use std::path::PathBuf;
 
@@ -55,6 +58,8 @@ enum Command {
     #[cfg(feature = "embedded")]
     Demo(demo::Command),
     Check(check::Command),
+    Capture(capture::Command),
+    Inspect(inspect::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
     Embedded(embedded::Command),
@@ -71,6 +76,8 @@ impl Cli {
                 Box::pin(command.run(self.options.log_level.as_deref(), out)).await
             }
             Command::Check(command) => command.run(&self.options, out).await,
+            Command::Capture(command) => command.run(&self.options, out).await,
+            Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]
             Command::Embedded(command) => command.run(&self.options, out).await,
@@ -82,6 +89,11 @@ impl Cli {
 impl Options {
     /// The configuration as file, environment and these options have it.
     pub fn load_config(&self) -> Result<Config, Problems> {
+        self.load_config_for(|_| true)
+    }
+
+    /// The same for a command that uses only some of it; see [`Sources::load_for`].
+    fn load_config_for(&self, needs: impl Fn(&str) -> bool) -> Result<Config, Problems> {
         let mut sources = Sources::of_process(self.config.clone());
         if let Some(level) = &self.log_level {
             sources.flags.push(Flag {
@@ -90,7 +102,7 @@ impl Options {
                 value: level.clone(),
             });
         }
-        sources.load()
+        sources.load_for(needs)
     }
 }
 

@@ -65,8 +65,15 @@ impl Sources {
     /// Reads, merges and validates. Secrets are not looked up: see
     /// [`Config::unresolved_secrets`].
     pub fn load(&self) -> Result<Config, Problems> {
+        self.load_for(|_| true)
+    }
+
+    /// The same for a command that uses only some of it: rules of the keys that it does not `need`,
+    /// such as that one must be set, are not held against the configuration. What can't be read
+    /// at all is a problem anyway.
+    pub fn load_for(&self, needs: impl Fn(&str) -> bool) -> Result<Config, Problems> {
         let (found, file) = self.read_file();
-        self.load_over(found, file.as_ref())
+        self.load_over(found, file.as_ref(), needs)
     }
 
     /// Lays environment and flags over what the file was found to hold.
@@ -74,6 +81,7 @@ impl Sources {
         &self,
         mut found: Found,
         file: Option<&PathBuf>,
+        needs: impl Fn(&str) -> bool,
     ) -> Result<Config, Problems> {
         let environment = environment::read(&self.environment);
         found.settings.extend(environment.settings);
@@ -83,7 +91,7 @@ impl Sources {
             let value = Value::String(flag.value.clone());
             found.push(&path, value, Place::Flag(flag.name));
         }
-        merge(found, file)
+        merge(found, file, needs)
     }
 
     fn read_file(&self) -> (Found, Option<PathBuf>) {
@@ -112,7 +120,11 @@ impl Sources {
     }
 }
 
-fn merge(found: Found, file: Option<&PathBuf>) -> Result<Config, Problems> {
+fn merge(
+    found: Found,
+    file: Option<&PathBuf>,
+    needs: impl Fn(&str) -> bool,
+) -> Result<Config, Problems> {
     let Found {
         settings,
         mut problems,
@@ -133,7 +145,8 @@ fn merge(found: Found, file: Option<&PathBuf>) -> Result<Config, Problems> {
             Config::default()
         }
     };
-    for mut problem in config.validate() {
+    let broken = config.validate().into_iter();
+    for mut problem in broken.filter(|problem| needs(&problem.key)) {
         let set_at = settings
             .iter()
             .rev()

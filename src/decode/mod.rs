@@ -24,7 +24,7 @@ mod logical_name;
 mod schemas;
 mod settings;
 mod temporal;
-mod wire;
+pub(crate) mod wire;
 
 use crate::{
     error::Failure,

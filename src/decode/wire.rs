@@ -19,7 +19,7 @@ use crate::{
 
 /// One of the two parts of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     Key,
     Value,
 }
@@ -66,15 +66,15 @@ impl Part {
 
 /// The bytes of a key or value, and which schema they were written with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Framed<'a> {
+pub(crate) struct Framed<'a> {
     /// None for JSON without a registry.
-    pub(super) schema: Option<SchemaId>,
-    pub(super) data: &'a [u8],
+    pub(crate) schema: Option<SchemaId>,
+    pub(crate) data: &'a [u8],
 }
 
 /// Takes a key or value out of its frame. Headers count before the bytes in front, as Confluent's
 /// deserializers have it.
-pub(super) fn unframe<'a>(
+pub(crate) fn unframe<'a>(
     part: Part,
     bytes: &'a [u8],
     headers: &[Header],

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        pipeline::held::Held,
+        pipeline::held::{Held, HeldRecord},
         record::{Offset, PointId, Position},
     };
 
@@ -96,15 +96,19 @@ mod tests {
     /// What is held from this offset on.
     fn held(offset: i64, message: &str) -> Held {
         let mut held = Held::default();
-        let ack = OffsetLedger::default().receive(Offset(offset), 1).unwrap();
-        let point = Some(PointId::Integer(1));
-        let position = Position {
-            offset: Offset(offset),
-            timestamp_ms: 0,
-            commit_ms: None,
-            source: None,
+        let offset = Offset(offset);
+        let record = HeldRecord {
+            position: Position {
+                offset,
+                timestamp_ms: 0,
+                commit_ms: None,
+                source: None,
+            },
+            ack: OffsetLedger::default().receive(offset, 1).unwrap(),
+            creates: false,
         };
-        assert!(held.hold(point, position, message, ack).is_empty());
+        let point = Some(PointId::Integer(1));
+        assert!(held.hold(point, message, record).is_empty());
         held
     }
 

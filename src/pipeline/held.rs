@@ -13,10 +13,10 @@ use smallvec::{SmallVec, smallvec};
 use crate::record::{Ack, Offset, PointId, Position, TruncateMark};
 
 /// What a held record costs in memory, in bytes: it is dropped but for what is kept here.
-pub(super) const HELD_ENTRY: u64 = 128;
+pub(super) const HELD_ENTRY: u64 = 256;
 
 /// Of the budget, how much one partition's held records may take.
-const SHARE: u64 = 128;
+const SHARE: u64 = 64;
 
 /// The records of one partition that are held: one a key, for a later one has the whole row.
 #[derive(Debug, Default)]
@@ -55,12 +55,33 @@ impl Cause {
     }
 }
 
+/// A record that is held: of it, only what it takes to settle it.
+#[derive(Debug)]
+pub(super) struct HeldRecord {
+    pub(super) position: Position,
+    pub(super) ack: Ack,
+    /// Whether it says that its row was created; see [`Creation`](crate::record::Creation).
+    pub(super) creates: bool,
+}
+
+impl HeldRecord {
+    /// A record that creates no row, as far as is known.
+    pub(super) fn of(position: Position, ack: Ack) -> Self {
+        Self {
+            position,
+            ack,
+            creates: false,
+        }
+    }
+}
+
 /// One row, or one record without key.
 #[derive(Debug)]
 struct Entry {
     cause: Arc<str>,
-    /// In the order of their offsets: a row, and those behind it that repeat only what changed.
-    records: SmallVec<[(Position, Ack); 1]>,
+    /// In the order of their offsets: maybe the row's create, the row, and those behind it that
+    /// repeat only what changed.
+    records: SmallVec<[HeldRecord; 1]>,
 }
 
 impl Held {
@@ -70,22 +91,28 @@ impl Held {
     pub(super) fn hold(
         &mut self,
         point: Option<PointId>,
-        position: Position,
         message: &str,
-        ack: Ack,
+        record: HeldRecord,
     ) -> Vec<Ack> {
-        let entry = Entry {
-            cause: self.note(message, position.offset),
-            records: smallvec![(position, ack)],
-        };
+        let cause = self.note(message, record.position.offset);
         let Some(point) = point else {
-            self.keyless.push(entry);
+            let records = smallvec![record];
+            self.keyless.push(Entry { cause, records });
             return Vec::new();
         };
-        match self.by_point.insert(point, entry) {
-            Some(earlier) => self.forget(earlier),
-            None => Vec::new(),
+        let mut superseded = self.supersede(&point);
+        let create = superseded
+            .iter()
+            .rposition(|earlier| earlier.creates && !record.creates)
+            .map(|at| superseded.remove(at));
+        let mut records = SmallVec::new();
+        if let Some(create) = create {
+            self.note(message, create.position.offset);
+            records.push(create);
         }
+        records.push(record);
+        self.by_point.insert(point, Entry { cause, records });
+        superseded.into_iter().map(|earlier| earlier.ack).collect()
     }
 
     /// Whether a record of this key is held.
@@ -95,48 +122,50 @@ impl Held {
 
     /// Holds a record that repeats only what changed, behind the one of its key that is held: what
     /// it does not repeat, that one may have changed.
-    pub(super) fn hold_behind(&mut self, point: PointId, position: Position, ack: Ack) {
+    pub(super) fn hold_behind(&mut self, point: PointId, record: HeldRecord) {
         if let Some(entry) = self.by_point.get_mut(&point) {
-            entry.records.push((position, ack));
-            let cause = entry.cause.clone();
-            self.note(&cause, position.offset);
+            let (cause, offset) = (entry.cause.clone(), record.position.offset);
+            entry.records.push(record);
+            self.note(&cause, offset);
         }
     }
 
-    /// A usable record of this key has come, or its delete: returns the acknowledgements of those
-    /// that are held.
+    /// A usable record of this key has come, or its delete: returns those that are held.
     #[must_use = "the superseded records must be settled"]
-    pub(super) fn supersede(&mut self, point: &PointId) -> Vec<Ack> {
+    pub(super) fn supersede(&mut self, point: &PointId) -> Vec<HeldRecord> {
         if self.by_point.is_empty() {
             return Vec::new();
         }
-        match self.by_point.remove(point) {
-            Some(entry) => self.forget(entry),
-            None => Vec::new(),
-        }
+        let Some(entry) = self.by_point.remove(point) else {
+            return Vec::new();
+        };
+        Cause::forget(&mut self.causes, &entry.cause, entry.records.len());
+        entry.records.into_vec()
+    }
+
+    /// The table was truncated: returns the acknowledgements of rows from before, for which there
+    /// is nothing left to do.
+    #[must_use = "the records must be settled"]
+    pub(super) fn truncate(&mut self, mark: &TruncateMark) -> Vec<Ack> {
+        self.take(|record| mark.covers(&record.position))
     }
 
     /// Kafka goes back to `offset`: what is held from there on will come again.
     pub(super) fn rewind(&mut self, offset: Offset) {
-        drop(self.take_if(|position| position.offset >= offset));
+        drop(self.take(|record| record.position.offset >= offset));
     }
 
-    /// The table was truncated: the rows from before are gone, and what they lack matters no more.
-    #[must_use = "their records must be settled"]
-    pub(super) fn truncate(&mut self, mark: &TruncateMark) -> Vec<Ack> {
-        self.take_if(|position| mark.covers(position))
-    }
-
-    fn take_if(&mut self, is_taken: impl Fn(&Position) -> bool) -> Vec<Ack> {
-        let (causes, mut taken) = (&mut self.causes, Vec::new());
+    /// Takes records out, wherever they are.
+    fn take(&mut self, is_taken: impl Fn(&HeldRecord) -> bool) -> Vec<Ack> {
+        let mut taken = Vec::new();
+        let causes = &mut self.causes;
         let mut keep = |entry: &mut Entry| {
-            let before = std::mem::take(&mut entry.records);
-            for (position, ack) in before {
-                if is_taken(&position) {
+            for record in std::mem::take(&mut entry.records) {
+                if is_taken(&record) {
                     Cause::forget(causes, &entry.cause, 1);
-                    taken.push(ack);
+                    taken.push(record.ack);
                 } else {
-                    entry.records.push((position, ack));
+                    entry.records.push(record);
                 }
             }
             !entry.records.is_empty()
@@ -186,11 +215,6 @@ impl Held {
         });
         message
     }
-
-    fn forget(&mut self, entry: Entry) -> Vec<Ack> {
-        Cause::forget(&mut self.causes, &entry.cause, entry.records.len());
-        entry.records.into_iter().map(|(_, ack)| ack).collect()
-    }
 }
 
 #[cfg(test)]
@@ -203,12 +227,18 @@ mod tests {
     use super::*;
     use crate::commit::OffsetLedger;
 
-    fn at(offset: i64) -> Position {
-        Position {
-            offset: Offset(offset),
-            timestamp_ms: offset,
-            commit_ms: None,
-            source: None,
+    /// The next record, committed at its offset in milliseconds.
+    fn record(ledger: &mut OffsetLedger, offset: i64, creates: bool) -> HeldRecord {
+        let offset = Offset(offset);
+        HeldRecord {
+            position: Position {
+                offset,
+                timestamp_ms: 0,
+                commit_ms: Some(offset.0),
+                source: None,
+            },
+            ack: ledger.receive(offset, 100).unwrap(),
+            creates,
         }
     }
 
@@ -217,9 +247,9 @@ mod tests {
         let (mut held, mut ledger) = (Held::default(), OffsetLedger::default());
         let mib = 1 << 20;
         assert!(!held.closes_gate(false, 1_000_000, mib), "nothing is held");
-        let ack = ledger.receive(Offset(0), 1).unwrap();
+        let first = record(&mut ledger, 0, false);
         let point = PointId::Integer(1);
-        assert!(held.hold(Some(point), at(0), "x", ack).is_empty());
+        assert!(held.hold(Some(point), "x", first).is_empty());
         assert!(!held.closes_gate(false, 63, mib));
         assert!(held.closes_gate(false, 64, mib));
         assert!(held.closes_gate(true, 32, mib), "it doesn't flap");
@@ -231,23 +261,58 @@ mod tests {
     #[test]
     fn the_cause_is_the_one_that_has_lasted_longest() {
         let (mut held, mut ledger) = (Held::default(), OffsetLedger::default());
-        let mut hold = |held: &mut Held, key, offset, message| {
-            let ack = ledger.receive(Offset(offset), 1).unwrap();
-            let point = Some(PointId::Integer(key));
-            held.hold(point, at(offset), message, ack).len()
+        let mut take = |held: &mut Held, key, offset, message| {
+            let record = record(&mut ledger, offset, false);
+            held.hold(Some(PointId::Integer(key)), message, record)
+                .len()
         };
         let cause = |held: &Held| {
             let cause = held.cause()?;
             Some((cause.message.to_string(), cause.since.0))
         };
         assert_eq!(cause(&held), None);
-        assert_eq!(hold(&mut held, 1, 10, "a"), 0);
-        assert_eq!(hold(&mut held, 2, 11, "b"), 0);
+        assert_eq!(take(&mut held, 1, 10, "a"), 0);
+        assert_eq!(take(&mut held, 2, 11, "b"), 0);
         assert_eq!(cause(&held), Some(("a".to_owned(), 10)));
-        assert_eq!(hold(&mut held, 1, 12, "a"), 1);
+        assert_eq!(take(&mut held, 1, 12, "a"), 1);
         assert_eq!(cause(&held), Some(("a".to_owned(), 10)), "it began there");
-        assert_eq!(hold(&mut held, 1, 13, "b"), 1);
+        assert_eq!(take(&mut held, 1, 13, "b"), 1);
         assert_eq!(cause(&held), Some(("b".to_owned(), 11)));
+    }
+
+    #[test]
+    fn a_create_stays_held_with_the_later_rows_of_its_key() {
+        let (mut held, mut ledger) = (Held::default(), OffsetLedger::default());
+        let point = PointId::Integer(1);
+        for (offset, creates, superseded) in [(0, true, 0), (1, false, 0), (2, false, 1)] {
+            let record = record(&mut ledger, offset, creates);
+            let settled = held.hold(Some(point), "x", record);
+            assert_eq!(settled.len(), superseded);
+            settled.into_iter().for_each(|ack| {
+                ledger.settle(ack);
+            });
+        }
+        assert_eq!(ledger.frontier(), Some(Offset(0)));
+        let again = record(&mut ledger, 3, true);
+        assert_eq!(held.hold(Some(point), "x", again).len(), 2);
+        assert_eq!(held.supersede(&point).len(), 1);
+        assert_eq!(held.len(), 0);
+    }
+
+    #[test]
+    fn a_truncate_takes_what_is_held_from_before() {
+        let (mut held, mut ledger) = (Held::default(), OffsetLedger::default());
+        for offset in 0..10_i64 {
+            let point = (offset % 2 == 0).then_some(PointId::Integer(offset.unsigned_abs()));
+            let record = record(&mut ledger, offset, false);
+            assert!(held.hold(point, "x", record).is_empty());
+        }
+        let mark = TruncateMark {
+            source: None,
+            commit_ms: 7,
+        };
+        assert_eq!(held.truncate(&mark).len(), 7);
+        assert_eq!(held.len(), 3);
     }
 
     #[derive(Debug, Clone)]
@@ -257,7 +322,6 @@ mod tests {
         Usable { key: u64 },
         Partial { key: u64 },
         Rewind { by: i64 },
-        Truncate { before: i64 },
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -267,7 +331,6 @@ mod tests {
             3 => (0..4_u64).prop_map(|key| Step::Usable { key }),
             2 => (0..4_u64).prop_map(|key| Step::Partial { key }),
             1 => (1..6_i64).prop_map(|by| Step::Rewind { by }),
-            1 => (0..80_i64).prop_map(|before| Step::Truncate { before }),
         ];
         prop::collection::vec(step, 1..80)
     }
@@ -289,15 +352,9 @@ mod tests {
                     ledger.rewind(Offset(next));
                     held.rewind(Offset(next));
                     model.retain(|offset, _| *offset < next);
-                } else if let Step::Truncate { before } = step {
-                    let mark = TruncateMark { source: None, commit_ms: before };
-                    for ack in held.truncate(&mark) {
-                        ledger.settle(ack);
-                    }
-                    model.retain(|offset, _| *offset >= before);
                 } else {
-                    let ack = ledger.receive(Offset(next), 100).unwrap();
-                    let settled = take(&mut held, &mut model, &step, next, ack);
+                    let record = record(&mut ledger, next, false);
+                    let settled = take(&mut held, &mut model, &step, record);
                     for ack in settled {
                         ledger.settle(ack);
                     }
@@ -321,37 +378,37 @@ mod tests {
         held: &mut Held,
         model: &mut BTreeMap<i64, (Option<u64>, &str)>,
         step: &Step,
-        next: i64,
-        ack: Ack,
+        record: HeldRecord,
     ) -> Vec<Ack> {
+        let next = record.position.offset.0;
         match *step {
             Step::Lacking { key, column } => {
                 let message = if column { "a" } else { "b" };
                 model.retain(|_, (of, _)| *of != Some(key));
                 model.insert(next, (Some(key), message));
-                held.hold(Some(PointId::Integer(key)), at(next), message, ack)
+                held.hold(Some(PointId::Integer(key)), message, record)
             }
             Step::Keyless => {
                 model.insert(next, (None, "no key"));
-                held.hold(None, at(next), "no key", ack)
+                held.hold(None, "no key", record)
             }
             Step::Partial { key } => {
                 let known = model.values().find(|(of, _)| *of == Some(key)).copied();
                 model.extend(known.map(|known| (next, known)));
                 let point = PointId::Integer(key);
                 if !held.holds(&point) {
-                    return vec![ack];
+                    return vec![record.ack];
                 }
-                held.hold_behind(point, at(next), ack);
+                held.hold_behind(point, record);
                 Vec::new()
             }
             Step::Usable { key } => {
                 model.retain(|_, (of, _)| *of != Some(key));
                 let mut settled = held.supersede(&PointId::Integer(key));
-                settled.push(ack);
-                settled
+                settled.push(record);
+                settled.into_iter().map(|record| record.ack).collect()
             }
-            Step::Rewind { .. } | Step::Truncate { .. } => Vec::new(),
+            Step::Rewind { .. } => Vec::new(),
         }
     }
 }

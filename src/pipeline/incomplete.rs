@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::record::{
-    Ack, Creation, Desired, KeyChange, PointId, Position, RawRecord, Row, RowKey, Ticket,
-    TruncateMark,
+    Ack, Completion, Creation, Desired, KeyChange, PointId, Position, RawRecord, Row, RowKey,
+    Ticket, TruncateMark,
 };
 
 /// A row with unavailable values, and all that belongs to its record.
@@ -18,6 +18,7 @@ pub(super) struct IncompleteRow {
     pub(super) raw: RawRecord,
     pub(super) ack: Ack,
     pub(super) creation: Creation,
+    pub(super) completion: Completion,
 }
 
 impl IncompleteRow {
@@ -31,6 +32,7 @@ impl IncompleteRow {
             raw: self.raw,
             ack: self.ack,
             creation: self.creation,
+            completion: self.completion,
         }
     }
 }
@@ -50,25 +52,35 @@ impl IncompleteRows {
         self.waiting.len()
     }
 
-    /// Takes a row in. If an earlier one of its key waits, the two become one, and the earlier
-    /// one's acknowledgement is given back; else the point is to be looked up with the ticket.
-    pub(super) fn wait(&mut self, mut row: IncompleteRow) -> Result<Ack, Ticket> {
+    /// Takes a row in. If an earlier one of its key waits, the two become one; else the point is to
+    /// be looked up with the ticket that is returned.
+    pub(super) fn wait(&mut self, mut row: IncompleteRow) -> Option<Ticket> {
         if let Some((_, waiting)) = self.waiting.get_mut(&row.point) {
             row.row.fill(|column| waiting.row.get(column).cloned());
-            return Ok(std::mem::replace(waiting, row).ack);
+            row.completion = Completion::owed();
+            let earlier = std::mem::replace(waiting, row);
+            let kept = waiting
+                .completion
+                .keep(std::iter::once(earlier.ack).chain(earlier.completion.into_acks()));
+            debug_assert!(kept.is_empty(), "it owes them something");
+            return None;
         }
         let ticket = Ticket(self.next);
         self.next += 1;
         self.asked.insert(ticket, row.point);
         self.waiting.insert(row.point, (ticket, row));
-        Err(ticket)
+        Some(ticket)
     }
 
     /// The row of a key that has later, complete news: it needs not be completed any more.
-    pub(super) fn supersede(&mut self, point: &PointId) -> Option<Ack> {
-        let (ticket, row) = self.waiting.remove(point)?;
+    pub(super) fn supersede(&mut self, point: &PointId) -> Vec<Ack> {
+        let Some((ticket, row)) = self.waiting.remove(point) else {
+            return Vec::new();
+        };
         self.asked.remove(&ticket);
-        Some(row.ack)
+        let mut superseded = row.completion.into_acks();
+        superseded.push(row.ack);
+        superseded
     }
 
     /// Takes out the rows from before a truncate.
@@ -129,6 +141,7 @@ mod tests {
             },
             ack: ledger.receive(offset, 1).unwrap(),
             creation: Creation::No,
+            completion: Completion::default(),
         }
     }
 
@@ -136,29 +149,30 @@ mod tests {
     fn a_later_row_takes_what_it_lacks_from_the_one_that_waits() {
         let (mut rows, mut ledger) = (IncompleteRows::default(), OffsetLedger::default());
         let first = [("image", Value::Unavailable), ("text", Value::Int(1))];
-        let ticket = rows.wait(row(&mut ledger, 0, &first)).unwrap_err();
+        let ticket = rows.wait(row(&mut ledger, 0, &first)).unwrap();
         let second = [
             ("image", Value::Unavailable),
             ("text", Value::Unavailable),
             ("stock", Value::Int(5)),
         ];
-        let superseded = rows.wait(row(&mut ledger, 1, &second)).unwrap();
-        ledger.settle(superseded);
+        assert_eq!(rows.wait(row(&mut ledger, 1, &second)), None);
         let waited = rows.answered(ticket).unwrap();
         assert_eq!(waited.position.offset, Offset(1));
         assert_eq!(waited.row.get("text"), Some(&Value::Int(1)));
         assert_eq!(waited.row.get("image"), Some(&Value::Unavailable));
         assert_eq!(rows.len(), 0);
+        let earlier = waited.completion.into_acks();
+        assert_eq!(earlier.len(), 1, "which settles with it and no earlier");
     }
 
     #[test]
     fn an_answer_for_a_row_that_was_superseded_finds_nobody() {
         let (mut rows, mut ledger) = (IncompleteRows::default(), OffsetLedger::default());
         let columns = [("image", Value::Unavailable)];
-        let late = rows.wait(row(&mut ledger, 0, &columns)).unwrap_err();
-        assert!(rows.supersede(&PointId::Integer(1)).is_some());
-        assert!(rows.supersede(&PointId::Integer(1)).is_none());
-        let ticket = rows.wait(row(&mut ledger, 1, &columns)).unwrap_err();
+        let late = rows.wait(row(&mut ledger, 0, &columns)).unwrap();
+        assert_eq!(rows.supersede(&PointId::Integer(1)).len(), 1);
+        assert!(rows.supersede(&PointId::Integer(1)).is_empty());
+        let ticket = rows.wait(row(&mut ledger, 1, &columns)).unwrap();
         assert!(rows.answered(late).is_none());
         assert!(rows.answered(ticket).is_some());
     }

@@ -38,7 +38,7 @@ pub use action::Action;
 pub use observed::{Observed, ObservedCache, Present};
 pub use plan::{Plan, plan};
 
-use slot::{Embedding, InFlight, Slot, View};
+use slot::{Embedding, InFlight, Slot, View, earlier_acks};
 
 /// How long texts are held back.
 #[derive(Debug, Clone, Copy)]
@@ -308,8 +308,8 @@ impl Reconciler {
         self.cache.insert(point, observed);
         if let Some(mut slot) = self.slots.remove(&point) {
             slot.forget_text(&mut self.embeddings);
-            if let Some(create) = slot.news.creation.into_ack() {
-                out.push(Action::superseded(create, slot.news.position));
+            for earlier in earlier_acks(slot.news.creation, slot.news.completion) {
+                out.push(Action::superseded(earlier, slot.news.position));
             }
             out.push(Action::Settle {
                 ack: slot.news.ack,

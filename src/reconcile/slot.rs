@@ -10,8 +10,8 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Ack, Creation, Desired, Document, Fingerprint, KeyChange, PointId, Position, RawRecord,
-        RowKey, Settled, Stored, TextHash, Ticket, TopicPartition, WriteOutcome,
+        Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, Position,
+        RawRecord, RowKey, Settled, Stored, TextHash, Ticket, TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };
@@ -38,6 +38,7 @@ pub(super) struct News {
     pub(super) raw: RawRecord,
     pub(super) ack: Ack,
     pub(super) creation: Creation,
+    pub(super) completion: Completion,
     /// How the record settles once index and table agree.
     pub(super) settles_as: Settled,
     version_counted: bool,
@@ -108,17 +109,21 @@ impl Slot {
         }
     }
 
-    /// Takes later news in; the earlier settles, because the later one holds the whole row.
+    /// Takes later news in; the earlier settles if the later one holds the whole row.
     pub(super) fn supersede(&mut self, change: KeyChange, out: &mut Vec<Action>) {
         let earlier = std::mem::replace(&mut self.news, News::of(change));
         let position = earlier.position;
         let News {
-            desired, creation, ..
+            desired,
+            creation,
+            completion,
+            ..
         } = &mut self.news;
         let superseded = earlier
             .creation
             .hand_on(position.offset, earlier.ack, creation, desired);
-        for ack in superseded.into_iter().flatten() {
+        let superseded = superseded.into_iter().flatten();
+        for ack in completion.keep(superseded.chain(earlier.completion.into_acks())) {
             out.push(Action::superseded(ack, position));
         }
     }
@@ -268,8 +273,9 @@ impl Slot {
         failure: Failure,
         out: &mut Vec<Action>,
     ) {
-        if let Some(create) = self.news.creation.into_ack() {
-            out.push(Action::superseded(create, self.news.position));
+        let position = self.news.position;
+        for earlier in earlier_acks(self.news.creation, self.news.completion) {
+            out.push(Action::superseded(earlier, position));
         }
         out.push(Action::DeadLetter {
             raw: self.news.raw,
@@ -280,6 +286,17 @@ impl Slot {
     }
 }
 
+/// The acknowledgements of earlier records that settle with the news that carries them.
+pub(super) fn earlier_acks(
+    creation: Creation,
+    completion: Completion,
+) -> impl Iterator<Item = Ack> {
+    creation
+        .into_ack()
+        .into_iter()
+        .chain(completion.into_acks())
+}
+
 impl News {
     fn of(change: KeyChange) -> Self {
         Self {
@@ -288,6 +305,7 @@ impl News {
             raw: change.raw,
             ack: change.ack,
             creation: change.creation,
+            completion: change.completion,
             settles_as: Settled::Unchanged,
             version_counted: false,
         }

@@ -19,8 +19,8 @@ use super::*;
 use crate::{
     commit::OffsetLedger,
     record::{
-        Creation, Desired, Document, KeyChange, Offset, Payload, PayloadHash, RawRecord, RowKey,
-        SourcePosition, TextHash, TruncateMark, Value,
+        Completion, Creation, Desired, Document, KeyChange, Offset, Payload, PayloadHash,
+        RawRecord, RowKey, SourcePosition, TextHash, TruncateMark, Value,
     },
 };
 
@@ -184,6 +184,7 @@ impl World {
             } else {
                 Creation::No
             },
+            completion: Completion::default(),
         };
         self.act(|reconciler, now, out| reconciler.on_change(change, now, out));
     }

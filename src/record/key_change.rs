@@ -1,5 +1,7 @@
 //! What the table says about one key, ready to be compared with the index.
 
+use smallvec::SmallVec;
+
 use super::{Ack, Document, Offset, PointId, Position, RawRecord, RowKey};
 
 /// What the table says about a key.
@@ -43,8 +45,8 @@ impl Creation {
         }
     }
 
-    /// Hands an earlier create on to later news of the row, and returns what settles at once: the
-    /// earlier news' own acknowledgement, given with its offset, and that which it carried.
+    /// Hands an earlier create on to later news of the row, and returns what need not wait for that:
+    /// the earlier news' own acknowledgement, given with its offset, and that which it carried.
     #[must_use = "superseded records must be settled"]
     pub fn hand_on(
         self,
@@ -78,6 +80,46 @@ impl Creation {
     }
 }
 
+/// What a row owes to earlier news of its key.
+///
+/// A row that came without the values that did not change may have taken them from earlier news that
+/// has not settled. Then its own record does not say the whole row, and after a crash it could not be
+/// completed again if the earlier records were settled: so they settle with it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    is_owed: bool,
+    records: Vec<Ack>,
+}
+
+impl Completion {
+    /// Of a row with values from earlier, unsettled news.
+    pub fn owed() -> Self {
+        Self {
+            is_owed: true,
+            records: Vec::new(),
+        }
+    }
+
+    /// Keeps the acknowledgements of what the row supersedes as long as it owes something to them;
+    /// else they are given back.
+    #[must_use = "superseded records must be settled"]
+    pub fn keep(&mut self, superseded: impl IntoIterator<Item = Ack>) -> Superseded {
+        if self.is_owed {
+            self.records.extend(superseded);
+            return Superseded::new();
+        }
+        superseded.into_iter().collect()
+    }
+
+    /// The acknowledgements of the earlier records.
+    pub fn into_acks(self) -> Vec<Ack> {
+        self.records
+    }
+}
+
+/// The acknowledgements of superseded records, which settle at once.
+pub type Superseded = SmallVec<[Ack; 2]>;
+
 /// News of one key, with its document made, so that nothing about it can fail any more but its
 /// embedding and its write.
 #[derive(Debug)]
@@ -96,4 +138,6 @@ pub struct KeyChange {
     pub ack: Ack,
     /// Whether the row was created.
     pub creation: Creation,
+    /// What the row owes to earlier news.
+    pub completion: Completion,
 }

@@ -27,7 +27,7 @@ pub use column_type::{ColumnType, NoSuchType, TypeHint, Unit};
 pub use document::Document;
 pub use hash::{Fingerprint, ParseHashError, PayloadHash, TextHash};
 pub use key::RowKey;
-pub use key_change::{Creation, Desired, KeyChange};
+pub use key_change::{Completion, Creation, Desired, KeyChange, Superseded};
 pub use offset::{Offset, TopicPartition};
 pub use payload::{Payload, RESERVED_FIELD};
 pub use placeholder::{Placeholder, PlaceholderError};

@@ -196,8 +196,8 @@ impl PollLoop {
             return warn!("can't pause or resume: {error}");
         }
         if change.over_budget != pauses.over_budget() {
-            let (used, paused) = (self.budget.used(), change.over_budget);
-            info!(used, paused, "memory budget");
+            let used = self.budget.used();
+            info!(used, paused = change.over_budget, "memory budget");
         }
         pauses.note(change);
         let count = i64::try_from(pauses.len()).unwrap_or(i64::MAX);
@@ -264,7 +264,7 @@ impl Intake {
         let Some(batch) = self.batches.get_mut(index) else {
             return;
         };
-        let raw = raw_record(message, &batch.partition);
+        let raw = raw_record(message, &batch.partition.topic);
         self.charge += budget.cost(&raw);
         self.bytes += message.payload_len() + message.key_len();
         self.records += 1;
@@ -294,7 +294,8 @@ impl Intake {
     }
 }
 
-fn raw_record(message: &BorrowedMessage<'_>, partition: &TopicPartition) -> RawRecord {
+/// A message, byte for byte; `topic` is its topic's name, which many share.
+pub(super) fn raw_record(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> RawRecord {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         headers
             .iter()
@@ -305,8 +306,8 @@ fn raw_record(message: &BorrowedMessage<'_>, partition: &TopicPartition) -> RawR
             .collect()
     });
     RawRecord {
-        topic: partition.topic.clone(),
-        partition: partition.partition,
+        topic: topic.clone(),
+        partition: message.partition(),
         offset: Offset(message.offset()),
         timestamp_ms: message.timestamp().to_millis(),
         key: message.key().map(Into::into),

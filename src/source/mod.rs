@@ -12,6 +12,7 @@ mod gate;
 mod group;
 pub(crate) mod oauth;
 mod probe;
+mod reader;
 mod settings;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
@@ -25,6 +26,7 @@ pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use gate::Gate;
 pub use probe::Probe;
+pub use reader::{Polled, Reading, StartAt, TopicReader};
 pub use settings::client_config;
 
 /// Whoever processes partitions.

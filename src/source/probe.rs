@@ -28,7 +28,7 @@ const ERRORS: usize = 20;
 
 /// A connection to a cluster, to ask with. Every method blocks.
 pub struct Probe {
-    consumer: BaseConsumer<Complaints>,
+    pub(super) consumer: BaseConsumer<Complaints>,
     complaints: Complaints,
     group: String,
     brokers: usize,
@@ -145,7 +145,8 @@ impl Probe {
         Ok(())
     }
 
-    fn failure(&self, error: &KafkaError, topic: Option<&str>) -> Failure {
+    /// What to do about an error.
+    pub(super) fn failure(&self, error: &KafkaError, topic: Option<&str>) -> Failure {
         // Why connections failed is told while polling, among other things.
         for _ in 0..ERRORS {
             if self.consumer.poll(Duration::from_millis(50)).is_none() {
@@ -168,7 +169,7 @@ impl Probe {
 
 /// Whether an error says nothing of the topic that is read: an outage that may pass, or that the
 /// group may not be used, which the client finds out by the way.
-fn is_beside_the_point(error: &KafkaError) -> bool {
+pub(super) fn is_beside_the_point(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
@@ -222,7 +223,7 @@ fn meaning(code: Option<Code>, said: &str, topic: Option<&str>, group: &str) -> 
 
 /// Keeps the first of what the client complains of.
 #[derive(Debug, Clone, Default)]
-struct Complaints(Arc<Mutex<Option<(KafkaError, String)>>>);
+pub(super) struct Complaints(Arc<Mutex<Option<(KafkaError, String)>>>);
 
 impl Complaints {
     fn first(&self) -> Option<(KafkaError, String)> {

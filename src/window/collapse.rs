@@ -4,14 +4,15 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::record::{Ack, Desired, KeyChange, PointId, TruncateMark};
+use crate::record::{Desired, KeyChange, PointId, Superseded, TruncateMark};
 
 /// Collects changes for a short while, one a key.
 ///
 /// A later change supersedes an earlier one of the same key at once: its record holds the whole
 /// row, so once it is in the ledger the earlier record may settle. After a crash the later one is
-/// delivered again, because it has not. Only a create waits for what supersedes it; see
-/// [`Creation`](crate::record::Creation).
+/// delivered again, because it has not. Only a create waits for what supersedes it, and whatever a
+/// later row took values from; see [`Creation`](crate::record::Creation) and
+/// [`Completion`](crate::record::Completion).
 #[derive(Debug, Default)]
 pub struct Window {
     pending: Vec<KeyChange>,
@@ -20,10 +21,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// Takes a change in, and returns the acknowledgements of what it supersedes; see
-    /// [`Creation`](crate::record::Creation).
+    /// Takes a change in, and returns the acknowledgements of what it supersedes, as far as those
+    /// need not wait.
     #[must_use = "superseded records must be settled"]
-    pub fn push(&mut self, change: KeyChange, now: Instant) -> [Option<Ack>; 2] {
+    pub fn push(&mut self, change: KeyChange, now: Instant) -> Superseded {
         self.opened.get_or_insert(now);
         let earlier = self
             .by_point
@@ -31,16 +32,20 @@ impl Window {
             .and_then(|index| self.pending.get_mut(*index));
         if let Some(slot) = earlier {
             let earlier = std::mem::replace(slot, change);
-            return earlier.creation.hand_on(
+            let superseded = earlier.creation.hand_on(
                 earlier.position.offset,
                 earlier.ack,
                 &mut slot.creation,
                 &slot.desired,
             );
+            let superseded = superseded.into_iter().flatten();
+            return slot
+                .completion
+                .keep(superseded.chain(earlier.completion.into_acks()));
         }
         self.by_point.insert(change.point, self.pending.len());
         self.pending.push(change);
-        [None, None]
+        Superseded::new()
     }
 
     /// The table was truncated: the rows from before are gone.
@@ -91,7 +96,7 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Creation, Offset, Position, RawRecord, RowKey},
+        record::{Completion, Creation, Offset, Position, RawRecord, RowKey},
     };
 
     fn change(ledger: &mut OffsetLedger, key: u64, offset: i64) -> KeyChange {
@@ -117,6 +122,7 @@ mod tests {
             },
             ack: ledger.receive(offset, 1).unwrap(),
             creation: Creation::No,
+            completion: Completion::default(),
         }
     }
 
@@ -126,10 +132,11 @@ mod tests {
             (Window::default(), OffsetLedger::default(), Instant::now());
         let linger = Duration::from_millis(10);
         assert_eq!(window.due(linger), None);
-        assert_eq!(window.push(change(&mut ledger, 1, 0), now), [None, None]);
-        assert_eq!(
-            window.push(change(&mut ledger, 2, 1), now + linger),
-            [None, None]
+        assert!(window.push(change(&mut ledger, 1, 0), now).is_empty());
+        assert!(
+            window
+                .push(change(&mut ledger, 2, 1), now + linger)
+                .is_empty()
         );
         assert_eq!(window.due(linger), Some(now + linger));
         assert_eq!(window.take().len(), 2);
@@ -144,7 +151,7 @@ mod tests {
             let mut change = change(&mut ledger, 1, offset);
             change.desired = desired;
             change.creation = creation;
-            window.push(change, now).into_iter().flatten().count()
+            window.push(change, now).len()
         };
         let row = || Desired::Row(Box::new(crate::record::Document::empty()));
         assert_eq!(push(0, row(), Creation::This), 0);
@@ -164,6 +171,28 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_a_row_took_values_from_settles_with_it_and_no_earlier() {
+        let (mut window, mut ledger, now) =
+            (Window::default(), OffsetLedger::default(), Instant::now());
+        let mut push = |offset, completion| {
+            let mut change = change(&mut ledger, 1, offset);
+            change.completion = completion;
+            window.push(change, now).len()
+        };
+        assert_eq!(push(0, Completion::default()), 0);
+        assert_eq!(
+            push(1, Completion::owed()),
+            0,
+            "it took values of the first"
+        );
+        assert_eq!(push(2, Completion::owed()), 0, "and it of the second");
+        assert_eq!(push(3, Completion::default()), 3, "a whole row needs none");
+        assert_eq!(push(4, Completion::owed()), 0);
+        let last = window.take().pop().unwrap();
+        assert_eq!(last.completion.into_acks().len(), 1);
+    }
+
     proptest! {
         /// Against a model that keeps the last offset of each key: what is taken out is exactly
         /// that, and every other record's acknowledgement was given back.
@@ -179,7 +208,7 @@ mod tests {
                     model.clear();
                 }
                 let offset = i64::try_from(offset).unwrap();
-                for ack in window.push(change(&mut ledger, u64::from(*key), offset), now).into_iter().flatten() {
+                for ack in window.push(change(&mut ledger, u64::from(*key), offset), now) {
                     ledger.settle(ack);
                 }
                 model.insert(*key, offset);

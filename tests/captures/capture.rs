@@ -302,6 +302,9 @@ retry_max = "500ms"
 [window]
 quiet = "50ms"
 max_hold = "500ms"
+[registry]
+retry_initial = "50ms"
+retry_max = "500ms"
 [commit]
 interval = "50ms"
 [pipeline]

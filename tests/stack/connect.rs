@@ -22,6 +22,9 @@ pub(crate) struct Connect {
     port: u16,
 }
 
+/// A connector's settings, by name.
+pub(crate) type Settings = BTreeMap<String, String>;
+
 /// How a connector writes its records.
 #[derive(Clone, Copy)]
 pub(crate) enum Dialect {
@@ -62,6 +65,49 @@ impl Dialect {
             Self::Avro(port, _) => Some(format!("http://127.0.0.1:{port}/apis/ccompat/v7")),
             Self::WithSchemas | Self::Bare => None,
         }
+    }
+
+    /// What differs from the deployment's settings.
+    pub(crate) fn settings(self) -> Settings {
+        let mut settings = Settings::new();
+        let mut set = |name: &str, value: &str| settings.insert(name.to_owned(), value.to_owned());
+        match self {
+            Self::WithSchemas => {}
+            Self::Bare => {
+                set("key.converter.schemas.enable", "false");
+                set("value.converter.schemas.enable", "false");
+                set("decimal.handling.mode", "string");
+            }
+            Self::Avro(port, ids) => {
+                let (as_confluent, use_id, in_headers) = match ids {
+                    AvroIds::InFront => ("true", "contentId", "false"),
+                    AvroIds::InHeaders => ("false", "globalId", "true"),
+                };
+                for part in ["key", "value"] {
+                    let converter = format!("{part}.converter");
+                    set(
+                        &converter,
+                        "io.apicurio.registry.utils.converter.AvroConverter",
+                    );
+                    let mut set = |name: &str, value: &str| {
+                        set(&format!("{converter}.apicurio.registry.{name}"), value);
+                    };
+                    set("url", &format!("http://127.0.0.1:{port}/apis/registry/v2"));
+                    set("auto-register", "true");
+                    set("find-latest", "true");
+                    set("as-confluent", as_confluent);
+                    set("use-id", use_id);
+                    set("headers.enabled", in_headers);
+                    if matches!(ids, AvroIds::InFront) {
+                        set(
+                            "id-handler",
+                            "io.apicurio.registry.serde.Legacy4ByteIdHandler",
+                        );
+                    }
+                }
+            }
+        }
+        settings
     }
 
     /// The topic of the product table.
@@ -115,8 +161,19 @@ impl Connect {
         postgres: &Postgres,
         dialect: Dialect,
     ) -> Result<()> {
-        let prefix = dialect.prefix();
-        let settings = workspace.write(&format!("{prefix}.json"), &settings(postgres, dialect)?)?;
+        self.register_with(workspace, postgres, dialect.prefix(), &dialect.settings())
+    }
+
+    /// The same with a prefix and further settings of one's own.
+    pub(crate) fn register_with(
+        &mut self,
+        workspace: &Workspace,
+        postgres: &Postgres,
+        prefix: &str,
+        further: &Settings,
+    ) -> Result<()> {
+        let settings = settings(postgres, prefix, further)?;
+        let settings = workspace.write(&format!("{prefix}.json"), &settings)?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/register.sh");
         let url = format!("http://127.0.0.1:{}", self.port);
         let name = format!("register-{prefix}");
@@ -138,55 +195,22 @@ impl Connect {
 }
 
 /// The deployment's own settings, with what differs here.
-fn settings(postgres: &Postgres, dialect: Dialect) -> Result<String> {
+fn settings(postgres: &Postgres, prefix: &str, further: &Settings) -> Result<String> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/debezium/postgres.json");
-    let mut settings: BTreeMap<String, String> = serde_json::from_str(&fs::read_to_string(file)?)
+    let mut settings: Settings = serde_json::from_str(&fs::read_to_string(file)?)
         .context("deploy/debezium/postgres.json")?;
     let mut set = |name: &str, value: &str| settings.insert(name.to_owned(), value.to_owned());
     set("database.hostname", "127.0.0.1");
     set("database.port", &postgres.port().to_string());
     set("database.dbname", "postgres");
-    set("topic.prefix", dialect.prefix());
+    set("topic.prefix", prefix);
     // The publication is shared; a slot has one reader.
-    set("slot.name", dialect.prefix());
+    set("slot.name", prefix);
     // For records of 10 MB; the client's and the broker's own limit is 1 MiB.
     set("producer.override.max.request.size", MAX_RECORD);
     set("topic.creation.default.max.message.bytes", MAX_RECORD);
-    match dialect {
-        Dialect::WithSchemas => {}
-        Dialect::Bare => {
-            set("key.converter.schemas.enable", "false");
-            set("value.converter.schemas.enable", "false");
-            set("decimal.handling.mode", "string");
-        }
-        Dialect::Avro(port, ids) => {
-            let (as_confluent, use_id, in_headers) = match ids {
-                AvroIds::InFront => ("true", "contentId", "false"),
-                AvroIds::InHeaders => ("false", "globalId", "true"),
-            };
-            for part in ["key", "value"] {
-                let converter = format!("{part}.converter");
-                set(
-                    &converter,
-                    "io.apicurio.registry.utils.converter.AvroConverter",
-                );
-                let mut set = |name: &str, value: &str| {
-                    set(&format!("{converter}.apicurio.registry.{name}"), value);
-                };
-                set("url", &format!("http://127.0.0.1:{port}/apis/registry/v2"));
-                set("auto-register", "true");
-                set("find-latest", "true");
-                set("as-confluent", as_confluent);
-                set("use-id", use_id);
-                set("headers.enabled", in_headers);
-                if matches!(ids, AvroIds::InFront) {
-                    set(
-                        "id-handler",
-                        "io.apicurio.registry.serde.Legacy4ByteIdHandler",
-                    );
-                }
-            }
-        }
+    for (name, value) in further {
+        set(name, value);
     }
     Ok(serde_json::to_string(&settings)?)
 }

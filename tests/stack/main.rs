@@ -8,6 +8,7 @@
 //! - `misfits`: records too large for somebody, or no changes at all.
 //! - `avro`: records in Avro, and a registry that goes away.
 //! - `checks`: `vectide check`.
+//! - `golden`: `vectide capture`, and the records that `schemas/golden` keeps of it.
 
 #![allow(clippy::print_stdout, reason = "a summary for whoever runs them")]
 
@@ -16,6 +17,7 @@ mod capture;
 mod checks;
 mod connect;
 mod document;
+mod golden;
 mod group;
 mod http;
 mod index;

@@ -53,6 +53,23 @@ fn an_empty_file_lacks_only_the_topics() {
 }
 
 #[test]
+fn a_command_that_needs_some_keys_is_not_held_up_by_the_rules_of_others() {
+    let load = |variable: &str, value: &str| {
+        let sources = Sources {
+            environment: vec![(variable.into(), value.into())],
+            ..Sources::default()
+        };
+        let only_documents = sources.load_for(|key| key.starts_with("document"));
+        only_documents.map_err(|problems| problems.to_string())
+    };
+    assert!(load("VECTIDE__EMBED__URL", "nowhere").is_ok());
+    let error = load("VECTIDE__DOCUMENT__TEMPLATE", "{{").unwrap_err();
+    assert!(error.contains("VECTIDE__DOCUMENT__TEMPLATE"), "{error}");
+    // What can't be read might have been anything.
+    assert!(load("VECTIDE__EMBED__DIMENSIONS", "many").is_err());
+}
+
+#[test]
 fn a_named_file_that_is_absent_is_one_clear_line() {
     let sources = Sources {
         file: ConfigFile::Named("/nowhere/vectide.toml".into()),

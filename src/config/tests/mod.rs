@@ -30,7 +30,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     };
     let path = PathBuf::from("vectide.toml");
     sources
-        .load_over(file::read(Path::new(&path), text), Some(&path))
+        .load_over(file::read(Path::new(&path), text), Some(&path), |_| true)
         .map_err(|problems| problems.to_string())
 }
 

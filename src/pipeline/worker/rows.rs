@@ -1,0 +1,192 @@
+//! News of rows: completed, made into documents, and collapsed in the window.
+
+use std::time::Instant;
+
+use crate::{
+    error::Failure,
+    index::LookedUp,
+    record::{
+        Ack, Completion, Creation, Desired, KeyChange, PointId, RawRecord, RowChange, RowKey,
+        RowState, Settled,
+    },
+};
+
+use super::super::{
+    held::{HELD_ENTRY, HeldRecord},
+    incomplete::IncompleteRow,
+};
+use super::State;
+
+impl State {
+    /// The document is made before the window collapses: a row that can't be used must not
+    /// supersede one that can.
+    pub(super) fn on_change(
+        &mut self,
+        news: RowChange,
+        point: Option<Result<PointId, Failure>>,
+        raw: RawRecord,
+        ack: Ack,
+        now: Instant,
+    ) {
+        let point = match point.unwrap_or_else(|| self.point_of(&news.key)) {
+            Ok(point) => point,
+            Err(failure) => return self.bury(raw, ack, "document", failure),
+        };
+        let RowChange {
+            key,
+            state,
+            position,
+            created,
+        } = news;
+        let state = match (state, self.truncated) {
+            (RowState::Present(_), Some(mark)) if mark.covers(&position) => RowState::Gone,
+            (state, _) => state,
+        };
+        match state {
+            RowState::Gone => {
+                let desired = Desired::Gone;
+                self.on_desired(
+                    KeyChange {
+                        key,
+                        point,
+                        desired,
+                        position,
+                        raw,
+                        ack,
+                        creation: Creation::No,
+                        completion: Completion::default(),
+                    },
+                    now,
+                );
+            }
+            RowState::Present(row) => {
+                let row = IncompleteRow {
+                    key,
+                    point,
+                    row,
+                    position,
+                    raw,
+                    ack,
+                    creation: if created {
+                        Creation::This
+                    } else {
+                        Creation::No
+                    },
+                    completion: Completion::default(),
+                };
+                if self.documents.unavailable(&row.row).next().is_none() {
+                    self.on_row(row, now);
+                } else {
+                    self.on_incomplete(row, now);
+                }
+            }
+        }
+    }
+
+    /// A row that lacks what did not change takes it from what came before: from earlier news that
+    /// has not been settled, else from the point.
+    pub(super) fn on_incomplete(&mut self, mut row: IncompleteRow, now: Instant) {
+        let point = row.point;
+        if self.held.holds(&point) {
+            let refund = self.ledger.lighten(&row.ack, HELD_ENTRY);
+            self.tally.refund(refund);
+            return self
+                .held
+                .hold_behind(point, HeldRecord::of(row.position, row.ack));
+        }
+        let latest = self.window.latest(&point);
+        match latest.or_else(|| self.reconciler.latest(&point)) {
+            Some(Desired::Row(earlier)) => {
+                self.documents
+                    .complete(&mut row.row, &earlier.payload, &earlier.source_columns);
+                row.completion = Completion::owed();
+                self.on_row(row, now);
+            }
+            // A row that was deleted and made anew comes whole; what is said of its values here
+            // can't be known.
+            Some(Desired::Gone) => self.on_row(row, now),
+            None => {
+                let fields = self
+                    .documents
+                    .unavailable(&row.row)
+                    .filter_map(|column| self.documents.field_of(column))
+                    .collect();
+                if let Some(ticket) = self.incomplete.wait(row) {
+                    self.index
+                        .look_up(ticket, point, fields, self.answers.lookup.clone());
+                }
+            }
+        }
+    }
+
+    /// The index said what it holds for a row that waits.
+    pub(super) fn on_looked_up(&mut self, looked_up: LookedUp) {
+        let Some(mut row) = self.incomplete.answered(looked_up.ticket) else {
+            return;
+        };
+        if let Some(known) = looked_up.point {
+            self.reconciler.remember(row.point, &known.stored);
+            self.documents
+                .complete(&mut row.row, &known.payload, &known.stored.source_columns);
+        }
+        self.on_row(row, Instant::now());
+    }
+
+    /// A row that is as complete as it will be.
+    pub(super) fn on_row(&mut self, row: IncompleteRow, now: Instant) {
+        match self.documents.build(&row.key, &row.row) {
+            Ok(document) => self.on_desired(
+                KeyChange {
+                    key: row.key,
+                    point: row.point,
+                    desired: Desired::Row(Box::new(document)),
+                    position: row.position,
+                    raw: row.raw,
+                    ack: row.ack,
+                    creation: row.creation,
+                    completion: row.completion,
+                },
+                now,
+            ),
+            Err(failure) => {
+                let (point, position) = (row.point, row.position);
+                let record = HeldRecord {
+                    creates: row.creation == Creation::This,
+                    ..HeldRecord::of(position, row.ack)
+                };
+                self.give_up(Some(point), row.raw, record, "document", failure);
+                for earlier in row.completion.into_acks() {
+                    if self.held.holds(&point) {
+                        let refund = self.ledger.lighten(&earlier, HELD_ENTRY);
+                        self.tally.refund(refund);
+                        self.held
+                            .hold_behind(point, HeldRecord::of(position, earlier));
+                    } else {
+                        self.settle(earlier, Settled::Superseded, None);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_desired(&mut self, mut change: KeyChange, now: Instant) {
+        self.supersede_held(&mut change);
+        for superseded in self.incomplete.supersede(&change.point) {
+            self.settle(superseded, Settled::Superseded, None);
+        }
+        for superseded in self.window.push(change, now) {
+            self.settle(superseded, Settled::Superseded, None);
+        }
+    }
+
+    pub(super) fn point_of(&self, key: &RowKey) -> Result<PointId, Failure> {
+        self.point_ids.of(&self.partition.topic, key)
+    }
+
+    /// Hands what the window has collapsed to the reconciler.
+    pub(super) fn close_window(&mut self, now: Instant) {
+        for change in self.window.take() {
+            self.reconciler.on_change(change, now, &mut self.actions);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What others see of the worker: gauges, and what goes back to the budget at its end.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Shown, State};
+
+impl State {
+    /// Lets others see how things stand.
+    pub(super) fn show(&mut self) {
+        self.tally.pass_on();
+        let now = Shown {
+            pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
+            remembered: count(self.reconciler.remembered()),
+            held: count(self.held.len()),
+            stalled: i64::from(self.stall.is_stalled()),
+        };
+        let metrics = &self.services.metrics;
+        metrics.pending_keys.add(now.pending - self.shown.pending);
+        metrics
+            .remembered_keys
+            .add(now.remembered - self.shown.remembered);
+        metrics.held.add(now.held - self.shown.held);
+        metrics
+            .stalled_partitions
+            .add(now.stalled - self.shown.stalled);
+        self.shown = now;
+    }
+}
+
+impl Drop for State {
+    /// What is still in flight goes back to the budget: the partition's next owner reads it again.
+    fn drop(&mut self) {
+        let waiting: Vec<_> = self.stall.end().into();
+        self.services.budget.refund_all(&waiting);
+        let refund = self.ledger.restart();
+        self.tally.refund(refund);
+        self.services.metrics.pending_keys.sub(self.shown.pending);
+        self.services
+            .metrics
+            .remembered_keys
+            .sub(self.shown.remembered);
+        self.services.metrics.held.sub(self.shown.held);
+        self.services.blocked.set(&self.partition, None);
+        self.services
+            .metrics
+            .stalled_partitions
+            .sub(self.shown.stalled);
+    }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
+}
