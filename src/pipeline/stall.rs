@@ -34,7 +34,7 @@ impl fmt::Debug for Stall {
         f.debug_struct("Stall")
             .field("asked", &self.asked.as_ref().map(|(id, _)| id))
             .field("waiting", &self.waiting.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
