@@ -1,11 +1,22 @@
 //! A partition that waits for a schema: the records that wait with it, and what it asked.
 
-use std::{collections::VecDeque, fmt, future::Future, pin::Pin};
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use crate::{
     record::{RawRecord, SchemaId},
     registry::{Found, Registry},
 };
+
+/// How long a partition waits before it asks for no more records. Pausing throws away what was
+/// fetched ahead, which a registry that answers is not worth; but while it is away, what is fetched
+/// would fill the memory of all.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 type Answer = Pin<Box<dyn Future<Output = Found> + Send>>;
 
@@ -14,6 +25,7 @@ type Answer = Pin<Box<dyn Future<Output = Found> + Send>>;
 #[derive(Default)]
 pub(super) struct Stall {
     asked: Option<(SchemaId, Answer)>,
+    since: Option<Instant>,
     waiting: VecDeque<RawRecord>,
 }
 
@@ -22,7 +34,7 @@ impl fmt::Debug for Stall {
         f.debug_struct("Stall")
             .field("asked", &self.asked.as_ref().map(|(id, _)| id))
             .field("waiting", &self.waiting.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -34,7 +46,9 @@ impl Stall {
         id: SchemaId,
         first: RawRecord,
         rest: impl Iterator<Item = RawRecord>,
+        now: Instant,
     ) {
+        self.since = Some(now);
         self.waiting.push_back(first);
         self.waiting.extend(rest);
         self.asked = Some((id, Box::pin(async move { registry.schema(id).await })));
@@ -43,6 +57,11 @@ impl Stall {
     /// Whether records wait.
     pub(super) fn is_stalled(&self) -> bool {
         self.asked.is_some()
+    }
+
+    /// When the partition's gate is to be closed.
+    pub(super) fn closes_gate_at(&self) -> Option<Instant> {
+        self.since.map(|since| since + PATIENCE)
     }
 
     /// Waits for the answer; for ever when nothing was asked. Nothing is lost when the wait is
@@ -59,6 +78,7 @@ impl Stall {
     /// The records that waited, the one that asked first.
     pub(super) fn end(&mut self) -> VecDeque<RawRecord> {
         self.asked = None;
+        self.since = None;
         std::mem::take(&mut self.waiting)
     }
 }

@@ -59,6 +59,12 @@ enum Path {
     GlobalId(u64),
 }
 
+/// On the way through the schemas that one refers to.
+enum Step {
+    Visit(Reference),
+    Leave(Box<str>),
+}
+
 impl Client {
     pub(super) fn new(settings: &Settings) -> Result<Option<Self>, RegistryError> {
         if settings.urls.is_empty() {
@@ -117,10 +123,6 @@ impl Client {
     async fn references(&self, found: &Found) -> Result<Vec<Box<str>>, Failure> {
         if found.language != SchemaLanguage::Avro {
             return Ok(Vec::new());
-        }
-        enum Step {
-            Visit(Reference),
-            Leave(Box<str>),
         }
         let mut texts = Vec::new();
         let mut seen: HashSet<Reference> = HashSet::new();

@@ -8,7 +8,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use serde_json::json;
-use vectide::{app::App, telemetry::Lane};
+use vectide::{app::App, config::ByteSize, telemetry::Lane};
 use vectide_embedded::registry::{Behaviour, EmbeddedRegistry, RegistryOptions, Schema};
 
 use crate::shop::{Shop, envelope, header, key, lane, row, until};
@@ -120,9 +120,16 @@ fn avro_key(id: i64) -> Vec<u8> {
     [framed(KEY_SCHEMA), long(id)].concat()
 }
 
-/// Avro's encoding of a number below 64.
+/// Avro's encoding of a number that is not negative.
 fn long(number: i64) -> Vec<u8> {
-    vec![u8::try_from(number * 2).unwrap()]
+    let mut zigzag = number * 2;
+    let mut bytes = Vec::new();
+    while zigzag > 0x7f {
+        bytes.push(u8::try_from(zigzag & 0x7f).unwrap() | 0x80);
+        zigzag >>= 7;
+    }
+    bytes.push(u8::try_from(zigzag).unwrap());
+    bytes
 }
 
 fn text(text: &str) -> Vec<u8> {
@@ -182,6 +189,32 @@ async fn while_the_registry_is_away_its_topic_waits_and_others_go_on() {
         metrics.contains("vectide_stalled_partitions 0"),
         "{metrics}"
     );
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_schema_does_not_use_up_the_memory_of_all() {
+    let mut shop = AvroShop::open().await;
+    shop.shop.kafka.create_topic(JSON_TOPIC, 1).unwrap();
+    shop.shop.config.kafka.topics.push(JSON_TOPIC.to_owned());
+    shop.shop.config.pipeline.budget = ByteSize(4 << 20);
+    shop.down();
+    let app = shop.shop.member().await;
+    shop.write(VALUE_SCHEMA, 1, "kettle", 0).await;
+    let paused = &app.metrics().kafka.paused;
+    until("the partition to be paused", async || paused.get() == 1).await;
+    // More than the budget, and less than the mock broker keeps.
+    let title = "kettle ".repeat(15_000);
+    for stock in 1..=40 {
+        shop.write(VALUE_SCHEMA, 1, &title, stock).await;
+    }
+    shop.put_bundle(50, "kettle and pan").await;
+    shop.shop.equal().await;
+    assert_eq!(paused.get(), 1);
+    shop.shop.table.insert(1, row(&title, 40));
+    shop.behave(Behaviour::default());
+    shop.shop.equal().await;
+    shop.shop.at_rest().await;
     app.stop().await.unwrap();
 }
 

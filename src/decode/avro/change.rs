@@ -72,7 +72,7 @@ struct Columns {
 struct Column {
     name: Arc<str>,
     of: TypeId,
-    column_type: ColumnType,
+    read_as: ColumnType,
 }
 
 impl ChangePlan {
@@ -257,13 +257,12 @@ impl Columns {
             .map(|field| Column {
                 name: field.name.clone(),
                 of: field.of,
-                column_type: settings
-                    .column_type(&field.name, || types.get(field.of).meaning.clone()),
+                read_as: settings.column_type(&field.name, || types.get(field.of).meaning.clone()),
             })
             .collect();
         let needed = columns
             .iter()
-            .filter(|column| column.column_type != ColumnType::Skipped)
+            .filter(|column| column.read_as != ColumnType::Skipped)
             .count();
         Self { columns, needed }
     }
@@ -290,17 +289,12 @@ impl Columns {
     ) -> Result<Row, Broken> {
         let placeholder = &settings.placeholder;
         let mut row: Vec<(Arc<str>, Value)> = Vec::with_capacity(self.needed);
-        for Column {
-            name,
-            of,
-            column_type,
-        } in &self.columns
-        {
-            if *column_type == ColumnType::Skipped {
+        for Column { name, of, read_as } in &self.columns {
+            if *read_as == ColumnType::Skipped {
                 value::skip(cursor, types, *of)?;
                 continue;
             }
-            let value = value::column(cursor, types, *of, column_type, placeholder)
+            let value = value::column(cursor, types, *of, read_as, placeholder)
                 .map_err(|broken| broken.in_column(name))?;
             row.push((name.clone(), value));
         }

@@ -1,5 +1,7 @@
 //! What can't be processed: held where it concerns the whole table, else sent to the dead letters.
 
+use std::time::Instant;
+
 use tracing::warn;
 
 use crate::{
@@ -57,12 +59,15 @@ impl State {
         }
     }
 
-    /// Lets the source and the operator know whether records are held.
+    /// Lets the source know whether the partition stands still, and the operator whether records
+    /// are held.
     pub(super) fn tell_of_held(&mut self) {
         let budget = self.services.budget.limit();
         let is_closed = self.gate.is_closed();
         let closes = self.held.closes_gate(is_closed, self.ledger.len(), budget);
-        self.gate.set_closed(closes || self.stall.is_stalled());
+        let now = Instant::now();
+        let stalls = self.stall.closes_gate_at().is_some_and(|at| at <= now);
+        self.gate.set_closed(closes || stalls);
         let cause = self.held.cause();
         let is_news = match (cause, &self.told) {
             (Some(now), Some(told)) => !now.is_same(told),

@@ -267,10 +267,16 @@ impl State {
 
     /// When something is to be done although nothing arrives.
     fn due(&self) -> Option<Instant> {
-        [self.window.due(self.linger), self.reconciler.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let closes_gate = self.stall.closes_gate_at();
+        let closes_gate = closes_gate.filter(|_| !self.gate.is_closed());
+        [
+            self.window.due(self.linger),
+            self.reconciler.due(),
+            closes_gate,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Finishes what is in flight, until the deadline, and buys nothing more.

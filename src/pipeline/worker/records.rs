@@ -49,7 +49,7 @@ impl State {
                 Ok(Some(id)) => {
                     debug!(partition = %self.partition, offset = %raw.offset, "waits for {id}");
                     let registry = self.services.registry.clone();
-                    return self.stall.begin(registry, id, raw, records);
+                    return self.stall.begin(registry, id, raw, records, now);
                 }
                 Err(failure) => self.on_unreadable(raw, failure, now),
             }

@@ -100,7 +100,7 @@ impl Written {
 
     pub(super) fn json(&self) -> Json {
         match self {
-            Self::Null => Json::Null,
+            Self::Null | Self::Optional(_, _, true) => Json::Null,
             Self::Boolean(value) => json!(value),
             Self::Int(number) => json!(number),
             Self::Long(number) => json!(number),
@@ -114,7 +114,6 @@ impl Written {
                 .map(|number| (number.to_string(), of.json()))
                 .collect::<serde_json::Map<_, _>>()
                 .into(),
-            Self::Optional(_, _, true) => Json::Null,
             Self::Optional(of, ..) => of.json(),
             Self::Record(fields) => fields
                 .iter()
