@@ -25,6 +25,7 @@ mod producer;
 mod servers;
 mod sizes;
 
+#[allow(dead_code, reason = "the stack starts more than Kafka with it")]
 #[path = "../../tests/stack/java.rs"]
 mod java;
 #[path = "../../tests/stack/kafka.rs"]

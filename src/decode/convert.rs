@@ -1,6 +1,8 @@
 //! From what an encoding holds to a [`Value`], by the column's type. JSON and Avro share it, so a
 //! column comes out the same from both.
 
+use std::fmt::Write;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use crate::record::{ColumnType, Placeholder, Value};
@@ -197,11 +199,10 @@ fn bits(bytes: &[u8]) -> Value {
     match i64::try_from(number) {
         Ok(number) if significant <= 8 => Value::Int(number),
         _ => {
-            let digits: String = bytes
-                .iter()
-                .rev()
-                .map(|byte| format!("{byte:08b}"))
-                .collect();
+            let mut digits = String::with_capacity(bytes.len() * 8);
+            for byte in bytes.iter().rev() {
+                write!(digits, "{byte:08b}").expect("writing to a String cannot fail");
+            }
             text(digits.trim_start_matches('0'))
         }
     }

@@ -38,8 +38,8 @@ fn decode_with(
     decoder.decode(&raw, key)
 }
 
-fn decoder(rows: RowsConfig) -> Decoder {
-    Decoder::new(RowSettings::new(&rows, NeededColumns::all()))
+fn decoder(rows: &RowsConfig) -> Decoder {
+    Decoder::new(RowSettings::new(rows, NeededColumns::all()))
 }
 
 const KEY: Option<&str> = Some(r#"{"id":1}"#);
@@ -286,7 +286,7 @@ fn without_a_schema_an_encoded_decimal_is_refused_until_a_hint_says_what_it_is()
     let mut rows = RowsConfig::default();
     rows.types
         .insert("price".into(), "decimal(2)".parse().unwrap());
-    let row = row(decode_with(&mut decoder(rows), KEY, Some(value)).unwrap());
+    let row = row(decode_with(&mut decoder(&rows), KEY, Some(value)).unwrap());
     assert_eq!(row.get("price"), Some(&Value::Decimal("89.99".into())));
 }
 
@@ -314,7 +314,7 @@ fn a_table_without_a_key_is_known_by_the_columns_that_are_configured() {
         key_columns: vec!["name".into(), "n".into()],
         ..RowsConfig::default()
     };
-    let mut decoder = decoder(rows);
+    let mut decoder = decoder(&rows);
     let key_of = |decoded| match decoded {
         Decoded::Change(change) => change.key.as_str().to_owned(),
         other => panic!("no change: {other:?}"),
@@ -354,7 +354,7 @@ fn the_envelopes_of_other_databases_are_read() {
     for (value, source) in [
         (oracle, Some(SourcePosition(2_868_546))),
         (sql_server, None),
-        (mysql, Some(SourcePosition(3 << 36 | 484))),
+        (mysql, Some(SourcePosition((3 << 36) + 484))),
         (mongodb, None),
     ] {
         let Decoded::Change(change) = decode(KEY, Some(value)).unwrap() else {

@@ -76,7 +76,7 @@ async fn call(
     let mut fields: Vec<String> = batch
         .iter()
         .flat_map(|request| &request.fields)
-        .map(|field| field.to_string())
+        .map(ToString::to_string)
         .collect();
     fields.sort_unstable();
     fields.dedup();

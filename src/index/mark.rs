@@ -136,7 +136,8 @@ impl Mark {
     }
 
     async fn try_sweep(&self, partition: i32, mark: TruncateMark) -> Result<(), Failure> {
-        self.delete(covered(&self.topic, Some(partition), mark)).await?;
+        self.delete(covered(&self.topic, Some(partition), mark))
+            .await?;
         self.note_swept(partition, mark).await
     }
 
@@ -153,7 +154,7 @@ impl Mark {
                     continue;
                 }
                 Err(failure) => {
-                    tracing::debug!(topic = %self.topic, "can't read the truncate mark: {failure}")
+                    tracing::debug!(topic = %self.topic, "can't read the truncate mark: {failure}");
                 }
             }
             tokio::select! {

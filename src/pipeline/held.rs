@@ -288,9 +288,9 @@ mod tests {
             let record = record(&mut ledger, offset, creates);
             let settled = held.hold(Some(point), "x", record);
             assert_eq!(settled.len(), superseded);
-            settled.into_iter().for_each(|ack| {
+            for ack in settled {
                 ledger.settle(ack);
-            });
+            }
         }
         assert_eq!(ledger.frontier(), Some(Offset(0)));
         let again = record(&mut ledger, 3, true);

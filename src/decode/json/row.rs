@@ -35,7 +35,7 @@ pub(super) struct Columns {
 #[derive(Debug)]
 struct Column {
     name: Arc<str>,
-    column_type: ColumnType,
+    value_type: ColumnType,
     /// One of its texts looked like an encoded number, and nothing says what it is: so nothing in
     /// it is taken for a text any more.
     encoded: Cell<bool>,
@@ -71,7 +71,7 @@ impl Columns {
         }
         self.known.push(Column {
             name: Arc::from(name),
-            column_type: settings.column_type(name, || schema.column_type(name)),
+            value_type: settings.column_type(name, || schema.column_type(name)),
             encoded: Cell::new(false),
         });
         self.known.len() - 1
@@ -113,12 +113,12 @@ impl RowSeed<'_> {
                 )));
             }
             if let Some(column) = self.columns.known.get(found) {
-                if column.column_type == ColumnType::Skipped {
+                if column.value_type == ColumnType::Skipped {
                     map.next_value::<IgnoredAny>()?;
                 } else {
                     let value = map.next_value_seed(ColumnSeed {
                         column,
-                        column_type: &column.column_type,
+                        column_type: &column.value_type,
                         placeholder: &self.settings.placeholder,
                     })?;
                     put(&mut row, in_order, &column.name, value);
