@@ -29,10 +29,11 @@ golden: tools ## capture schemas/golden anew from real PostgreSQL, Kafka and Deb
 fuzz: tools ## feed the decoder bytes that nobody thought of, a minute a target (ARGS=NAME picks; nightly, cargo-fuzz)
 	@scripts/fuzz.sh $(ARGS)
 
-lint: tools ## check formatting, clippy's warnings, and the dependencies' licences
+lint: tools ## check formatting, the compiler's, clippy's and rustdoc's warnings, and the dependencies' licences
 	@cargo fmt --all --check
 	@cargo clippy -q --workspace --all-targets -- -D warnings
 	@cargo clippy -q -p vectide --no-default-features --lib --bins -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
 	@scripts/deny.sh
 	@scripts/lint-files.sh
 

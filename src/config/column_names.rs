@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for NamesVisitor {
     }
 }
 
-/// For the schema alone; see [`or_none`].
+/// For the schema alone; see `or_none`.
 impl JsonSchema for ColumnNames {
     fn inline_schema() -> bool {
         true

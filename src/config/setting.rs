@@ -1,4 +1,4 @@
-//! One value as a source gave it, before it is a part of a [`Config`](super::Config).
+//! One value as a source gave it, before it is a part of a [`Config`].
 
 use serde::Deserialize;
 use toml::{Table, Value};

@@ -8,9 +8,9 @@
 //! Avro's schemas come from a registry, which this stage does not know: it says which one is
 //! missing ([`Decoder::missing_schema`]), and is told ([`Decoder::learn`]).
 //!
-//! Reading is split in two: an encoding ([`json`], [`avro`]) yields columns and the parts of an envelope;
-//! what a column's value is ([`convert`], by [`ColumnType`](crate::record::ColumnType)) and what
-//! the parts mean together ([`change`], [`flattened`]) is the same for all.
+//! Reading is split in two: an encoding (`json`, `avro`) yields columns and the parts of an envelope;
+//! what a column's value is (`convert`, by [`ColumnType`](crate::record::ColumnType)) and what
+//! the parts mean together (`change`, `flattened`) is the same for all.
 
 mod avro;
 mod change;

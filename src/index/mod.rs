@@ -1,4 +1,4 @@
-//! Index: [`Write`](crate::record::Write)s and reads by point id come in, answers go out; behind
+//! Index: [`Write`]s and reads by point id come in, answers go out; behind
 //! it is a Qdrant collection.
 //!
 //! [`Index::connect`] waits for the server, makes the collection or checks it, and starts two

@@ -7,7 +7,7 @@
 //!         dead letters                     embed, index
 //! ```
 //!
-//! What is in brackets is one task a partition, the [`worker`]: it owns all state of the
+//! What is in brackets is one task a partition, the `worker`: it owns all state of the
 //! partition, so nothing is shared and nothing is locked. Embedding, index and dead letters are
 //! services shared by all partitions.
 

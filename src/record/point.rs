@@ -11,7 +11,7 @@ use super::{Offset, Payload, PayloadHash, SourcePosition, TextHash};
 /// The id of a point in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PointId {
-    /// Made of the table and the key; see [`PointIds`].
+    /// Made of the table and the key; see [`PointIds`](crate::document::PointIds).
     Uuid(Uuid),
     /// The key itself.
     Integer(u64),

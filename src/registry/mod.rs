@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What an id names never changes, so a schema is kept for good; an id that the registry does not
-//! know is a fault of the record, and remembered for [`UNKNOWN_FOR`] only, so that it works as soon
+//! know is a fault of the record, and remembered for `UNKNOWN_FOR` only, so that it works as soon
 //! as it is registered. Everything else (an outage, a wrong login, a proxy's page in place of an
 //! answer) is no fault of a record: the registry is asked until it answers, and the
 //! [registry lane](Lane::Registry) says why it must be.

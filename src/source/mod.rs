@@ -1,4 +1,4 @@
-//! Source: the consumer group. Kafka comes in, [`RawRecord`](crate::record::RawRecord)s go out,
+//! Source: the consumer group. Kafka comes in, [`RawRecord`]s go out,
 //! to whoever processes the partition they belong to.
 //!
 //! One OS thread polls and runs the rebalance callbacks; it never blocks on anything else, so
