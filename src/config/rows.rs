@@ -31,7 +31,7 @@ pub struct RowsConfig {
     #[schemars(with = "String")]
     pub unavailable_placeholder: Placeholder,
     /// The prefix of the columns that `ExtractNewRecordState` adds to flattened rows
-    /// (`add.fields.prefix`), such as `__deleted` and `__op`.
+    /// (`add.fields.prefix`), such as `__op` and `__lsn`. `__deleted` is called so whatever it is.
     pub flattened_prefix: String,
 }
 

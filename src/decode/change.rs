@@ -20,6 +20,18 @@ pub(super) struct Change {
     pub(super) before: Option<Row>,
 }
 
+impl Change {
+    /// A flattened row that was deleted: null in the place of the row.
+    pub(super) fn gone() -> Self {
+        Self {
+            operation: Operation::Delete(None),
+            commit_ms: None,
+            source: None,
+            before: None,
+        }
+    }
+}
+
 /// What happened to the row.
 #[derive(Debug)]
 pub(super) enum Operation {
@@ -63,6 +75,8 @@ pub(super) struct Names {
     pub(super) schema_change: bool,
     /// `ts_ms`.
     pub(super) time: bool,
+    /// `id`, `event_count` or `data_collections`.
+    pub(super) marker: bool,
     /// Any other.
     pub(super) other: bool,
 }
@@ -76,6 +90,7 @@ impl Names {
             "status" => self.status = true,
             "ddl" | "tableChanges" => self.schema_change = true,
             "ts_ms" => self.time = true,
+            "id" | "event_count" | "data_collections" => self.marker = true,
             "op" | "ts_us" | "ts_ns" | "transaction" => {}
             _ => self.other = true,
         }
@@ -137,9 +152,11 @@ impl Parts<'_> {
         let Some(op) = self.op.as_deref() else {
             let skip = if names.source && names.schema_change {
                 Skip::SchemaChange
+            } else if names.row || names.source || names.other {
+                return None;
             } else if names.status && names.time {
                 Skip::Transaction
-            } else if names.time && !names.row && !names.source && !names.other {
+            } else if names.time && !names.marker {
                 Skip::Heartbeat
             } else {
                 return None;

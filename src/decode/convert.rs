@@ -157,12 +157,55 @@ pub(super) fn json_value(json: serde_json::Value, placeholder: &Placeholder) -> 
     }
 }
 
+/// An array, whose elements may have a type of their own. The placeholder is told before they are
+/// converted: in an array of dates it is an array of numbers.
+pub(super) fn from_array(
+    column_type: &ColumnType,
+    array: serde_json::Value,
+    placeholder: &Placeholder,
+) -> Result<Value, Mismatch> {
+    let (ColumnType::Array(element), serde_json::Value::Array(values)) = (column_type, &array)
+    else {
+        return Ok(json_value(array, placeholder));
+    };
+    if placeholder.is_json(&array) {
+        return Ok(Value::Unavailable);
+    }
+    let converted: Result<Vec<_>, Mismatch> = values
+        .iter()
+        .map(|value| Ok(from_json(element, value, placeholder)?.into_json()))
+        .collect();
+    Ok(json_value(converted?.into(), placeholder))
+}
+
+fn from_json(
+    column_type: &ColumnType,
+    json: &serde_json::Value,
+    placeholder: &Placeholder,
+) -> Result<Value, Mismatch> {
+    match json {
+        serde_json::Value::Null => Ok(Value::Null),
+        serde_json::Value::Bool(value) => Ok(from_bool(*value)),
+        serde_json::Value::Number(number) => Ok(match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => from_int(column_type, number),
+            (None, Some(float)) if number.is_f64() => from_float(float),
+            _ => Value::Decimal(number.to_string().into()),
+        }),
+        serde_json::Value::String(text) => from_text(column_type, text, placeholder),
+        serde_json::Value::Array(_) => from_array(column_type, json.clone(), placeholder),
+        serde_json::Value::Object(_) => from_object(column_type, json.clone(), placeholder),
+    }
+}
+
 /// An object, by a type that is one: a decimal with its own scale, a point.
 pub(super) fn from_object(
     column_type: &ColumnType,
     json: serde_json::Value,
     placeholder: &Placeholder,
 ) -> Result<Value, Mismatch> {
+    if placeholder.is_json(&json) {
+        return Ok(Value::Unavailable);
+    }
     let converted = match column_type {
         ColumnType::VariableScaleDecimal => variable_scale_decimal(&json),
         // Its shape says what it is, also without schemas: nothing else has exactly these fields.

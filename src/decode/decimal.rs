@@ -2,8 +2,8 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-/// More bytes than PostgreSQL's widest numeric (131,072 + 16,383 digits) needs are refused, because
-/// turning them into digits takes time quadratic in their number.
+/// More bytes are refused, because turning them into digits takes time quadratic in their number.
+/// That is some 2,400 digits: fewer than PostgreSQL's widest numeric has, more than any price.
 const MAX_BYTES: usize = 1_024;
 
 /// The decimal that `encoded`, the base64 of an unscaled integer, stands for at `scale`, in plain

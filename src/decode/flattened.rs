@@ -14,6 +14,9 @@ use super::{
     change::{Change, Operation, Source},
 };
 
+/// What the transform calls the column that tells deletes, whatever `add.fields.prefix` is.
+const DELETED: &str = "__deleted";
+
 /// What `add.fields` can add besides `deleted`: the fields of the envelope and of its `source`.
 const ADDED: [&str; 33] = [
     "deleted",
@@ -51,9 +54,32 @@ const ADDED: [&str; 33] = [
     "origin",
 ];
 
+/// The fields of the connector's notifications; a table with these columns and others is a table.
+const NOTIFICATION: [&str; 5] = [
+    "aggregate_type",
+    "additional_data",
+    "type",
+    "id",
+    "timestamp",
+];
+
+/// Of these, how many are read although nothing needs such columns.
+const NEVER_SKIPPED: usize = 2;
+
+/// Whether a column tells notifications from rows, and must be read for that.
+pub(super) fn tells_notifications(column: &str) -> bool {
+    NOTIFICATION
+        .iter()
+        .take(NEVER_SKIPPED)
+        .any(|name| *name == column)
+}
+
 /// Whether a column was added by the transform: called by `prefix` and the field's name, which for
 /// a field of a struct begins with the struct's.
 pub(super) fn is_added(column: &str, prefix: &str) -> bool {
+    if column == DELETED {
+        return true;
+    }
     let Some(field) = column.strip_prefix(prefix).filter(|_| !prefix.is_empty()) else {
         return false;
     };
@@ -66,10 +92,15 @@ pub(super) fn is_added(column: &str, prefix: &str) -> bool {
 
 /// What a flattened row says.
 pub(super) fn change(row: Row, prefix: &str) -> Change {
-    let is_notification = ["aggregate_type", "additional_data", "type", "id"]
+    let is_notification = NOTIFICATION
         .iter()
+        .take(NEVER_SKIPPED)
         .all(|name| row.get(name).is_some());
-    if is_notification {
+    let is_more = row
+        .columns()
+        .iter()
+        .any(|(name, _)| !NOTIFICATION.contains(&&**name));
+    if is_notification && !is_more {
         return Change {
             operation: Operation::Skip(Skip::Notification),
             commit_ms: None,
@@ -86,7 +117,11 @@ pub(super) fn change(row: Row, prefix: &str) -> Change {
             rest.push((name, value));
             continue;
         }
-        let field = name.strip_prefix(prefix).unwrap_or(&name);
+        let field = if &*name == DELETED {
+            "deleted"
+        } else {
+            name.strip_prefix(prefix).unwrap_or(&name)
+        };
         let number = || match &value {
             Value::Int(number) => Some(*number),
             Value::String(text) | Value::Decimal(text) => text.parse().ok(),
@@ -185,6 +220,18 @@ mod tests {
         }
         let kept = flattened(&[("__deleted", Value::String("false".into()))]);
         assert!(matches!(kept.operation, Operation::Upsert(_)));
+    }
+
+    #[test]
+    fn deletes_are_told_by_one_name_whatever_the_prefix() {
+        for prefix in ["cdc.", "", "__"] {
+            let deleted = ("__deleted".into(), Value::String("true".into()));
+            let change = change(
+                Row::new(vec![("id".into(), Value::Int(1)), deleted]),
+                prefix,
+            );
+            assert!(matches!(change.operation, Operation::Delete(_)), "{prefix}");
+        }
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub enum Skip {
     SchemaChange,
     /// A notification of the connector's.
     Notification,
+    /// The tombstone of a row without key.
+    Tombstone,
 }
 
 impl Skip {
@@ -73,6 +75,7 @@ impl Skip {
             Self::Transaction => "transaction",
             Self::SchemaChange => "schema_change",
             Self::Notification => "notification",
+            Self::Tombstone => "tombstone",
         }
     }
 }
@@ -135,6 +138,10 @@ impl Decoder {
         key: Result<RowKey, Failure>,
     ) -> Result<Decoded, Failure> {
         let Some(change) = self.change(raw)? else {
+            if raw.key.is_none() && !self.settings.key_columns.is_empty() {
+                // It follows the delete of a row without key, and says nothing more.
+                return Ok(Decoded::Skip(Skip::Tombstone));
+            }
             return Ok(decoded(key?, RowState::Gone, position(raw, None), false));
         };
         let position = position(raw, Some(&change));

@@ -67,7 +67,8 @@ impl RowSettings {
             return ColumnType::Plain;
         }
         let is_key = || self.key_columns.iter().any(|key| key == column);
-        if !self.needed.contains(column) && !is_key() {
+        let is_needed = self.needed.contains(column) || flattened::tells_notifications(column);
+        if !is_needed && !is_key() {
             return ColumnType::Skipped;
         }
         self.hint(column).cloned().unwrap_or_else(by_schema)

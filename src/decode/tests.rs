@@ -164,7 +164,6 @@ fn every_undecodable_record_says_why() {
         (key, Some("{} {}"), "undecodable_value"),
         (key, Some(r#"{"op":"c","after":null}"#), "no_row"),
         (key, Some(r#"{"op":"z","source":{}}"#), "unknown_operation"),
-        (key, Some(r#"{"schema":{}}"#), "undecodable_value"),
         (None, Some(BARE), "no_key"),
         (None, None, "no_key"),
         (None, Some(r#"{"name":"Tent"}"#), "no_key"),
@@ -242,6 +241,12 @@ fn a_flattened_row_is_told_from_an_envelope_by_its_content() {
         r#"{"op":"c","title":"Tent"}"#,
         r#"{"ts_ms":5,"title":"Tent"}"#,
         r#"{"after":"noon","title":"Tent"}"#,
+        r#"{"schema":"eu","title":"Tent"}"#,
+        r#"{"schema":"eu","payload":"x","title":"Tent"}"#,
+        r#"{"payload":"x","title":"Tent"}"#,
+        r#"{"schema":{},"title":"Tent"}"#,
+        r#"{"status":"paid","id":7,"title":"Tent","ts_ms":1}"#,
+        r#"{"id":7,"type":"a","aggregate_type":"b","additional_data":"c","title":"Tent"}"#,
         r#"{"schema":{"type":"struct","fields":[{"type":"string","field":"title"}]},"payload":{"id":1,"title":"Tent"}}"#,
     ] {
         let row = row(decode(KEY, Some(value)).unwrap());
@@ -261,6 +266,45 @@ fn a_flattened_delete_is_a_delete() {
         panic!("no change")
     };
     assert_eq!(change.state, RowState::Gone);
+}
+
+#[test]
+fn a_flattened_row_that_was_deleted_is_null_with_its_schema_around_it() {
+    let schema =
+        r#"{"type":"struct","fields":[{"type":"string","field":"title"}],"optional":true}"#;
+    for value in [
+        format!(r#"{{"schema":{schema},"payload":null}}"#),
+        format!(r#"{{"payload":null,"schema":{schema}}}"#),
+        r#"{"schema":null,"payload":null}"#.to_owned(),
+    ] {
+        let Decoded::Change(change) = decode(KEY, Some(&value)).unwrap() else {
+            panic!("no change: {value}")
+        };
+        assert_eq!(change.state, RowState::Gone, "{value}");
+    }
+}
+
+#[test]
+fn an_array_of_dates_that_did_not_change_is_no_array_of_dates() {
+    let numbers = serde_json::json!(b"__debezium_unavailable_value");
+    let rows = RowsConfig {
+        types: [("days".to_owned(), "date[]".parse().unwrap())].into(),
+        ..RowsConfig::default()
+    };
+    let value = format!(r#"{{"op":"u","after":{{"days":{numbers}}}}}"#);
+    let row = row(decode_with(&mut decoder(&rows), KEY, Some(&value)).unwrap());
+    assert_eq!(row.get("days"), Some(&Value::Unavailable));
+}
+
+#[test]
+fn a_notification_is_one_also_where_nothing_needs_its_columns() {
+    let needed = NeededColumns::Only(["title".to_owned()].into());
+    let mut decoder = Decoder::new(RowSettings::new(&RowsConfig::default(), needed));
+    let value = r#"{"id":"7","aggregate_type":"Initial Snapshot","type":"COMPLETED","additional_data":{},"timestamp":1}"#;
+    assert_eq!(
+        decode_with(&mut decoder, KEY, Some(value)).unwrap(),
+        Decoded::Skip(Skip::Notification)
+    );
 }
 
 #[test]
@@ -325,6 +369,8 @@ fn a_table_without_a_key_is_known_by_the_columns_that_are_configured() {
     let delete = r#"{"before":{"name":"a","n":1},"after":null,"source":{},"op":"d"}"#;
     let deleted = decode_with(&mut decoder, None, Some(delete)).unwrap();
     assert_eq!(key_of(deleted), r#"["a",1]"#);
+    let tombstone = decode_with(&mut decoder, None, None).unwrap();
+    assert_eq!(tombstone, Decoded::Skip(Skip::Tombstone));
     for (value, reason) in [
         (
             r#"{"before":null,"after":null,"source":{},"op":"d"}"#,

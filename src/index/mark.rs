@@ -12,15 +12,19 @@ use std::{
 };
 
 use qdrant_client::qdrant::{
-    Condition, DeletePointsBuilder, Filter, GetPointsBuilder, NamedVectors, PointStruct, Range,
-    SetPayloadPointsBuilder, Struct, UpsertPointsBuilder, Value, Vectors, value::Kind, vectors,
+    Condition, CreateFieldIndexCollectionBuilder, DeletePointsBuilder, FieldType, Filter,
+    GetPointsBuilder, NamedVectors, PointStruct, Range, SetPayloadPointsBuilder, Struct,
+    UpsertPointsBuilder, Value, Vectors, value::Kind, vectors,
 };
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, watch},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    error::Failure,
+    error::{Disposition, Failure},
     record::{PointId, RESERVED_FIELD, SourcePosition, TruncateMark},
 };
 
@@ -40,7 +44,7 @@ pub enum MarkState {
     Truncated {
         /// Which rows it took.
         mark: TruncateMark,
-        /// Partitions whose points have been swept, with the time of the truncate after which.
+        /// Partitions whose points have been swept, with the stamp of the truncate after which.
         swept: BTreeMap<i32, i64>,
     },
 }
@@ -51,7 +55,7 @@ impl MarkState {
         match self {
             Self::Unread | Self::Never => None,
             Self::Truncated { mark, swept } => {
-                Some((*mark, swept.get(&partition) != Some(&mark.commit_ms)))
+                Some((*mark, swept.get(&partition) != Some(&mark.stamp())))
             }
         }
     }
@@ -77,6 +81,8 @@ pub struct Mark {
     connection: Arc<Connection>,
     topic: Arc<str>,
     state: Arc<watch::Sender<MarkState>>,
+    /// Held while the mark is read and written.
+    writing: Arc<Mutex<()>>,
 }
 
 impl Mark {
@@ -86,10 +92,30 @@ impl Mark {
             connection,
             topic,
             state: Arc::new(watch::Sender::new(MarkState::Unread)),
+            writing: Arc::default(),
         };
         let followed = mark.clone();
         runtime.spawn(followed.read_again_and_again());
         mark
+    }
+
+    /// Reads the mark anew: what is known may be some seconds old. Tries until it is read, or until
+    /// the program stops.
+    pub async fn read_now(&self) {
+        let mut outage = Outage::new(&self.connection);
+        let mut failed = false;
+        loop {
+            match self.look().await {
+                Ok(()) if failed => return outage.over(),
+                Ok(()) => return,
+                Err(failure) => {
+                    failed = true;
+                    if !outage.pause(&failure).await {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
     /// What is known, and whatever will be.
@@ -127,11 +153,15 @@ impl Mark {
     }
 
     async fn try_raise(&self, mark: TruncateMark) -> Result<(), Failure> {
-        let mut state = self.read().await?;
-        if state.raise(mark) {
-            self.write(mark).await?;
+        {
+            let _one_at_a_time = self.writing.lock().await;
+            self.index_fields().await?;
+            let mut state = self.read().await?;
+            if state.raise(mark) {
+                self.write(mark).await?;
+            }
+            self.publish(state);
         }
-        self.publish(state);
         self.delete(covered(&self.topic, None, mark)).await
     }
 
@@ -143,12 +173,19 @@ impl Mark {
 
     async fn read_again_and_again(self) {
         let shutdown = self.connection.shutdown.clone();
+        let mut outage = Outage::new(&self.connection);
+        let mut failed = false;
         loop {
-            match self.read().await {
-                Ok(state) => self.publish(state),
+            match self.look().await {
+                Ok(()) => {
+                    if std::mem::take(&mut failed) {
+                        outage.over();
+                    }
+                }
                 Err(failure) if *self.state.borrow() == MarkState::Unread => {
                     // Partitions wait for it.
-                    if !Outage::new(&self.connection).pause(&failure).await {
+                    failed = true;
+                    if !outage.pause(&failure).await {
                         return;
                     }
                     continue;
@@ -164,6 +201,21 @@ impl Mark {
         }
     }
 
+    /// Reads the mark. Another member that raised an earlier truncate at the same time may have
+    /// written over a later one, which is known here: then that is written again.
+    async fn look(&self) -> Result<(), Failure> {
+        let _one_at_a_time = self.writing.lock().await;
+        let mut read = self.read().await?;
+        let known = self.state.borrow().clone();
+        if let MarkState::Truncated { mark, .. } = known
+            && read.raise(mark)
+        {
+            self.write(mark).await?;
+        }
+        self.publish(read);
+        Ok(())
+    }
+
     fn publish(&self, read: MarkState) {
         self.state.send_if_modified(|state| {
             let is_news = *state != read;
@@ -172,13 +224,40 @@ impl Mark {
         });
     }
 
+    /// Lets the fields by which points are swept be filtered by: servers in strict mode refuse to
+    /// filter by others. Doing it again changes nothing.
+    async fn index_fields(&self) -> Result<(), Failure> {
+        for (field, kind) in SWEPT_BY {
+            let request = CreateFieldIndexCollectionBuilder::new(
+                &self.connection.collection,
+                format!("{RESERVED_FIELD}.{field}"),
+                kind,
+            );
+            let answer = self
+                .connection
+                .client
+                .create_field_index(request.wait(true))
+                .await;
+            answer.map_err(|error| self.failure(&error))?;
+        }
+        Ok(())
+    }
+
     fn id(&self) -> PointId {
         let name = format!("{}\ntruncate", self.topic);
         PointId::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
     }
 
     fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
-        failure(error, &self.connection.collection)
+        let failure = failure(error, &self.connection.collection);
+        match failure.disposition {
+            // No record is at fault.
+            Disposition::Record => Failure::blocked(
+                "truncate",
+                format!("the table was truncated, and Qdrant refuses to apply that: {error}"),
+            ),
+            _ => failure,
+        }
     }
 
     async fn read(&self) -> Result<MarkState, Failure> {
@@ -217,7 +296,7 @@ impl Mark {
 
     async fn note_swept(&self, partition: i32, mark: TruncateMark) -> Result<(), Failure> {
         let done: HashMap<String, Value> =
-            [(partition.to_string(), value::integer(mark.commit_ms))].into();
+            [(partition.to_string(), value::integer(mark.stamp()))].into();
         let request = SetPayloadPointsBuilder::new(&self.connection.collection, done)
             .points_selector(vec![value::point_id(self.id())])
             .key(format!("{RESERVED_FIELD}.{SWEPT}"))
@@ -226,6 +305,14 @@ impl Mark {
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
 }
+
+/// The fields of the bookkeeping by which points are swept.
+const SWEPT_BY: [(&str, FieldType); 4] = [
+    ("topic", FieldType::Keyword),
+    ("partition", FieldType::Integer),
+    ("commit_ms", FieldType::Integer),
+    (SOURCE_POSITION, FieldType::Integer),
+];
 
 const TRUNCATED_MS: &str = "truncated_ms";
 const SOURCE_POSITION: &str = "source_position";
@@ -236,7 +323,11 @@ fn covered(topic: &str, partition: Option<i32>, mark: TruncateMark) -> Filter {
     let field = |name: &str| format!("{RESERVED_FIELD}.{name}");
     let commit = |range| Condition::range(field("commit_ms"), range);
     let no_later = Range {
-        lte: Some(mark.commit_ms as f64),
+        lte: Some(mark.not_clearly_after() as f64),
+        ..Range::default()
+    };
+    let clearly_before = Range {
+        lt: Some(mark.clearly_before() as f64),
         ..Range::default()
     };
     let earlier = Range {
@@ -261,7 +352,7 @@ fn covered(topic: &str, partition: Option<i32>, mark: TruncateMark) -> Filter {
     let by_time = Filter::must([Condition::is_empty(field(SOURCE_POSITION)), commit(earlier)]);
     Filter {
         must: own,
-        should: vec![by_place.into(), by_time.into()],
+        should: vec![by_place.into(), by_time.into(), commit(clearly_before)],
         ..Filter::default()
     }
 }
@@ -339,7 +430,7 @@ mod tests {
         };
         let mut state = MarkState::Truncated {
             mark: mark(5),
-            swept: [(3, 5)].into(),
+            swept: [(3, mark(5).stamp())].into(),
         };
         assert!(!state.raise(mark(4)));
         assert_eq!(state.of_partition(3), Some((mark(5), false)));

@@ -28,6 +28,14 @@ impl BlockedTables {
         }
     }
 
+    /// How many partitions hold records.
+    pub(super) fn partitions(&self) -> usize {
+        self.partitions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
     /// Says why a partition's records are held, or that none is any more.
     pub(super) fn set(&self, partition: &TopicPartition, cause: Option<&Cause>) {
         let mut partitions = self

@@ -59,6 +59,8 @@ pub enum Action {
         raw: RawRecord,
         /// Settles it.
         ack: Ack,
+        /// Settle with it: earlier records from which the row took values.
+        earlier: Vec<Ack>,
         /// The stage at which it failed.
         stage: &'static str,
         /// Why.

@@ -133,8 +133,10 @@ impl Reconciler {
         self.advance(point, now, out);
     }
 
-    /// The table was truncated: the rows from before are gone.
+    /// The table was truncated: the rows from before are gone, and what was remembered of points is
+    /// no longer true.
     pub fn truncate(&mut self, mark: &TruncateMark, now: Instant, out: &mut Vec<Action>) {
+        self.cache.forget_all();
         let mut gone = Vec::new();
         for (point, slot) in &mut self.slots {
             if mark.covers(&slot.news.position) && slot.news.desired != Desired::Gone {

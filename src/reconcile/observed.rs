@@ -125,6 +125,12 @@ impl ObservedCache {
         }
     }
 
+    /// Forgets everything.
+    pub fn forget_all(&mut self) {
+        self.cache.clear();
+        self.known_empty = false;
+    }
+
     /// How many keys are remembered.
     pub fn len(&self) -> usize {
         self.cache.len()

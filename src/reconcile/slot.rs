@@ -273,13 +273,10 @@ impl Slot {
         failure: Failure,
         out: &mut Vec<Action>,
     ) {
-        let position = self.news.position;
-        for earlier in earlier_acks(self.news.creation, self.news.completion) {
-            out.push(Action::superseded(earlier, position));
-        }
         out.push(Action::DeadLetter {
             raw: self.news.raw,
             ack: self.news.ack,
+            earlier: earlier_acks(self.news.creation, self.news.completion).collect(),
             stage,
             failure,
         });

@@ -119,7 +119,7 @@ impl World {
     fn truncate(&mut self) {
         self.truncate = Some(TruncateMark {
             source: Some(Self::place(self.log.len())),
-            commit_ms: i64::MAX,
+            commit_ms: i64::try_from(self.log.len()).unwrap(),
         });
         for row in self.table.values_mut() {
             *row = None;
@@ -243,7 +243,15 @@ impl World {
                 Action::Settle { ack, .. } => {
                     self.ledger.settle(ack);
                 }
-                Action::DeadLetter { ack, failure, .. } => {
+                Action::DeadLetter {
+                    ack,
+                    earlier,
+                    failure,
+                    ..
+                } => {
+                    for earlier in earlier {
+                        self.ledger.settle(earlier);
+                    }
                     self.dead.push(failure);
                     self.ledger.settle(ack);
                 }

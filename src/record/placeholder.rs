@@ -28,6 +28,8 @@ struct Forms {
     base64: String,
     base64_url: String,
     hexadecimal: String,
+    /// As an hstore that is written as JSON.
+    hstore: String,
     /// As an element of an array of UUIDs.
     uuid: String,
 }
@@ -78,6 +80,10 @@ impl Placeholder {
                 base64_url: BASE64_URL_SAFE.encode(&bytes),
                 hexadecimal,
                 uuid: java_uuid_from_bytes(&bytes).to_string(),
+                hstore: String::from_utf8(bytes.clone()).map_or_else(
+                    |_| String::new(),
+                    |text| serde_json::json!({ &text: text }).to_string(),
+                ),
                 text: String::from_utf8(bytes.clone()).ok(),
                 bytes,
             }),
@@ -91,6 +97,7 @@ impl Placeholder {
             || self.forms.base64 == text
             || self.forms.base64_url == text
             || self.forms.hexadecimal == text
+            || self.forms.hstore == text
     }
 
     /// Whether a column's bytes are the placeholder.
@@ -111,14 +118,36 @@ impl Placeholder {
                         && numbers
                             .iter()
                             .zip(&self.forms.bytes)
-                            .all(|(number, byte)| number.as_u64() == Some(u64::from(*byte)))
+                            // Java's bytes have a sign.
+                            .all(|(number, byte)| {
+                                number.as_i64() == Some(i64::from(byte.cast_signed()))
+                            })
                 }
             },
             serde_json::Value::Object(fields) => {
-                fields.len() == 1 && fields.keys().all(|name| self.is_text(name))
+                (fields.len() == 1 && fields.keys().all(|name| self.is_text(name)))
+                    || is_geometry(fields)
             }
             _ => false,
         }
+    }
+}
+
+/// Geometries have placeholders of their own, which can't be configured: the constants of
+/// Debezium's `UnchangedToastedPlaceholder`, places that are none on earth.
+fn is_geometry(fields: &serde_json::Map<String, serde_json::Value>) -> bool {
+    const GEOMETRY: &str = "AQEAACDmEAAAAAAA/IPXl8EAAAD8g9eXwQ==";
+    const GEOGRAPHY: &str = "AQEAACDmEAAADCHn/f9/ZkAYQs77/39WQA==";
+    const NOWHERE: f64 = -99_999_999.0;
+    let is_nowhere = |name: &str| {
+        fields
+            .get(name)
+            .and_then(serde_json::Value::as_f64)
+            .is_some_and(|number| (number - NOWHERE).abs() < 0.5)
+    };
+    match fields.get("wkb").and_then(serde_json::Value::as_str) {
+        Some(GEOMETRY | GEOGRAPHY) => true,
+        _ => is_nowhere("x") && is_nowhere("y"),
     }
 }
 
@@ -148,6 +177,9 @@ mod tests {
         let numbers: Vec<u8> = b"__debezium_unavailable_value".to_vec();
         assert!(placeholder.is_text("__debezium_unavailable_value"));
         assert!(placeholder.is_text("X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="));
+        let hstore = r#"{"__debezium_unavailable_value":"__debezium_unavailable_value"}"#;
+        assert!(placeholder.is_text(hstore));
+        assert!(!placeholder.is_text(""));
         assert!(placeholder.is_bytes(&numbers));
         for form in [
             serde_json::json!(["__debezium_unavailable_value"]),
@@ -155,6 +187,8 @@ mod tests {
             serde_json::json!(["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]),
             serde_json::json!(numbers),
             serde_json::json!({"__debezium_unavailable_value": "__debezium_unavailable_value"}),
+            serde_json::json!({"wkb": "AQEAACDmEAAAAAAA/IPXl8EAAAD8g9eXwQ==", "srid": 4326}),
+            serde_json::json!({"x": -99_999_999.0, "y": -99_999_999.0, "wkb": "", "srid": null}),
         ] {
             assert!(placeholder.is_json(&form), "{form}");
         }
@@ -181,7 +215,7 @@ mod tests {
         let bytes = "hex:00ff".parse::<Placeholder>().unwrap();
         assert!(bytes.is_bytes(&[0, 0xff]));
         assert!(bytes.is_text("AP8="));
-        assert!(bytes.is_json(&serde_json::json!([0, 255])));
+        assert!(bytes.is_json(&serde_json::json!([0, -1])));
         assert_eq!("hex:0".parse::<Placeholder>(), Err(PlaceholderError));
         assert_eq!("hex:xy".parse::<Placeholder>(), Err(PlaceholderError));
     }

@@ -2,6 +2,9 @@
 
 use super::{Position, SourcePosition};
 
+/// By how much times may contradict places, in milliseconds.
+const CLOCKS: i64 = 60_000;
+
 /// The last truncate of a table: every row from before it is gone, whichever partition it comes
 /// from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +26,35 @@ impl TruncateMark {
 
     /// Whether a row as of `position` is from before the truncate.
     ///
-    /// A truncate locks its table, so its place in the log tells exactly what came before. The
-    /// time is asked, too, because places may start lower after a failover: a row committed later
-    /// was never there to be truncated. Without places the time alone decides.
+    /// A truncate locks its table, so its place in the log tells exactly what came before. But
+    /// places may start lower after a failover, so a time that clearly says otherwise counts for
+    /// more: clearly, because some databases tell when a statement began, not when it committed.
+    /// Without places the time alone decides.
     pub fn covers(&self, position: &Position) -> bool {
         let commit_ms = commit_ms(position);
         match (position.source, self.source) {
-            (Some(row), Some(truncate)) => row < truncate && commit_ms <= self.commit_ms,
+            (Some(row), Some(truncate)) => {
+                commit_ms < self.clearly_before()
+                    || (row < truncate && commit_ms <= self.not_clearly_after())
+            }
             _ => commit_ms < self.commit_ms,
         }
+    }
+
+    /// What was committed before this, in milliseconds since 1970, was so before the truncate,
+    /// whatever its place.
+    pub fn clearly_before(&self) -> i64 {
+        self.commit_ms.saturating_sub(CLOCKS)
+    }
+
+    /// What was committed after this came after the truncate, whatever its place.
+    pub fn not_clearly_after(&self) -> i64 {
+        self.commit_ms.saturating_add(CLOCKS)
+    }
+
+    /// A number that tells this truncate from others: its place, else its time.
+    pub fn stamp(&self) -> i64 {
+        self.source.map_or(self.commit_ms, |source| source.0)
     }
 
     /// Whether this is the later of two truncates of one table.
@@ -69,7 +92,15 @@ mod tests {
     #[test]
     fn after_a_failover_lower_places_are_not_taken_for_earlier_ones() {
         let mark = TruncateMark::at(&position(Some(100), 5));
-        assert!(!mark.covers(&position(Some(10), 6)));
+        assert!(!mark.covers(&position(Some(10), 60_006)));
+        let after = TruncateMark::at(&position(Some(10), 60_006));
+        assert!(after.covers(&position(Some(100), 5)));
+    }
+
+    #[test]
+    fn a_statement_that_waited_for_the_lock_has_an_earlier_time_than_what_it_waited_for() {
+        let mark = TruncateMark::at(&position(Some(100), 10_000));
+        assert!(mark.covers(&position(Some(99), 11_000)));
     }
 
     #[test]

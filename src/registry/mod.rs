@@ -113,6 +113,15 @@ struct State {
 
 impl State {
     fn look_up(&self, id: SchemaId, now: Instant) -> Option<Found> {
+        if let SchemaId::Id(number) = id
+            && number > i32::MAX.unsigned_abs().into()
+        {
+            // Registries count in 32 bits, and call a larger one a wrong address.
+            return Some(Err(Failure::record(
+                "unknown_schema",
+                format!("{id} can't be one of a registry's: is the record Avro at all?"),
+            )));
+        }
         if let Some(schema) = self.known.get(&id) {
             return Some(Ok(schema.clone()));
         }

@@ -8,12 +8,18 @@ const DEEPEST: usize = 64;
 /// Elements that take no byte, such as nulls, at most: what a few bytes can claim is bounded.
 const EMPTY_ELEMENTS: usize = 1_024;
 
+/// Values that hold others and take no byte themselves, records and what is null in them, at most.
+const EMPTY_PARTS: usize = 65_536;
+
 /// What is left of a record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
     /// How much deeper values may still lie.
     depth: usize,
+    /// How many more values may hold others: a few nested types, each named twice by the next,
+    /// would else make a record of no bytes endless.
+    parts: usize,
     /// How many more elements arrays and maps may have.
     elements: usize,
 }
@@ -31,6 +37,7 @@ impl<'a> Cursor<'a> {
         Self {
             rest: data,
             depth: DEEPEST,
+            parts: data.len() + EMPTY_PARTS,
             elements: data.len() + EMPTY_ELEMENTS,
         }
     }
@@ -46,6 +53,7 @@ impl<'a> Cursor<'a> {
     /// Begins a value inside another.
     pub(super) fn enter(&mut self) -> Result<(), Broken> {
         self.depth = self.depth.checked_sub(1).ok_or(Broken::TooDeep)?;
+        self.parts = self.parts.checked_sub(1).ok_or(Broken::TooMany)?;
         Ok(())
     }
 

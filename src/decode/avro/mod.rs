@@ -49,6 +49,8 @@ pub(super) enum Broken {
     Choice { chosen: i64, count: usize },
     #[error("its values lie too deep in each other")]
     TooDeep,
+    #[error("it has more values than its bytes can hold")]
+    TooMany,
     #[error("it has a decimal that is none")]
     Decimal,
     #[error("`after` is no document: {0}")]

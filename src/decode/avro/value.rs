@@ -49,6 +49,12 @@ pub(super) fn column(
         }
         Shape::Array(items) => match column_type {
             ColumnType::Array(element) => {
+                // Told before its elements are converted: dates are numbers there.
+                let mut ahead = cursor.clone();
+                if placeholder.is_json(&json(&mut ahead, types, of)?) {
+                    *cursor = ahead;
+                    return Ok(Value::Unavailable);
+                }
                 return array(cursor, types, *items, element, placeholder);
             }
             _ => convert::json_value(json(cursor, types, of)?, placeholder),
@@ -74,20 +80,14 @@ fn array(
     placeholder: &Placeholder,
 ) -> Result<Value, Broken> {
     let mut elements = Vec::new();
-    let mut unavailable = false;
     cursor.enter()?;
     while let Some(block) = cursor.block()? {
         for _ in 0..block.elements {
             let value = column(cursor, types, items, element, placeholder)?;
-            unavailable |= value == Value::Unavailable;
             elements.push(value.into_json());
         }
     }
     cursor.leave();
-    // The placeholder is the only element then.
-    if unavailable && elements.len() == 1 {
-        return Ok(Value::Unavailable);
-    }
     Ok(convert::json_value(elements.into(), placeholder))
 }
 

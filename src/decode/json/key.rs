@@ -95,8 +95,10 @@ fn push(
             convert::from_text(column_type, &text, &settings.placeholder)
                 .map_err(|mismatch| undecodable(&mismatch))?
         }
-        (ColumnType::VariableScaleDecimal, json) => {
-            convert::from_object(column_type, json, &settings.placeholder)
+        // A decimal with its own scale is known by its shape, so that it is one key with and
+        // without schema.
+        (_, json @ serde_json::Value::Object(_)) => {
+            convert::from_object(&ColumnType::Untyped, json, &settings.placeholder)
                 .map_err(|mismatch| undecodable(&mismatch))?
         }
         (_, json) => Value::Json(Box::new(json)),
@@ -198,6 +200,7 @@ mod tests {
     fn a_decimal_in_a_key_is_its_digits() {
         let with_schema = r#"{"schema":{"type":"struct","fields":[{"type":"bytes","field":"n","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}}]},"payload":{"n":"AfQ="}}"#;
         assert_eq!(key(with_schema), r#"["5.00"]"#);
+        assert_eq!(key(r#"{"id":{"scale":0,"value":"Ew=="}}"#), r#"["19"]"#);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod value;
 
 use crate::{
     error::Failure,
-    record::{Row, RowKey, Value},
+    record::{Row, RowKey},
 };
 
 use super::{change::Change, settings::RowSettings};
@@ -47,9 +47,4 @@ impl JsonReader {
 /// The row that the text of a MongoDB document holds.
 pub(super) fn document(text: &str, settings: &RowSettings) -> Result<Row, serde_json::Error> {
     mongodb::row(text, settings)
-}
-
-/// A column's value, converted, as part of an array.
-fn element(value: Value) -> serde_json::Value {
-    value.into_json()
 }

@@ -15,7 +15,7 @@ use super::{
         convert::{self, Mismatch},
         settings::RowSettings,
     },
-    BorrowedName, element, mongodb,
+    BorrowedName, mongodb,
     schema::SchemaCache,
 };
 
@@ -277,26 +277,9 @@ impl<'de> Visitor<'de> for ColumnSeed<'_> {
             .map_err(|mismatch| self.error(&mismatch))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let ColumnType::Array(element_type) = self.column_type else {
-            let array = SeqAccessDeserializer::new(seq);
-            return serde_json::Value::deserialize(array)
-                .map(|json| convert::json_value(json, self.placeholder));
-        };
-        let mut elements = Vec::new();
-        let mut unavailable = false;
-        while let Some(value) = seq.next_element_seed(ColumnSeed {
-            column: self.column,
-            column_type: element_type,
-            placeholder: self.placeholder,
-        })? {
-            unavailable |= value == Value::Unavailable;
-            elements.push(element(value));
-        }
-        // The placeholder is the only element then.
-        if unavailable && elements.len() == 1 {
-            return Ok(Value::Unavailable);
-        }
-        Ok(convert::json_value(elements.into(), self.placeholder))
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value, A::Error> {
+        let array = serde_json::Value::deserialize(SeqAccessDeserializer::new(seq))?;
+        convert::from_array(self.column_type, array, self.placeholder)
+            .map_err(|mismatch| self.error(&mismatch))
     }
 }

@@ -37,23 +37,30 @@ pub(super) fn read(
         )
     };
     match body.map_err(|error| undecodable(&error))? {
+        Body::Gone => Ok(Change::gone()),
         Body::Flattened(row) => Ok(flattened::change(row, &settings.prefix)),
         Body::Envelope(parts) => match parts.into_change() {
             Some(change) => change,
             // Its first column is called like a field of an envelope.
-            None => read_flattened(bytes, reader, settings).map_err(|error| undecodable(&error)),
+            None => read_flattened(bytes, Guess::Flattened, reader, settings)
+                .map_err(|error| undecodable(&error)),
         },
+        // Its first column is called like a part of the converter's.
+        Body::NotWrapped => read_flattened(bytes, Guess::Bare, reader, settings)
+            .map_err(|error| undecodable(&error)),
     }
 }
 
 fn read_flattened(
     bytes: &[u8],
+    guess: Guess,
     reader: &mut JsonReader,
     settings: &RowSettings,
 ) -> Result<Change, serde_json::Error> {
-    match read_as(bytes, Guess::Flattened, reader, settings)? {
+    match read_as(bytes, guess, reader, settings)? {
+        Body::Gone => Ok(Change::gone()),
         Body::Flattened(row) => Ok(flattened::change(row, &settings.prefix)),
-        Body::Envelope(_) => Err(Error::custom("neither an envelope nor a row")),
+        Body::Envelope(_) | Body::NotWrapped => Err(Error::custom("neither an envelope nor a row")),
     }
 }
 
@@ -79,13 +86,19 @@ fn read_as<'de>(
 enum Guess {
     /// An envelope if its first field is called like one of an envelope's, else a flattened row.
     ByFirstName,
-    /// A flattened row.
+    /// A flattened row, maybe with its schema around it.
     Flattened,
+    /// A flattened row without schema, whatever its columns are called.
+    Bare,
 }
 
 enum Body<'de> {
     Envelope(Parts<'de>),
     Flattened(Row),
+    /// A flattened row that was deleted: null, with its schema around it.
+    Gone,
+    /// What looked like the converter's `{schema, payload}` is none.
+    NotWrapped,
 }
 
 /// The outermost object: a body, or `{schema, payload}` around one.
@@ -112,23 +125,30 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
         let first: Option<BorrowedName<'de>> = map.next_key()?;
+        let may_be_wrapped = self.guess != Guess::Bare;
         match first.as_ref().map(|name| &*name.0) {
-            Some("schema") => {
+            Some("schema") if may_be_wrapped => {
                 let schema: &RawValue = map.next_value()?;
+                match map.next_key::<BorrowedName<'de>>()? {
+                    Some(name) if name.0 == "payload" && is_schema(schema) => {}
+                    next => return not_wrapped(next.is_some(), map),
+                }
                 self.load(schema)?;
-                let body = match map.next_key::<BorrowedName<'de>>()? {
-                    Some(name) if name.0 == "payload" => map.next_value_seed(self.body())?,
-                    _ => return Err(A::Error::custom("no `payload` follows the `schema`")),
-                };
+                let body = map.next_value_seed(self.body())?;
                 end(map)?;
                 Ok(body)
             }
-            Some("payload") => {
+            Some("payload") if may_be_wrapped => {
                 let payload: &RawValue = map.next_value()?;
                 match map.next_key::<BorrowedName<'de>>()? {
-                    Some(name) if name.0 == "schema" => self.load(map.next_value()?)?,
-                    _ => return Err(A::Error::custom("no `schema` follows the `payload`")),
+                    Some(name) if name.0 == "schema" => {}
+                    next => return not_wrapped(next.is_some(), map),
                 }
+                let schema: &RawValue = map.next_value()?;
+                if !is_schema(schema) {
+                    return not_wrapped(false, map);
+                }
+                self.load(schema)?;
                 end(map)?;
                 let mut json = serde_json::Deserializer::from_str(payload.get());
                 self.body().deserialize(&mut json).map_err(A::Error::custom)
@@ -165,6 +185,21 @@ impl ValueSeed<'_> {
     }
 }
 
+/// Whether this may be what the converter writes as `schema`.
+fn is_schema(schema: &RawValue) -> bool {
+    schema.get().starts_with('{') || schema.get() == "null"
+}
+
+/// Reads the rest of what isn't the converter's; `named` when a name has been read without its
+/// value.
+fn not_wrapped<'de, A: MapAccess<'de>>(named: bool, mut map: A) -> Result<Body<'de>, A::Error> {
+    if named {
+        map.next_value::<IgnoredAny>()?;
+    }
+    end(map)?;
+    Ok(Body::NotWrapped)
+}
+
 fn end<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
     while map.next_key::<IgnoredAny>()?.is_some() {
         map.next_value::<IgnoredAny>()?;
@@ -183,7 +218,7 @@ impl<'de> DeserializeSeed<'de> for BodySeed<'_> {
     type Value = Body<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -191,7 +226,11 @@ impl<'de> Visitor<'de> for BodySeed<'_> {
     type Value = Body<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an envelope or a row")
+        f.write_str("an envelope, a row or null")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Body::Gone)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -93,10 +93,11 @@ impl State {
                 Action::DeadLetter {
                     raw,
                     ack,
+                    earlier,
                     stage,
                     failure,
                 } => {
-                    self.bury(raw, ack, stage, failure);
+                    self.bury(raw, ack, earlier, stage, failure);
                 }
                 Action::VersionConflict => self.services.metrics.version_conflicts.inc(),
             }

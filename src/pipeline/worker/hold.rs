@@ -28,7 +28,7 @@ impl State {
         failure: Failure,
     ) {
         if failure.disposition != Disposition::Blocked {
-            return self.bury(raw, record.ack, stage, failure);
+            return self.bury(raw, record.ack, Vec::new(), stage, failure);
         }
         let refund = self.ledger.lighten(&record.ack, HELD_ENTRY);
         self.tally.refund(refund);
@@ -62,9 +62,13 @@ impl State {
     /// Lets the source know whether the partition stands still, and the operator whether records
     /// are held.
     pub(super) fn tell_of_held(&mut self) {
-        let budget = self.services.budget.limit();
         let is_closed = self.gate.is_closed();
-        let closes = self.held.closes_gate(is_closed, self.ledger.len(), budget);
+        let closes = self.held.len() > 0 && {
+            // All partitions that hold records may have a quarter of the budget together.
+            let holding = self.services.blocked.partitions() as u64;
+            let budget = self.services.budget.limit() / holding.div_ceil(16).max(1);
+            self.held.closes_gate(is_closed, self.ledger.len(), budget)
+        };
         let now = Instant::now();
         let stalls = self.stall.closes_gate_at().is_some_and(|at| at <= now);
         self.gate.set_closed(closes || stalls);
@@ -80,8 +84,16 @@ impl State {
         }
     }
 
-    /// Sends a record to the dead letters; it settles once it is delivered there.
-    pub(super) fn bury(&mut self, raw: RawRecord, ack: Ack, stage: &'static str, failure: Failure) {
+    /// Sends a record to the dead letters; once it is delivered there it settles, and with it the
+    /// earlier records from which it took values.
+    pub(super) fn bury(
+        &mut self,
+        raw: RawRecord,
+        ack: Ack,
+        earlier: Vec<Ack>,
+        stage: &'static str,
+        failure: Failure,
+    ) {
         let buried = self.next_dead + 1;
         if buried <= BURIALS_TOLD || buried.is_multiple_of(1_000) {
             warn!(
@@ -101,7 +113,7 @@ impl State {
             .inc();
         let ticket = Ticket(self.next_dead);
         self.next_dead += 1;
-        self.dead.insert(ticket, ack);
+        self.dead.insert(ticket, (ack, earlier));
         let letter = DeadLetter {
             raw,
             stage,
@@ -113,7 +125,10 @@ impl State {
     }
 
     pub(super) fn on_delivered(&mut self, delivered: Delivered) {
-        if let Some(ack) = self.dead.remove(&delivered.ticket) {
+        if let Some((ack, earlier)) = self.dead.remove(&delivered.ticket) {
+            for earlier in earlier {
+                self.settle(earlier, Settled::Superseded, None);
+            }
             self.settle(ack, Settled::DeadLettered, None);
         }
     }

@@ -71,8 +71,8 @@ struct State {
     held: Held,
     /// Why records are held, as last told.
     told: Option<Cause>,
-    /// Records on their way to the dead-letter topic.
-    dead: HashMap<Ticket, Ack>,
+    /// Records on their way to the dead-letter topic, and the earlier ones that settle with them.
+    dead: HashMap<Ticket, (Ack, Vec<Ack>)>,
     /// The index was empty at the assignment, and no record has come since.
     index_was_empty: bool,
     next_dead: u64,
@@ -189,10 +189,12 @@ impl Worker {
         } = self;
         // Asked anew for each assignment: while another member had the partition, it wrote.
         let index = state.index.clone();
+        let kept = index.mark(&state.partition.topic);
         let mark = &mut receivers.mark;
         let read = async {
             let empty = index.is_empty().await;
             // A row from before a truncate must not be written, so none is before this is known.
+            kept.read_now().await;
             let mark = mark.wait_for(|mark| *mark != MarkState::Unread).await;
             (empty, mark.map(|mark| mark.clone()))
         };
@@ -204,7 +206,7 @@ impl Worker {
                     state.index_was_empty = true;
                 }
                 if let Ok(mark) = mark {
-                    state.on_mark(&mark);
+                    state.begin_with(&mark);
                 }
                 None
             }

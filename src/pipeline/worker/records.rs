@@ -86,7 +86,7 @@ impl State {
     /// A record whose schema the registry does not have.
     pub(super) fn on_unreadable(&mut self, raw: RawRecord, failure: Failure, now: Instant) {
         if let Some(ack) = self.receive(&raw, now) {
-            self.bury(raw, ack, "decode", failure);
+            self.bury(raw, ack, Vec::new(), "decode", failure);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::{
-    error::Failure,
+    error::{Disposition, Failure},
     index::LookedUp,
     record::{
         Ack, Completion, Creation, Desired, KeyChange, PointId, RawRecord, RowChange, RowKey,
@@ -30,7 +30,7 @@ impl State {
     ) {
         let point = match point.unwrap_or_else(|| self.point_of(&news.key)) {
             Ok(point) => point,
-            Err(failure) => return self.bury(raw, ack, "document", failure),
+            Err(failure) => return self.bury(raw, ack, Vec::new(), "document", failure),
         };
         let RowChange {
             key,
@@ -149,6 +149,10 @@ impl State {
                 now,
             ),
             Err(failure) => {
+                if failure.disposition != Disposition::Blocked {
+                    let earlier = row.completion.into_acks();
+                    return self.bury(row.raw, row.ack, earlier, "document", failure);
+                }
                 let (point, position) = (row.point, row.position);
                 let record = HeldRecord {
                     creates: row.creation == Creation::This,
@@ -156,14 +160,10 @@ impl State {
                 };
                 self.give_up(Some(point), row.raw, record, "document", failure);
                 for earlier in row.completion.into_acks() {
-                    if self.held.holds(&point) {
-                        let refund = self.ledger.lighten(&earlier, HELD_ENTRY);
-                        self.tally.refund(refund);
-                        self.held
-                            .hold_behind(point, HeldRecord::of(position, earlier));
-                    } else {
-                        self.settle(earlier, Settled::Superseded, None);
-                    }
+                    let refund = self.ledger.lighten(&earlier, HELD_ENTRY);
+                    self.tally.refund(refund);
+                    self.held
+                        .hold_behind(point, HeldRecord::of(position, earlier));
                 }
             }
         }

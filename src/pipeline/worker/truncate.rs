@@ -27,7 +27,7 @@ impl State {
             }
             TruncatePolicy::Apply => self.truncates.raise(TruncateMark::at(position), ack),
             TruncatePolicy::Block => {
-                let message = "the table was truncated; set rows.truncate to \"apply\", and the points of the rows from before go, or to \"ignore\", and they stay";
+                let message = "its truncate waits for a decision; set rows.truncate to \"apply\", and the points of the rows from before go, or to \"ignore\", and they stay";
                 let refund = self.ledger.lighten(&ack, HELD_ENTRY);
                 self.tally.refund(refund);
                 let record = HeldRecord::of(*position, ack);
@@ -37,8 +37,24 @@ impl State {
         }
     }
 
+    /// What is known of the table's last truncate as the partition begins.
+    pub(super) fn begin_with(&mut self, state: &MarkState) {
+        if self.on_truncate != TruncatePolicy::Apply {
+            return;
+        }
+        if let Some((mark, unswept)) = state.of_partition(self.partition.partition) {
+            self.truncated = Some(mark);
+            if unswept {
+                self.truncates.sweep(mark);
+            }
+        }
+    }
+
     /// The table's last truncate became known, maybe from another member.
     pub(super) fn on_mark(&mut self, state: &MarkState) {
+        if self.on_truncate != TruncatePolicy::Apply {
+            return;
+        }
         let Some((mark, unswept)) = state.of_partition(self.partition.partition) else {
             return;
         };
@@ -58,7 +74,8 @@ impl State {
             }
             self.reconciler.truncate(&mark, now, &mut self.actions);
         }
-        if unswept {
+        // A former owner may have swept before this one wrote what it didn't know to be gone.
+        if unswept || is_news {
             self.truncates.sweep(mark);
         }
     }
