@@ -235,9 +235,10 @@ async fn a_refused_letter_blocks_the_lane_until_the_topic_takes_it() {
 async fn a_producer_that_is_broken_for_good_is_replaced() {
     let mut stage = Stage::start();
     let refused = ResponseError::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    // Several times, so that the state lasts long enough to be seen.
     stage
         .kafka
-        .fail_requests(Request::InitProducerId, &[refused])
+        .fail_requests(Request::InitProducerId, &[refused; 5])
         .unwrap();
     stage.submit(7, raw(0));
     let blocked = |state: &LaneState| matches!(state, LaneState::Blocked(_));

@@ -153,7 +153,7 @@ pub(super) fn json_value(json: serde_json::Value, placeholder: &Placeholder) -> 
     }
     match json {
         serde_json::Value::Null => Value::Null,
-        json => Value::Json(Box::new(json)),
+        json => Value::from_json(json),
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn point(wkb: &[u8]) -> Option<Value> {
 /// Only what can be a place: an empty point has no coordinates.
 fn lon_lat(lon: f64, lat: f64) -> Option<Value> {
     ((-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat))
-        .then(|| Value::Json(Box::new(serde_json::json!({"lon": lon, "lat": lat}))))
+        .then(|| Value::from_json(serde_json::json!({"lon": lon, "lat": lat})))
 }
 
 #[cfg(test)]

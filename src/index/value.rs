@@ -44,7 +44,7 @@ pub(super) fn column(field: qdrant::Value) -> Value {
         Some(Kind::DoubleValue(value)) => Value::Float(value),
         Some(Kind::StringValue(text)) => Value::String(text.into()),
         Some(kind @ (Kind::ListValue(_) | Kind::StructValue(_))) => {
-            Value::Json(Box::new(json(wrap(kind))))
+            Value::from_json(json(wrap(kind)))
         }
     }
 }

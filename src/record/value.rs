@@ -38,6 +38,13 @@ pub fn exact_number(digits: &str) -> Option<f64> {
 }
 
 impl Value {
+    /// An object or an array. Objects come with their fields sorted by name: neither a database nor
+    /// an index keeps them in order, and the same value must hash, and read, the same.
+    pub fn from_json(mut json: serde_json::Value) -> Self {
+        json.sort_all_objects();
+        Self::Json(Box::new(json))
+    }
+
     /// The value as JSON: a decimal is a number where that doesn't round it, else text.
     pub fn into_json(self) -> serde_json::Value {
         match self {
@@ -119,5 +126,19 @@ impl Row {
             .iter()
             .find(|(name, _)| &**name == column)
             .map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_an_objects_fields_does_not_matter() {
+        let value = |text: &str| serde_json::from_str(text).map(Value::from_json).ok();
+        let one = value(r#"{"b": 1, "a": [{"y": 2, "x": 1}]}"#);
+        let other = value(r#"{"a": [{"x": 1, "y": 2}], "b": 1}"#);
+        let text = |value: Option<Value>| value.map(|value| value.into_json().to_string());
+        assert_eq!(text(one), text(other));
     }
 }

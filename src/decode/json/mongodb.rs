@@ -40,20 +40,20 @@ fn value(json: serde_json::Value) -> Value {
             None => convert::from_float(number.as_f64().unwrap_or(f64::NAN)),
         },
         serde_json::Value::String(text) => Value::String(text.into()),
-        serde_json::Value::Array(values) => Value::Json(Box::new(
+        serde_json::Value::Array(values) => Value::from_json(
             values
                 .into_iter()
                 .map(|json| value(json).into_json())
                 .collect(),
-        )),
+        ),
         serde_json::Value::Object(fields) => match extended(&fields) {
             Some(value) => value,
-            None => Value::Json(Box::new(
+            None => Value::from_json(
                 fields
                     .into_iter()
                     .map(|(name, json)| (name, value(json).into_json()))
                     .collect(),
-            )),
+            ),
         },
     }
 }
