@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     missing_docs,
     reason = "a benchmark fails by panicking, and has no readers from outside"
 )]
@@ -22,13 +23,13 @@ use vectide::{
         debezium::{Change, Connector, Moment},
     },
     commit::OffsetLedger,
-    config::{Config, PointIdKind},
-    decode::{Decoded, Decoder},
+    config::{Config, PointIdKind, RowsConfig},
+    decode::{Decoded, Decoder, RowSettings},
     document::{DocumentBuilder, PointIds},
     reconcile::{Action, Delays, ObservedCache, Reconciler},
     record::{
-        Ack, Completion, Creation, Desired, Fingerprint, KeyChange, Offset, PointId, RawRecord,
-        Row, RowChange, RowKey, RowState, Stored, TopicPartition, WriteOutcome,
+        Ack, Completion, Creation, Desired, Fingerprint, KeyChange, NeededColumns, Offset, PointId,
+        RawRecord, Row, RowChange, RowKey, RowState, Stored, TopicPartition, WriteOutcome,
     },
     window::Window,
 };
@@ -99,39 +100,56 @@ fn row(raw: &RawRecord) -> Row {
     }
 }
 
+/// The same change in every encoding.
+fn encodings(product: &Product) -> [(&'static str, RawRecord); 4] {
+    let bare = record(&connector(), product, 0);
+    let envelope = bare.value.as_ref().unwrap();
+    let of_value = |value: Box<[u8]>| RawRecord {
+        value: Some(value),
+        ..bare.clone()
+    };
+    let in_avro = of_value(avro::from_json(envelope).0);
+    let mut parsed: serde_json::Value = serde_json::from_slice(envelope).unwrap();
+    let mut row = parsed["after"].take();
+    row["__deleted"] = "false".into();
+    let flattened = of_value(row.to_string().into_bytes().into());
+    let with_schemas = record(&connector().with_schema(), product, 0);
+    [
+        ("bare JSON", bare),
+        ("flattened JSON", flattened),
+        ("JSON with schemas", with_schemas),
+        ("Avro", in_avro),
+    ]
+}
+
 fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
     let raw = record(&connector(), &product(), 0);
     let mut decoder = Decoder::default();
     group.bench_function("key", |bench| bench.iter(|| decoder.key(black_box(&raw))));
-    let (value, schema) = avro::from_json(raw.value.as_ref().unwrap());
-    let in_avro = RawRecord {
-        value: Some(value),
-        ..raw.clone()
-    };
-    for (name, raw) in [
-        ("bare envelope of 1 KB", raw),
-        ("the same row in Avro", in_avro),
-        (
-            "the same row with schemas",
-            record(&connector().with_schema(), &product(), 0),
-        ),
-        (
-            "bare envelope of 20 KB",
-            record(&connector(), &long_product(20 * 1_024), 0),
-        ),
-    ] {
-        let key = RowKey::single_integer(1);
-        let mut decoder = Decoder::default();
-        decoder.learn(avro::SCHEMA, &schema);
-        group.throughput(Throughput::Bytes(raw.value.as_ref().unwrap().len() as u64));
-        group.bench_function(name, |bench| {
-            bench.iter_batched(
-                || key.clone(),
-                |key| decoder.decode(black_box(&raw), Ok(key)),
-                BatchSize::SmallInput,
-            );
-        });
+    let (_, schema) = avro::from_json(raw.value.as_ref().unwrap());
+    let only_stock = NeededColumns::Only(["stock".to_owned()].into());
+    for (size, product) in [("1 KB", product()), ("20 KB", long_product(20 * 1_024))] {
+        for (encoding, raw) in encodings(&product) {
+            for (columns, needed) in [
+                ("all columns", NeededColumns::all()),
+                ("one column", only_stock.clone()),
+            ] {
+                let settings = RowSettings::new(&RowsConfig::default(), needed);
+                let mut decoder = Decoder::new(settings);
+                decoder.learn(avro::SCHEMA, &schema);
+                let key = RowKey::single_integer(1);
+                assert!(decoder.decode(&raw, Ok(key.clone())).is_ok());
+                group.throughput(Throughput::Bytes(raw.value.as_ref().unwrap().len() as u64));
+                group.bench_function(format!("{encoding}, {size}, {columns}"), |bench| {
+                    bench.iter_batched(
+                        || key.clone(),
+                        |key| decoder.decode(black_box(&raw), Ok(key)),
+                        BatchSize::SmallInput,
+                    );
+                });
+            }
+        }
     }
     group.finish();
 }
