@@ -13,6 +13,7 @@ mod truncate;
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     time::{Duration, Instant},
 };
 
@@ -48,6 +49,9 @@ use super::{
 /// How long a partition that is given up waits for vectors on their way. They are paid for, but
 /// while the endpoint stalls, waiting would hold up the partitions that this member keeps.
 const LAST_VECTORS: Duration = Duration::from_secs(1);
+
+/// After this time without an answer of the index, a partition that begins stops fetching.
+const SLOW_INDEX: Duration = Duration::from_millis(500);
 
 /// All state of one assigned partition.
 struct State {
@@ -198,9 +202,12 @@ impl Worker {
             let mark = mark.wait_for(|mark| *mark != MarkState::Unread).await;
             (empty, mark.map(|mark| mark.clone()))
         };
+        let gate = state.gate.clone();
         let early = tokio::select! {
             drain = &mut drain => Some(drain.ok()),
+            never = close_when_slow(&gate) => match never {},
             (empty, mark) = read => {
+                gate.set_closed(false);
                 if empty {
                     state.reconciler.assume_empty_index();
                     state.index_was_empty = true;
@@ -224,6 +231,13 @@ impl Worker {
             state.services.budget.refund_all(&records);
         }
     }
+}
+
+/// A partition whose collection does not answer must not fetch on: the budget is everybody's.
+async fn close_when_slow(gate: &Gate) -> Infallible {
+    tokio::time::sleep(SLOW_INDEX).await;
+    gate.set_closed(true);
+    std::future::pending().await
 }
 
 async fn sleep_until(due: Option<Instant>) {
