@@ -29,7 +29,7 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Desired, Fingerprint, KeyChange, PointId, Position, Settled, Stored, Ticket,
+        Ack, Desired, Fingerprint, KeyChange, PointId, Position, Settled, Stored, Ticket,
         TopicPartition, TruncateMark, Write, WriteOutcome,
     },
 };
@@ -106,9 +106,10 @@ impl Reconciler {
                 .is_some_and(|observed| observed.is_later_than(position))
     }
 
-    /// The latest that the table says about a key with unsettled news.
-    pub fn latest(&self, point: &PointId) -> Option<&Desired> {
-        self.slots.get(point).map(|slot| &slot.news.desired)
+    /// The latest that the table says about a key with unsettled news, and what settles its record.
+    pub fn latest(&self, point: &PointId) -> Option<(&Desired, &Ack)> {
+        let news = &self.slots.get(point)?.news;
+        Some((&news.desired, &news.ack))
     }
 
     /// Remembers a point that was looked at for another reason than planning.

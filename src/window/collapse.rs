@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::record::{Desired, KeyChange, PointId, Superseded, TruncateMark};
+use crate::record::{Ack, Desired, KeyChange, PointId, Superseded, TruncateMark};
 
 /// Collects changes for a short while, one a key.
 ///
@@ -57,10 +57,11 @@ impl Window {
         }
     }
 
-    /// The latest change of a key.
-    pub fn latest(&self, point: &PointId) -> Option<&Desired> {
+    /// The latest change of a key, and what settles its record.
+    pub fn latest(&self, point: &PointId) -> Option<(&Desired, &Ack)> {
         let index = self.by_point.get(point)?;
-        self.pending.get(*index).map(|change| &change.desired)
+        let change = self.pending.get(*index)?;
+        Some((&change.desired, &change.ack))
     }
 
     /// When the changes collected so far are due at the latest; `None` while there are none.

@@ -96,7 +96,10 @@ impl State {
         }
         let latest = self.window.latest(&point);
         match latest.or_else(|| self.reconciler.latest(&point)) {
-            Some(Desired::Row(earlier)) => {
+            Some((Desired::Row(earlier), ack)) => {
+                // It waits for this one, but only its acknowledgement is kept.
+                let refund = self.ledger.lighten(ack, HELD_ENTRY);
+                self.tally.refund(refund);
                 self.documents
                     .complete(&mut row.row, &earlier.payload, &earlier.source_columns);
                 row.completion = Completion::owed();
@@ -104,7 +107,7 @@ impl State {
             }
             // A row that was deleted and made anew comes whole; what is said of its values here
             // can't be known.
-            Some(Desired::Gone) => self.on_row(row, now),
+            Some((Desired::Gone, _)) => self.on_row(row, now),
             None => {
                 let fields = self
                     .documents
