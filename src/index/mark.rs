@@ -21,6 +21,7 @@ use tokio::{
     sync::{Mutex, watch},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::{
@@ -85,6 +86,14 @@ pub struct Mark {
     writing: Arc<Mutex<()>>,
 }
 
+/// What is tried until it is done.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    Look,
+    Raise(TruncateMark),
+    Sweep(i32, TruncateMark),
+}
+
 impl Mark {
     /// Follows a table's mark until the program stops.
     pub(super) fn follow(connection: Arc<Connection>, topic: Arc<str>, runtime: &Handle) -> Self {
@@ -102,20 +111,7 @@ impl Mark {
     /// Reads the mark anew: what is known may be some seconds old. Tries until it is read, or until
     /// the program stops.
     pub async fn read_now(&self) {
-        let mut outage = Outage::new(&self.connection);
-        let mut failed = false;
-        loop {
-            match self.look().await {
-                Ok(()) if failed => return outage.over(),
-                Ok(()) => return,
-                Err(failure) => {
-                    failed = true;
-                    if !outage.pause(&failure).await {
-                        return;
-                    }
-                }
-            }
-        }
+        self.insist(Task::Look, &self.connection.shutdown).await;
     }
 
     /// What is known, and whatever will be.
@@ -129,22 +125,24 @@ impl Mark {
     /// A member that does not know of the truncate yet may still write such a row; it sweeps its
     /// partitions when it learns of it.
     pub async fn raise(&self, mark: TruncateMark, until: &CancellationToken) {
-        let mut outage = Outage::new(&self.connection);
-        while !until.is_cancelled() {
-            match self.try_raise(mark).await {
-                Ok(()) => return outage.over(),
-                Err(failure) if outage.pause(&failure).await => {}
-                Err(_) => return,
-            }
-        }
+        self.insist(Task::Raise(mark), until).await;
     }
 
     /// Deletes a partition's points of rows from before the truncate, and notes that it was done.
     /// Tries until it is, or until `until` is cancelled.
     pub async fn sweep(&self, partition: i32, mark: TruncateMark, until: &CancellationToken) {
+        self.insist(Task::Sweep(partition, mark), until).await;
+    }
+
+    async fn insist(&self, task: Task, until: &CancellationToken) {
         let mut outage = Outage::new(&self.connection);
         while !until.is_cancelled() {
-            match self.try_sweep(partition, mark).await {
+            let done = match task {
+                Task::Look => self.look().await,
+                Task::Raise(mark) => self.try_raise(mark).await,
+                Task::Sweep(partition, mark) => self.try_sweep(partition, mark).await,
+            };
+            match done {
                 Ok(()) => return outage.over(),
                 Err(failure) if outage.pause(&failure).await => {}
                 Err(_) => return,
@@ -173,30 +171,15 @@ impl Mark {
 
     async fn read_again_and_again(self) {
         let shutdown = self.connection.shutdown.clone();
-        let mut outage = Outage::new(&self.connection);
-        let mut failed = false;
+        // Partitions wait for the first answer.
+        self.read_now().await;
         loop {
-            match self.look().await {
-                Ok(()) => {
-                    if std::mem::take(&mut failed) {
-                        outage.over();
-                    }
-                }
-                Err(failure) if *self.state.borrow() == MarkState::Unread => {
-                    // Partitions wait for it.
-                    failed = true;
-                    if !outage.pause(&failure).await {
-                        return;
-                    }
-                    continue;
-                }
-                Err(failure) => {
-                    tracing::debug!(topic = %self.topic, "can't read the truncate mark: {failure}");
-                }
-            }
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}
                 () = shutdown.cancelled() => return,
+            }
+            if let Err(failure) = self.look().await {
+                debug!(topic = %self.topic, "can't read the truncate mark: {failure}");
             }
         }
     }

@@ -12,6 +12,7 @@ mod failure;
 mod lookup;
 mod mark;
 mod operations;
+mod points;
 mod reader;
 mod service;
 mod settings;
@@ -153,9 +154,9 @@ impl Index {
             broken,
         });
         Ok(Self {
-            reads: service::start(connection.clone(), reader::read),
+            reads: service::start(connection.clone(), points::get::<ReadRequest>),
             writes: service::start(connection.clone(), writer::write),
-            lookups: service::start(connection.clone(), lookup::look_up),
+            lookups: service::start(connection.clone(), points::get::<LookupRequest>),
             marks: Arc::default(),
             runtime: Handle::current(),
             connection,
