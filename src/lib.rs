@@ -14,12 +14,14 @@
 //!    from [`pipeline::Routes`].
 //! 2. The worker enters the offset into its [`commit::OffsetLedger`] and gets a [`record::Ack`]
 //!    for it: the right, and the duty, to settle the record once.
-//! 3. [`decode::Decoder`] reads Debezium's envelope, in JSON or in Avro. Where the record names a
+//! 3. [`decode::Decoder`] reads Debezium's envelope or a flattened row, in JSON or in Avro. Where the record names a
 //!    schema that is not known yet, it waits, and its partition with it, until
 //!    [`registry::Registry`] has asked for it. Out comes a [`record::RowChange`]: which row,
 //!    what it is now, as of which offset.
 //! 4. [`document::DocumentBuilder`] makes of the row what the index should hold, a
-//!    [`record::Document`]: the text to embed, the payload, and a hash of each.
+//!    [`record::Document`]: the text to embed, the payload, and a hash of each. A row that came
+//!    without the values that did not change takes them from earlier news of its key, or from
+//!    the point.
 //! 5. [`window::Window`] collapses what is at hand, for milliseconds: of several changes of one
 //!    key the last one goes on, and the others settle as [`record::Settled::Superseded`].
 //! 6. [`reconcile::Reconciler`] compares that with what the index does hold,
@@ -29,9 +31,11 @@
 //! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
 //!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
-//!    payload, or a delete. It answers when Qdrant has applied it.
-//! 9. What can't be processed by its own fault goes to [`dead_letter::DeadLetters`], which answer when the brokers
-//!    have acknowledged the letter.
+//!    payload, or a delete. It answers when Qdrant has applied it. Truncates, which concern the
+//!    points of all partitions, are told to all members by an [`index::Mark`].
+//! 9. What can't be processed by its own fault goes to [`dead_letter::DeadLetters`], which answer
+//!    when the brokers have acknowledged the letter. What concerns a whole table is held instead,
+//!    and [`pipeline::BlockedTables`] say so.
 //! 10. With the answer the record settles, as one of [`record::Settled`]. The ledger's frontier,
 //!     the lowest unsettled offset, moves on through [`commit::Frontier`] to the source, which
 //!     commits it: on a timer, on a rebalance, on shutdown.

@@ -49,30 +49,27 @@ impl Truncates {
     /// Lets everybody know of a truncate, and sweeps; its record settles after that.
     pub(super) fn raise(&mut self, mark: TruncateMark, ack: Ack) {
         self.raised.push((mark, ack));
-        self.sweeping = Some(mark);
-        let (kept, partition) = (self.mark.clone(), self.partition);
-        let (until, done) = (self.until.clone(), self.done.clone());
-        tokio::spawn(async move {
-            kept.raise(mark, &until).await;
-            kept.sweep(partition, mark, &until).await;
-            if !until.is_cancelled() {
-                // The worker may be gone: then its successor sweeps.
-                let _ = done.send(mark);
-            }
-        });
+        self.begin(mark, true);
     }
 
     /// Sweeps after a truncate that became known, unless that is under way.
     pub(super) fn sweep(&mut self, mark: TruncateMark) {
-        if self.sweeping == Some(mark) {
-            return;
+        if self.sweeping != Some(mark) {
+            self.begin(mark, false);
         }
+    }
+
+    fn begin(&mut self, mark: TruncateMark, raise: bool) {
         self.sweeping = Some(mark);
         let (kept, partition) = (self.mark.clone(), self.partition);
         let (until, done) = (self.until.clone(), self.done.clone());
         tokio::spawn(async move {
+            if raise {
+                kept.raise(mark, &until).await;
+            }
             kept.sweep(partition, mark, &until).await;
             if !until.is_cancelled() {
+                // The worker may be gone: then its successor sweeps.
                 let _ = done.send(mark);
             }
         });
