@@ -332,6 +332,7 @@ impl Reconciliation {
                     ack: ledger.receive(offset, 1).unwrap(),
                     creation: Creation::No,
                     completion: Completion::default(),
+                    replaces: false,
                 }
             })
             .collect()

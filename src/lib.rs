@@ -66,6 +66,7 @@ pub mod embed;
 pub mod error;
 mod http;
 pub mod index;
+pub mod lease;
 pub mod pipeline;
 pub mod reconcile;
 pub mod record;

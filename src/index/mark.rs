@@ -289,10 +289,8 @@ impl Mark {
     }
 }
 
-/// The fields of the bookkeeping by which points are swept.
-const SWEPT_BY: [(&str, FieldType); 4] = [
-    ("topic", FieldType::Keyword),
-    ("partition", FieldType::Integer),
+/// The fields of the bookkeeping by which points are swept, beside the partition.
+const SWEPT_BY: [(&str, FieldType); 2] = [
     ("commit_ms", FieldType::Integer),
     (SOURCE_POSITION, FieldType::Integer),
 ];

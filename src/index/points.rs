@@ -59,25 +59,35 @@ pub(super) async fn get<R: PointRequest>(connection: Arc<Connection>, mut batch:
 async fn call<R: PointRequest>(
     connection: &Connection,
     batch: &[R],
-) -> Result<HashMap<PointId, RetrievedPoint>, Failure> {
-    let ids: Vec<PointId> = batch
-        .iter()
-        .map(|request| value::point_id(request.point()))
-        .collect();
-    let fields = SelectorOptions::Include(PayloadIncludeSelector {
-        fields: R::fields(batch),
-    });
+) -> Result<Points, Failure> {
+    let ids = batch.iter().map(R::point);
+    read(connection, R::LABEL, ids, R::fields(batch), false).await
+}
+
+/// The points that were found, by their ids.
+pub(super) type Points = HashMap<PointId, RetrievedPoint>;
+
+/// One call: these points with these fields of their payload, and with all their vectors if wanted.
+pub(super) async fn read(
+    connection: &Connection,
+    label: &'static str,
+    ids: impl Iterator<Item = record::PointId>,
+    fields: Vec<String>,
+    vectors: bool,
+) -> Result<Points, Failure> {
+    let ids: Vec<PointId> = ids.map(value::point_id).collect();
+    let fields = SelectorOptions::Include(PayloadIncludeSelector { fields });
     let request = GetPointsBuilder::new(&connection.collection, ids)
         .with_payload(fields)
-        .with_vectors(false);
+        .with_vectors(vectors);
     let timer = connection
         .metrics
         .duration
-        .with_label_values(&[R::LABEL])
+        .with_label_values(&[label])
         .start_timer();
     let answer = connection.client.get_points(request).await;
     timer.observe_duration();
-    connection.metrics.count_call(R::LABEL, answer.is_ok());
+    connection.metrics.count_call(label, answer.is_ok());
     let points = answer.map_err(|error| failure(&error, &connection.collection))?;
     Ok(points
         .result
@@ -95,9 +105,11 @@ mod tests {
 
     use crate::{
         config::Config,
-        index::{Calls, CollectionSpec, Index, IndexReply, connect_client},
+        index::{Calls, CollectionSpec, Fence, Index, IndexReply, connect_client},
+        lease::Lease,
         record::{
-            Offset, Payload, PayloadHash, PointId, Stored, Ticket, Value, Write, WriteOutcome,
+            Epoch, Offset, Payload, PayloadHash, PointId, Stored, Ticket, TopicPartition, Value,
+            Write, WriteOutcome,
         },
         telemetry::{Health, Lane, LanePart, Metrics},
     };
@@ -141,6 +153,7 @@ mod tests {
             Calls::new(&config),
             Metrics::new().unwrap().index,
             health.into_iter().next().unwrap(),
+            Lease::unlimited(),
             CancellationToken::new(),
             CancellationToken::new(),
         );
@@ -153,8 +166,11 @@ mod tests {
             vector: vec![1.0; 4],
             payload: vec![title.clone()].into(),
             stored: Box::new(stored()),
+            expected: None,
         };
-        index.write(Ticket(0), write, written);
+        let topic = "t".into();
+        let fence = Fence::new(TopicPartition { topic, partition: 0 }, Epoch(1));
+        index.write(Ticket(0), write, &fence, written);
         assert!(matches!(
             outcomes.recv().await,
             Some(IndexReply::Written {

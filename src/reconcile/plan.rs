@@ -2,7 +2,7 @@
 //!
 //! | desired vs observed | plan | embedding |
 //! |---|---|---|
-//! | row gone, no point | nothing | no |
+//! | row gone, no point (or a tombstone) | nothing | no |
 //! | row gone, point | delete | no |
 //! | text and payload equal | nothing | no |
 //! | text equal, payload differs | patch the payload | no |
@@ -34,12 +34,12 @@ pub enum Plan {
 /// Compares what is desired with what is observed; `vector` is the text of the vector at hand.
 pub fn plan(desired: &Desired, observed: &Observed, vector: Option<TextHash>) -> Plan {
     let document = match (desired, observed) {
-        (Desired::Gone, Observed::Absent) => return Plan::Nothing,
+        (Desired::Gone, Observed::Absent | Observed::Tombstone(_)) => return Plan::Nothing,
         (Desired::Gone, Observed::Present(_)) => return Plan::Delete,
         (Desired::Row(document), _) => document,
     };
     let (text_equal, payload_equal) = match observed {
-        Observed::Absent => (false, true),
+        Observed::Absent | Observed::Tombstone(_) => (false, true),
         Observed::Present(present) => (
             present.text == Some(document.text_hash),
             present.payload == Some(document.payload_hash),

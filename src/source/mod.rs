@@ -7,6 +7,7 @@
 //! alone is paused by its [`Gate`].
 
 mod budget;
+mod committer;
 mod consumer;
 mod gate;
 mod group;
@@ -18,7 +19,7 @@ mod settings;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use crate::{
-    commit::Frontier,
+    commit::{Frontier, LastCommit},
     record::{RawRecord, TopicPartition},
 };
 
@@ -31,9 +32,13 @@ pub use settings::client_config;
 
 /// Whoever processes partitions.
 pub trait Partitions: Send + Sync + 'static {
-    /// A partition was assigned: starts processing it.
-    fn assign(&self, partition: TopicPartition) -> Feed;
+    /// A partition was assigned: starts processing it, once it is known what was committed last.
+    fn assign(&self, partition: TopicPartition, committed: LastCommitted) -> Feed;
 }
+
+/// Tells what was committed last of a partition. Closed without an answer when the partition is
+/// given up before.
+pub type LastCommitted = oneshot::Receiver<LastCommit>;
 
 /// The source's side of a partition that is being processed.
 #[derive(Debug)]

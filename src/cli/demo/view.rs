@@ -6,7 +6,7 @@ use anyhow::Context;
 use qdrant_client::{
     Qdrant,
     qdrant::{
-        Condition, Filter, GetPointsBuilder, PointId, QueryPointsBuilder, Range, RetrievedPoint,
+        Condition, CountPointsBuilder, Filter, GetPointsBuilder, PointId, QueryPointsBuilder, Range, RetrievedPoint,
         ScrollPointsBuilder, Value, point_id::PointIdOptions, value::Kind,
     },
 };
@@ -121,7 +121,9 @@ impl View {
 
     /// How many points there are.
     pub(super) async fn count(&self) -> anyhow::Result<u64> {
-        let count = qdrant_client::qdrant::CountPointsBuilder::new(&self.collection).exact(true);
+        let count = CountPointsBuilder::new(&self.collection)
+            .filter(self.rows())
+            .exact(true);
         let answer = self.client.count(count).await?;
         Ok(answer.result.map_or(0, |result| result.count))
     }
@@ -159,11 +161,17 @@ impl View {
         Ok(differences)
     }
 
+    /// Matches the points of rows: tombstones and bookkeeping have no vector.
+    fn rows(&self) -> Filter {
+        Filter::must([Condition::has_vector(&self.vector)])
+    }
+
     async fn all(&self) -> anyhow::Result<Vec<RetrievedPoint>> {
         let mut points = Vec::new();
         let mut offset: Option<PointId> = None;
         loop {
             let mut page = ScrollPointsBuilder::new(&self.collection)
+                .filter(self.rows())
                 .limit(PAGE)
                 .with_payload(true)
                 .with_vectors(true);
@@ -182,7 +190,9 @@ impl View {
 
 fn compare(product: &Product, point: &RetrievedPoint) -> [(&'static str, bool); 8] {
     let payload = &point.payload;
-    let text_hash = index::stored_from_payload(payload).and_then(|stored| stored.text_hash);
+    let text_hash = index::stored_from_payload(payload)
+        .row()
+        .and_then(|row| row.text_hash);
     let price = price_of(product);
     [
         ("sku", text(payload, "sku") == Some(&*product.sku)),
