@@ -20,6 +20,7 @@ mod mark;
 mod operations;
 mod patches;
 mod points;
+mod read_back;
 mod reader;
 mod service;
 mod settings;
@@ -294,3 +295,7 @@ impl Index {
         });
     }
 }
+
+#[cfg(all(test, feature = "embedded"))]
+#[path = "tests.rs"]
+mod tests;

@@ -260,6 +260,7 @@ mod tests {
                 key: "[1]".into(),
                 deleted_ms: 0,
             }),
+            unread: false,
             expected: None,
         }
     }
@@ -326,6 +327,7 @@ mod tests {
             } => Write::Delete {
                 point,
                 tombstone,
+                unread: false,
                 expected: Some(Expected {
                     topic: "t".into(),
                     partition: 9,

@@ -1,9 +1,9 @@
 //! The writing services: many writes in one call, retried until applied or refused for good.
 //!
 //! Qdrant answers `Ok` whether or not a fence let a write through. So what can't be known from the
-//! answer is read back: payload operations, which don't say whether they matched; one write of every
-//! [`SAMPLE`] calls; and all writes of a call across which this process may have been stopped, when
-//! somebody else may have become the owner.
+//! answer is [read back](read_back): payload operations, which don't say whether they matched; points
+//! that nobody has read before; the writes of one call of [`SAMPLE`]; and those of a call across which
+//! this process may have been stopped, when somebody else may have become the owner.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -24,22 +24,23 @@ use super::{
     operations::{self, Planned},
     patches::{PatchBy, patch_by},
     points::{self, Points},
+    read_back,
     service::Outage,
     stored, value,
 };
 
-/// One write of so many calls is read back.
+/// The writes of one of so many calls are read back.
 const SAMPLE: u64 = 64;
 
 /// A write under way.
-struct Attempt {
-    request: WriteRequest,
-    epoch: Epoch,
-    how: How,
+pub(super) struct Attempt {
+    pub(super) request: WriteRequest,
+    pub(super) epoch: Epoch,
+    pub(super) how: How,
 }
 
 /// How a write is made.
-enum How {
+pub(super) enum How {
     /// By an operation whose effect need not be doubted.
     Upserted,
     /// By an upsert that keeps these vectors.
@@ -247,51 +248,19 @@ async fn verify(
     was_stopped: bool,
 ) -> Result<Vec<WriteOutcome>, Failure> {
     let calls = connection.calls_made.fetch_add(1, Ordering::Relaxed);
-    let sampled = calls.is_multiple_of(SAMPLE);
-    let is_doubtful = |(nth, attempt): (usize, &Attempt)| match attempt.how {
-        How::NotMade(_) => false,
-        How::PayloadOperation => true,
-        How::Upserted | How::Kept(_) => {
-            was_stopped || (sampled && nth == 0) || attempt.request.is_doubtful()
-        }
-    };
-    let doubtful: Vec<bool> = attempts.iter().enumerate().map(is_doubtful).collect();
-    let ids: Vec<_> = attempts
-        .iter()
-        .zip(&doubtful)
-        .filter(|(_, is_doubtful)| **is_doubtful)
-        .map(|(attempt, _)| attempt.request.write.point())
-        .collect();
-    let points = if ids.is_empty() {
-        Points::new()
-    } else {
-        points::read(
-            connection,
-            "read_back",
-            ids.into_iter(),
-            stored::fields(),
-            false,
-        )
-        .await?
-    };
+    let is_sampled = calls.is_multiple_of(SAMPLE);
+    let found = read_back::find(connection, attempts, is_sampled || was_stopped).await?;
     let outcomes = attempts
         .iter_mut()
-        .zip(doubtful)
-        .map(|(attempt, is_doubtful)| {
+        .map(|attempt| {
             if let How::NotMade(state) = std::mem::replace(&mut attempt.how, How::Upserted) {
                 return not_applied(connection, attempt, state);
             }
-            if !is_doubtful {
-                return WriteOutcome::Applied;
-            }
-            let found = points.get(&value::point_id(attempt.request.write.point()));
-            let state = found.map_or(PointState::Absent, |point| {
-                stored::from_payload(&point.payload)
-            });
-            if attempt.is_applied(&state) {
-                WriteOutcome::Applied
-            } else {
-                not_applied(connection, attempt, state)
+            match found.get(&value::point_id(attempt.request.write.point())) {
+                Some(state) if !attempt.is_applied(state) => {
+                    not_applied(connection, attempt, state.clone())
+                }
+                _ => WriteOutcome::Applied,
             }
         })
         .collect();

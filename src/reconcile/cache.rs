@@ -39,7 +39,7 @@ impl ObservedCache {
     pub fn get(&self, point: &PointId) -> Option<Observed> {
         match self.cache.get(point) {
             Some(observed) => Some(observed.clone()),
-            None => self.known_empty.then_some(Observed::Absent),
+            None => self.known_empty.then_some(Observed::AssumedAbsent),
         }
     }
 

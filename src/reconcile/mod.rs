@@ -191,7 +191,7 @@ impl Reconciler {
             return false;
         }
         match observed {
-            Observed::Absent => true,
+            Observed::Absent | Observed::AssumedAbsent => true,
             // It says so itself, or is of another partition.
             Observed::Tombstone(written) => written.offset().is_some(),
             Observed::Present(present) => {
@@ -488,7 +488,7 @@ impl Reconciler {
     ) {
         match observed {
             Observed::Present(_) => self.patch(point, observed, true, out),
-            Observed::Absent | Observed::Tombstone(_) => self.delete(point, observed, now, out),
+            _ => self.delete(point, observed, now, out),
         }
     }
 
@@ -510,6 +510,7 @@ impl Reconciler {
         let write = Write::Delete {
             point,
             tombstone: Box::new(tombstone),
+            unread: *observed == Observed::AssumedAbsent,
             expected: observed.expected(),
         };
         self.write(point, write, becomes, Settled::Deleted, out);
@@ -571,6 +572,7 @@ impl Reconciler {
             vector,
             payload: document.payload.clone(),
             stored: Box::new(stored),
+            unread: *observed == Observed::AssumedAbsent,
             expected: observed.expected(),
         };
         self.write(point, write, becomes, Settled::Written, out);

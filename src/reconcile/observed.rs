@@ -12,6 +12,9 @@ use crate::record::{
 pub enum Observed {
     /// There is no point.
     Absent,
+    /// There should be none: the collection held none when the partition was taken over. But a key
+    /// may have come through another partition.
+    AssumedAbsent,
     /// The row is gone, and a tombstone says so.
     Tombstone(Written),
     /// There is one.
@@ -233,7 +236,7 @@ impl Observed {
     /// Who wrote the point, if there is one.
     pub fn written(&self) -> Option<&Written> {
         match self {
-            Self::Absent => None,
+            Self::Absent | Self::AssumedAbsent => None,
             Self::Tombstone(written) => Some(written),
             Self::Present(present) => Some(&present.written),
         }

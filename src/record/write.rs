@@ -20,6 +20,8 @@ pub enum Write {
         payload: Payload,
         /// What Vectide keeps.
         stored: Box<Stored>,
+        /// Whether the point was taken for absent without a look.
+        unread: bool,
         /// What the point must be, where another partition wrote it.
         expected: Option<Expected>,
     },
@@ -43,6 +45,8 @@ pub enum Write {
         point: PointId,
         /// What is left of it.
         tombstone: Box<Tombstone>,
+        /// Whether the point was taken for absent without a look.
+        unread: bool,
         /// What the point must be, where another partition wrote it.
         expected: Option<Expected>,
     },
