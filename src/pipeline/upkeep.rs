@@ -32,6 +32,8 @@ impl Upkeep {
 pub(super) enum Kept {
     /// It is noted what is reflected: the frontier may be committed up to here.
     Noted(Offset),
+    /// The same, and old tombstones are swept.
+    Swept(Offset),
     /// The partition was taken over once more.
     Renewed(Epoch),
 }
@@ -84,6 +86,13 @@ impl Keeper {
         &self.claim
     }
 
+    /// Whether something that was sent at `then_ms` may still be under way at `now_ms`, in milliseconds
+    /// since 1970.
+    pub(super) fn may_be_under_way(&self, then_ms: i64, now_ms: i64) -> bool {
+        let age = u128::try_from(now_ms.saturating_sub(then_ms)).unwrap_or(0);
+        age < 2 * self.upkeep.retention.as_millis()
+    }
+
     /// When there is something to do, as long as everything below `frontier` has settled.
     pub(super) fn due(&self, frontier: Option<Offset>) -> Option<Instant> {
         if self.is_busy || frontier.is_none() {
@@ -133,7 +142,11 @@ impl Keeper {
             };
             if is_noted {
                 // The worker may be gone: then its successor keeps it up.
-                let _ = done.send(Kept::Noted(frontier));
+                let _ = done.send(if sweeps {
+                    Kept::Swept(frontier)
+                } else {
+                    Kept::Noted(frontier)
+                });
             }
         });
     }

@@ -60,6 +60,11 @@ impl State {
                 self.keeper.on_kept();
                 self.frontier.note(offset);
             }
+            Kept::Swept(offset) => {
+                self.keeper.on_kept();
+                self.frontier.note(offset);
+                self.sweep_truncated_again();
+            }
             Kept::Renewed(epoch) => {
                 info!(partition = %self.partition, "the partition is still this member's");
                 self.frontier.set_epoch(epoch);
