@@ -9,11 +9,13 @@
 mod check;
 mod collection;
 mod failure;
+mod filter;
 mod lookup;
 mod mark;
 mod operations;
 mod points;
 mod reader;
+mod search;
 mod service;
 mod settings;
 mod stored;
@@ -40,8 +42,10 @@ use crate::{
 
 pub use check::{Found, look, server_version};
 pub use collection::{CollectionError, CollectionSpec};
+pub use filter::{Comparison, FieldFilter, Test};
 pub use lookup::LookedUp;
 pub use mark::{Mark, MarkState};
+pub use search::{Bookkeeping, FoundPoint, Hit, Searcher, as_stored};
 pub use settings::connect_client;
 pub(crate) use settings::is_readable_on_the_way;
 pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};

@@ -10,6 +10,7 @@ mod budget;
 mod consumer;
 mod gate;
 mod group;
+mod look_back;
 pub(crate) mod oauth;
 mod probe;
 mod reader;
@@ -25,6 +26,7 @@ use crate::{
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use gate::Gate;
+pub use look_back::LookBack;
 pub use probe::Probe;
 pub use reader::{Polled, Reading, StartAt, TopicReader};
 pub use settings::client_config;
