@@ -2,7 +2,8 @@
 //!
 //! The key (`key`) is looked for in Kafka from the end backwards (`look`), as far as `bounds` let
 //! it, in the partition that has it (`partition`). What its last record says is compared with the
-//! point (`verdict`, `difference`), and the story is told (`report`, `show`).
+//! point (`verdict`, `difference`), and the story is told (`report`, `show`, and
+//! its last line, `sentence`).
 
 mod bounds;
 mod difference;
@@ -10,6 +11,7 @@ mod key;
 mod look;
 mod partition;
 mod report;
+mod sentence;
 mod show;
 mod verdict;
 

@@ -12,7 +12,7 @@ use super::{
     difference::Difference,
     look::Looked,
     partition::Place,
-    show::plan_label,
+    sentence::plan_label,
     verdict::{Reason, Verdict},
 };
 
