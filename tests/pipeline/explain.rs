@@ -20,7 +20,7 @@ use vectide::{
     config::{Config, TableConfig},
     document::PointIds,
     index,
-    record::RowKey,
+    record::{RowKey, Value},
     stand_ins::StandIns,
 };
 
@@ -213,8 +213,8 @@ async fn a_deleted_row_is_known_by_the_point_that_stands_for_it_and_never_found(
     let stored = json!({
         "deleted": true, "topic": TOPIC, "partition": 1, "offset": 40, "timestamp_ms": 5,
     });
-    let payload = json!({ "_vectide": stored });
-    let payload: qdrant_client::Payload = payload.try_into().unwrap();
+    let stored = index::to_payload_value(&Value::Json(Box::new(stored)));
+    let payload = qdrant_client::Payload::from([("_vectide", stored)]);
     let id = shop.point_of(RowKey::single_integer(17));
     let point = PointStruct::new(
         id,
