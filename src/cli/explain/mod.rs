@@ -123,14 +123,14 @@ impl Command {
 
         let mut interpreter = Interpreter::new(config)?;
         let mut schemas = Schemas::new(&config.registry)?;
-        let looker = Looker {
+        let looking = Looker {
             interpreter: &mut interpreter,
             schemas: &mut schemas,
             argument: &self.key,
             wanted: usize::from(self.records),
             bounds: Bounds::of(&self.scan),
         };
-        let looked = looker.look(look).await?;
+        let looked = looking.look(look).await?;
         let id = PointIds(table.document.point_id).of(&looked.topic, &looked.key)?;
         let point = searcher.point(id).await?;
         if looked.records.is_empty() && point.is_none() {

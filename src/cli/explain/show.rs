@@ -7,11 +7,12 @@ use std::{
 
 use crate::{
     index::{Bookkeeping, FoundPoint},
-    record::{Stored, Value},
+    record::{Payload, Stored, Value},
 };
 
 use super::{
     super::inspect::{Length, Understood, align, times},
+    difference::{Ignored, differences},
     look::Looked,
     partition::Place,
     report::Report,
@@ -126,13 +127,23 @@ impl Report {
                     for line in document.text.lines() {
                         writeln!(text, "    {}", length.line(line))?;
                     }
-                    let fields = document.payload.fields();
-                    show_payload(text, "payload of the last one", fields, length)?;
+                    let name = "payload of the last one";
+                    if self.holds(&document.payload) {
+                        writeln!(text, "  {name}: as the point's")?;
+                    } else {
+                        show_payload(text, name, document.payload.fields(), length)?;
+                    }
                 }
                 super::Outcome::Refused(_) | super::Outcome::Incomplete(_) => {}
             }
         }
         writeln!(text, "  {}", self.pending_text())
+    }
+
+    /// Whether the point has exactly these fields.
+    fn holds(&self, payload: &Payload) -> bool {
+        let point = self.point.as_ref().map(|point| &point.payload);
+        point.is_some_and(|held| differences(payload, held, &Ignored::default()).is_empty())
     }
 
     fn pending_text(&self) -> String {
