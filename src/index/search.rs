@@ -218,13 +218,11 @@ fn deleted(payload: &HashMap<String, Field>) -> Option<Bookkeeping> {
         Kind::IntegerValue(integer) => Some(*integer),
         _ => None,
     };
-    match bookkeeping_field(payload, "deleted")? {
-        Kind::BoolValue(true) => Some(Bookkeeping::Deleted {
-            topic: bookkeeping_text(payload, "topic")?.to_owned(),
-            partition: integer("partition")?.try_into().ok()?,
-            offset: Offset(integer("offset")?),
-            timestamp_ms: integer("timestamp_ms")?,
-        }),
-        _ => None,
-    }
+    integer("deleted_ms")?;
+    Some(Bookkeeping::Deleted {
+        topic: bookkeeping_text(payload, "topic")?.to_owned(),
+        partition: integer("partition")?.try_into().ok()?,
+        offset: Offset(integer("offset")?),
+        timestamp_ms: integer("timestamp_ms")?,
+    })
 }

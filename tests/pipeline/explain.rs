@@ -87,9 +87,9 @@ impl Shop {
         index::connect_client(&self.config.index, &self.qdrant.url()).unwrap()
     }
 
-    fn point_of(&self, key: RowKey) -> qdrant_client::qdrant::PointId {
+    fn point_of(&self, key: &RowKey) -> qdrant_client::qdrant::PointId {
         let ids = PointIds(self.config.document.point_id);
-        index::to_point_id(ids.of(TOPIC, &key).unwrap())
+        index::to_point_id(ids.of(TOPIC, key).unwrap())
     }
 }
 
@@ -171,13 +171,13 @@ async fn a_difference_that_nothing_will_mend_ends_with_a_code_of_its_own() {
 
     // Somebody else changes one point, and deletes another.
     let client = shop.qdrant_client();
-    let tent = shop.point_of(RowKey::single_integer(17));
+    let tent = shop.point_of(&RowKey::single_integer(17));
     let change = SetPayloadPointsBuilder::new("products", [("stock".to_owned(), 99_i64.into())]);
     client
         .set_payload(change.points_selector(vec![tent]).wait(true))
         .await
         .unwrap();
-    let kettle = shop.point_of(RowKey::single_integer(18));
+    let kettle = shop.point_of(&RowKey::single_integer(18));
     let delete = qdrant_client::qdrant::DeletePointsBuilder::new("products");
     client
         .delete_points(delete.points(vec![kettle]).wait(true))
@@ -211,11 +211,11 @@ async fn a_deleted_row_is_known_by_the_point_that_stands_for_it_and_never_found(
     shop.at_rest().await;
     app.stop().await.unwrap();
     let stored = json!({
-        "deleted": true, "topic": TOPIC, "partition": 1, "offset": 40, "timestamp_ms": 5,
+        "deleted_ms": 6, "topic": TOPIC, "partition": 1, "offset": 40, "timestamp_ms": 5,
     });
     let stored = index::to_payload_value(&Value::Json(Box::new(stored)));
     let payload = qdrant_client::Payload::from([("_vectide", stored)]);
-    let id = shop.point_of(RowKey::single_integer(17));
+    let id = shop.point_of(&RowKey::single_integer(17));
     let point = PointStruct::new(
         id,
         std::collections::HashMap::<String, Vec<f32>>::new(),

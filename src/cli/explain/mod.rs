@@ -206,7 +206,8 @@ fn is_needed(key: &str, names_topic: bool) -> bool {
     let is_about_topics =
         key == "kafka.topics" || (section.starts_with("tables[") && rest == "topics");
     let is_about_running = matches!(section, "commit" | "dead_letter" | "pipeline" | "admin");
-    !is_about_running && !(names_topic && is_about_topics)
+    let is_given_elsewhere = names_topic && is_about_topics;
+    !is_about_running && !is_given_elsewhere
 }
 
 /// Completes rows that lack what did not change, from the point and from record to record.
@@ -269,16 +270,13 @@ fn unknown(looked: &Looked, collection: &str) -> String {
     if looked.is_empty() {
         return format!("no row {key}: the topic {topic} is empty, and {no_point}");
     }
-    let mut text = format!(
-        "no row {key}: {topic} has no record of it ({}), and {no_point}",
-        show::how_far(looked)
-    );
-    if !looked.is_complete() {
-        text += "; look further back with --scan";
-    } else if let Some(other) = &looked.other_key {
-        text += &format!("; keys there look like {other}");
-    }
-    text
+    let further = match &looked.other_key {
+        _ if !looked.is_complete() => "; look further back with --scan".to_owned(),
+        Some(other) => format!("; keys there look like {other}"),
+        None => String::new(),
+    };
+    let how_far = show::how_far(looked);
+    format!("no row {key}: {topic} has no record of it ({how_far}), and {no_point}{further}")
 }
 
 fn now_ms() -> i64 {

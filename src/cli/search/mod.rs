@@ -82,7 +82,12 @@ impl Command {
         if self.json {
             writeln!(out, "{:#}", show::to_json(&hits))?;
         } else if hits.is_empty() {
-            writeln!(out, "nothing is found in the collection {collection}")?;
+            let of_topic = self.topic.as_ref().map(|topic| format!(" of {topic}"));
+            let of_topic = of_topic.unwrap_or_default();
+            writeln!(
+                out,
+                "nothing{of_topic} is found in the collection {collection}"
+            )?;
         } else {
             let length = if self.full { Length::Full } else { Length::Cut };
             let text = show::to_text(&hits, table.document, &self.filter, length)?;

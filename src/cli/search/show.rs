@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value as Json, json};
 
 use crate::{
-    config::DocumentConfig,
+    config::{ColumnNames, DocumentConfig},
     index::{FieldFilter, Hit},
     record::{Payload, Value},
 };
@@ -62,7 +62,7 @@ pub(super) fn to_json(hits: &[Hit]) -> Json {
 /// the first text.
 fn title<'a>(payload: &'a Payload, document: &DocumentConfig) -> Option<&'a str> {
     let configured = document.columns.product.iter();
-    let configured = configured.flat_map(|column| column.names()).map(|column| {
+    let configured = configured.flat_map(ColumnNames::names).map(|column| {
         let renamed = document.payload.rename.get(column);
         renamed.unwrap_or(column).as_str()
     });
