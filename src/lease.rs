@@ -136,7 +136,10 @@ mod tests {
         let start = Instant::now();
         let lease = Lease::new(SESSION, start);
         let awake = start + SESSION + Duration::from_millis(1);
-        assert!(!lease.is_good(awake), "also before the polling thread knows");
+        assert!(
+            !lease.is_good(awake),
+            "also before the polling thread knows"
+        );
         assert!(!lease.renew(awake));
         assert!(!lease.is_good(awake));
         lease.confirm();

@@ -189,12 +189,12 @@ impl Claim {
         let fields = vec![RESERVED_FIELD.to_owned()];
         let points = points::read(&self.connection, "claim", ids, fields, false).await?;
         let found = points.into_values().next();
-        Ok(found.and_then(|point| {
-            match &point.payload.get(RESERVED_FIELD)?.kind {
+        Ok(
+            found.and_then(|point| match &point.payload.get(RESERVED_FIELD)?.kind {
                 Some(Kind::StructValue(object)) => Claimed::from_object(Object(object)),
                 _ => None,
-            }
-        }))
+            }),
+        )
     }
 
     async fn write(&self, epoch: Epoch, watermark: Option<Watermark>) -> Result<(), Failure> {
@@ -277,11 +277,7 @@ impl Claim {
         false
     }
 
-    async fn delete_tombstones(
-        &self,
-        watermark: Watermark,
-        before_ms: i64,
-    ) -> Result<(), Failure> {
+    async fn delete_tombstones(&self, watermark: Watermark, before_ms: i64) -> Result<(), Failure> {
         let TopicPartition { topic, partition } = self.fence.partition();
         let below = |bound: i64| Range {
             lt: Some(bound as f64),
@@ -292,7 +288,9 @@ impl Claim {
             Condition::range(field(DELETED_MS), below(before_ms)),
             Condition::range(field(DELETED_OFFSET), below(watermark.offset.0)),
         ]);
-        swept.must_not.push(fence::written_above(self.fence.epoch()));
+        swept
+            .must_not
+            .push(fence::written_above(self.fence.epoch()));
         let request = DeletePointsBuilder::new(&self.connection.collection)
             .points(swept)
             .wait(true);

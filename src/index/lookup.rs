@@ -63,7 +63,7 @@ impl PointRequest for LookupRequest {
 }
 
 /// What a point's payload says; `None` when Vectide didn't write it.
-fn known(payload: &HashMap<String, qdrant::Value>) -> Option<KnownPoint> {
+pub(super) fn known(payload: &HashMap<String, qdrant::Value>) -> Option<KnownPoint> {
     let PointState::Ours {
         epoch,
         content: Content::Row(mut stored),
@@ -85,7 +85,7 @@ fn known(payload: &HashMap<String, qdrant::Value>) -> Option<KnownPoint> {
 }
 
 /// The columns in a point's payload, or in its bookkeeping.
-fn payload_of(fields: &HashMap<String, qdrant::Value>) -> Payload {
+pub(super) fn payload_of(fields: &HashMap<String, qdrant::Value>) -> Payload {
     fields
         .iter()
         .filter(|(name, _)| *name != RESERVED_FIELD)

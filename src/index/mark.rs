@@ -227,8 +227,7 @@ impl Mark {
     }
 
     fn id(&self) -> PointId {
-        let name = format!("{}\ntruncate", self.topic);
-        PointId::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+        id_of(&self.topic)
     }
 
     fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
@@ -287,6 +286,12 @@ impl Mark {
         let answer = self.connection.client.set_payload(request).await;
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
+}
+
+/// The point that is a topic's mark.
+pub(super) fn id_of(topic: &str) -> PointId {
+    let name = format!("{topic}\ntruncate");
+    PointId::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
 }
 
 /// The fields of the bookkeeping by which points are swept, beside the partition.
@@ -355,7 +360,8 @@ fn to_value(topic: &str, mark: TruncateMark) -> Value {
     value::wrap(Kind::StructValue(Struct { fields }))
 }
 
-fn from_payload(payload: &HashMap<String, Value>) -> Option<MarkState> {
+/// The mark that a point is.
+pub(super) fn from_payload(payload: &HashMap<String, Value>) -> Option<MarkState> {
     let Some(Kind::StructValue(object)) = &payload.get(RESERVED_FIELD)?.kind else {
         return None;
     };

@@ -14,6 +14,7 @@ mod claim;
 mod collection;
 mod failure;
 mod fence;
+mod filter;
 mod kept;
 mod lookup;
 mod mark;
@@ -22,6 +23,7 @@ mod patches;
 mod points;
 mod read_back;
 mod reader;
+mod search;
 mod service;
 mod settings;
 mod stored;
@@ -54,11 +56,13 @@ pub use check::{Found, look, server_version};
 pub use claim::{Claim, Predecessor};
 pub use collection::{CollectionError, CollectionSpec};
 pub use fence::Fence;
+pub use filter::{Comparison, FieldFilter, Test};
 pub use lookup::LookedUp;
 pub use mark::{Mark, MarkState};
+pub use search::{Bookkeeping, FoundPoint, Hit, Searcher, as_stored};
 pub use settings::connect_client;
 pub(crate) use settings::is_readable_on_the_way;
-pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};
+pub use stored::from_payload as stored_from_payload;
 pub use value::{point_id as to_point_id, value as to_payload_value};
 
 /// How the services call Qdrant.
@@ -211,14 +215,7 @@ impl Index {
         now_ms: impl Fn() -> i64,
         until: &CancellationToken,
     ) -> Option<(Claim, Option<Predecessor>)> {
-        Claim::make(
-            self.connection.clone(),
-            partition,
-            committed,
-            now_ms,
-            until,
-        )
-        .await
+        Claim::make(self.connection.clone(), partition, committed, now_ms, until).await
     }
 
     /// Whether the collection holds no row and no tombstone right now; `false` when that can't be

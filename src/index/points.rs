@@ -56,10 +56,7 @@ pub(super) async fn get<R: PointRequest>(connection: Arc<Connection>, mut batch:
     }
 }
 
-async fn call<R: PointRequest>(
-    connection: &Connection,
-    batch: &[R],
-) -> Result<Points, Failure> {
+async fn call<R: PointRequest>(connection: &Connection, batch: &[R]) -> Result<Points, Failure> {
     let ids = batch.iter().map(R::point);
     read(connection, R::LABEL, ids, R::fields(batch), false).await
 }

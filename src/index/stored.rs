@@ -92,7 +92,7 @@ impl Fields {
 }
 
 /// The object to store with a row that is written under `epoch`.
-pub fn to_value(stored: &Stored, epoch: Epoch) -> qdrant::Value {
+pub(super) fn to_value(stored: &Stored, epoch: Epoch) -> qdrant::Value {
     let mut fields = Fields::of_record(
         &stored.topic,
         stored.partition,

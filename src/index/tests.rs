@@ -392,7 +392,10 @@ async fn a_row_that_came_through_another_partition_is_left_alone_if_it_changed_m
     let owner = Fence::new(partition(1), Epoch(3));
     for write in [upsert(1, "new"), patch(1, "new", true), delete(1)] {
         let outcome = world.write(&owner, taking_over(write, Epoch(8))).await;
-        assert!(matches!(outcome, WriteOutcome::NotApplied(_)), "{outcome:?}");
+        assert!(
+            matches!(outcome, WriteOutcome::NotApplied(_)),
+            "{outcome:?}"
+        );
     }
     assert_eq!(world.row().await, Some((50, "old".to_owned())));
 }

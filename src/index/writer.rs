@@ -158,9 +158,8 @@ async fn call(
 
 /// Decides how each patch is made, and reads the vectors that are kept.
 async fn prepare_patches(connection: &Connection, attempts: &mut [Attempt]) -> Result<(), Failure> {
-    let is_patch = |attempt: &&mut Attempt| {
-        matches!(attempt.request.write, Write::PatchPayload { .. })
-    };
+    let is_patch =
+        |attempt: &&mut Attempt| matches!(attempt.request.write, Write::PatchPayload { .. });
     let count = attempts.iter_mut().filter(is_patch).count();
     let mut with_vector = Vec::new();
     for attempt in attempts.iter_mut() {

@@ -30,8 +30,8 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Ack, Desired, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Settled, Stored,
-        Superseded, Ticket, TopicPartition, TruncateMark, Watermark, Write, WriteOutcome,
+        Ack, Desired, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Settled,
+        Stored, Superseded, Ticket, TopicPartition, TruncateMark, Watermark, Write, WriteOutcome,
     },
 };
 
@@ -171,8 +171,8 @@ impl Reconciler {
 
     /// Whether the index holds something later than `position`.
     fn is_later(&self, observed: &Observed, position: &Position) -> bool {
-        let is_to_be_repaired = self.replay == Replay::Repair
-            && !observed.written().is_some_and(Written::is_current);
+        let is_to_be_repaired =
+            self.replay == Replay::Repair && !observed.written().is_some_and(Written::is_current);
         !is_to_be_repaired && observed.compare(position).is_later
     }
 
@@ -202,8 +202,7 @@ impl Reconciler {
                     Desired::Row(document) => present.payload == Some(document.payload_hash),
                     Desired::Gone => false,
                 };
-                let may_be_embedded_anew =
-                    present.text.is_none() && desired.is_none_or(is_payload);
+                let may_be_embedded_anew = present.text.is_none() && desired.is_none_or(is_payload);
                 offset != position.offset && !may_be_embedded_anew
             }
         }
@@ -479,26 +478,14 @@ impl Reconciler {
     }
 
     /// Writes what is there, so that what the former owner may be writing finds a later epoch.
-    fn touch(
-        &mut self,
-        point: PointId,
-        observed: &Observed,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    fn touch(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
         match observed {
             Observed::Present(_) => self.patch(point, observed, true, out),
             _ => self.delete(point, observed, now, out),
         }
     }
 
-    fn delete(
-        &mut self,
-        point: PointId,
-        observed: &Observed,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    fn delete(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
         self.forget_text(point);
         let Some(slot) = self.slots.get(&point) else {
             return;

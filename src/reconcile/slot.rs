@@ -11,8 +11,8 @@ use crate::{
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, PointState,
-        Position, RawRecord, RowKey, Settled, Stored, Superseded, TextHash, Ticket, Tombstone, TopicPartition,
-        WriteOutcome,
+        Position, RawRecord, RowKey, Settled, Stored, Superseded, TextHash, Ticket, Tombstone,
+        TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };

@@ -19,8 +19,8 @@ use super::*;
 use crate::{
     commit::OffsetLedger,
     record::{
-        Completion, Creation, Desired, Document, KeyChange, Offset, Payload, PayloadHash,
-        Content, RawRecord, Reflected, RowKey, SourcePosition, TextHash, TruncateMark, Value,
+        Completion, Content, Creation, Desired, Document, KeyChange, Offset, Payload, PayloadHash,
+        RawRecord, Reflected, RowKey, SourcePosition, TextHash, TruncateMark, Value,
     },
 };
 
@@ -563,7 +563,13 @@ impl World {
         };
         // A patch that had not read the vector yet is not sent any more.
         let is_sent = pending.kept.is_some()
-            || !matches!(write, Write::PatchPayload { contested: true, .. });
+            || !matches!(
+                write,
+                Write::PatchPayload {
+                    contested: true,
+                    ..
+                }
+            );
         if is_sent {
             self.apply(epoch, write, pending.kept);
         }
@@ -614,9 +620,7 @@ impl World {
             }
         }
         let reconciler = &self.owner.reconciler;
-        assert!(
-            self.owner.pending.is_empty() && reconciler.is_idle() && !reconciler.is_buying()
-        );
+        assert!(self.owner.pending.is_empty() && reconciler.is_idle() && !reconciler.is_buying());
     }
 
     /// Everything that is under way arrives, and everybody who takes himself for the owner goes on.
@@ -632,7 +636,10 @@ impl World {
     }
 
     fn assert_equal(&self) {
-        assert!(self.owner.reconciler.is_empty(), "no key has unsettled news");
+        assert!(
+            self.owner.reconciler.is_empty(),
+            "no key has unsettled news"
+        );
         assert!(self.owner.ledger.is_empty(), "every record has settled");
         for (key, row) in &self.table {
             let indexed = self.index.get(&point(*key)).filter(|point| point.is_row());

@@ -51,9 +51,8 @@ impl Reflected {
 
     /// A record is received.
     pub fn receive(&mut self, offset: Offset, timestamp_ms: i64) {
-        let is_of_another_topic = |before: Watermark| {
-            before.spans(offset) && timestamp_ms > before.timestamp_ms
-        };
+        let is_of_another_topic =
+            |before: Watermark| before.spans(offset) && timestamp_ms > before.timestamp_ms;
         if self.before.is_some_and(is_of_another_topic) {
             self.before = None;
             self.first = Some(offset);
@@ -136,7 +135,11 @@ mod tests {
         let before = Some(watermark(0, 10, 109));
         let reflected = reflected(before, 10, &[12, 13]);
         let now = reflected.watermark(Offset(14));
-        assert_eq!(now, Some(watermark(0, 14, 113)), "10 and 11 were compacted away");
+        assert_eq!(
+            now,
+            Some(watermark(0, 14, 113)),
+            "10 and 11 were compacted away"
+        );
     }
 
     #[test]
@@ -150,7 +153,10 @@ mod tests {
     fn a_gap_is_not_taken_for_reflected() {
         let before = Some(watermark(0, 10, 109));
         let reflected = reflected(before, 20, &[20]);
-        assert_eq!(reflected.watermark(Offset(21)), Some(watermark(20, 21, 120)));
+        assert_eq!(
+            reflected.watermark(Offset(21)),
+            Some(watermark(20, 21, 120))
+        );
     }
 
     #[test]
@@ -165,9 +171,6 @@ mod tests {
     fn a_topic_that_was_made_anew_starts_over() {
         let mut reflected = Reflected::new(Some(watermark(0, 10, 109)), Some(Offset(0)));
         reflected.receive(Offset(0), 5_000);
-        assert_eq!(
-            reflected.watermark(Offset(1)),
-            Some(watermark(0, 1, 5_000))
-        );
+        assert_eq!(reflected.watermark(Offset(1)), Some(watermark(0, 1, 5_000)));
     }
 }

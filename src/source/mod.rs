@@ -11,6 +11,7 @@ mod committer;
 mod consumer;
 mod gate;
 mod group;
+mod look_back;
 pub(crate) mod oauth;
 mod probe;
 mod reader;
@@ -26,6 +27,7 @@ use crate::{
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use gate::Gate;
+pub use look_back::LookBack;
 pub use probe::Probe;
 pub use reader::{Polled, Reading, StartAt, TopicReader};
 pub use settings::client_config;

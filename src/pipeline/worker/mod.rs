@@ -34,9 +34,7 @@ use crate::{
     embed::EmbedReply,
     index::{Index, IndexReply, LookedUp, MarkState},
     reconcile::{Action, ObservedCache, Reconciler, TakeOver},
-    record::{
-        Ack, RawRecord, Reflected, Ticket, TopicPartition, TruncateMark, Watermark, Write,
-    },
+    record::{Ack, RawRecord, Reflected, Ticket, TopicPartition, TruncateMark, Watermark, Write},
     source::{Drain, Gate, LastCommitted},
     window::Window,
 };
