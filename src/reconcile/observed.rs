@@ -3,7 +3,8 @@
 use quick_cache::{UnitWeighter, unsync::Cache};
 
 use crate::record::{
-    Fingerprint, Offset, PayloadHash, PointId, Position, Stored, TextHash, TopicPartition,
+    Fingerprint, Offset, PointId, Position, ShortHash, ShortVersion, Stored, TextHash,
+    TopicPartition,
 };
 
 /// What the index holds for one key, as far as planning needs it: hashes, not rows.
@@ -26,9 +27,9 @@ pub struct Present {
     /// The hash of its vector's text; `None` when there is no vector, or one of another model.
     pub text: Option<TextHash>,
     /// The hash of its payload; `None` when somebody else wrote it.
-    pub payload: Option<PayloadHash>,
+    pub payload: Option<ShortHash>,
     /// Its row's version, hashed.
-    pub version: Option<u64>,
+    pub version: Option<ShortVersion>,
 }
 
 impl Observed {
@@ -55,8 +56,8 @@ impl Observed {
             offset: same_partition.then_some(stored.offset),
             timestamp_ms: stored.timestamp_ms,
             text: stored.text_hash.filter(|_| same_model),
-            payload: Some(stored.payload_hash),
-            version: stored.version,
+            payload: Some(stored.payload_hash.short()),
+            version: stored.version.map(ShortVersion::of),
         })
     }
 
