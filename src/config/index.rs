@@ -35,7 +35,7 @@ pub struct IndexConfig {
     /// How many calls may be under way at once.
     pub concurrency: usize,
     /// How many points each assigned partition remembers by their hashes, so that no read of the
-    /// index is needed to know what it holds; about 150 bytes each, taken as they come.
+    /// index is needed to know what it holds; at most 64 bytes each, taken as they come.
     pub cache_keys: usize,
     /// The first pause before a failed call is made again; it doubles from there.
     #[serde(with = "human_duration")]

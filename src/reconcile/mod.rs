@@ -14,6 +14,8 @@
 //!   the key drops its side of it the text is not sent.
 
 mod action;
+mod cache;
+mod compact;
 mod observed;
 mod plan;
 mod slot;
@@ -35,7 +37,8 @@ use crate::{
 };
 
 pub use action::Action;
-pub use observed::{Observed, ObservedCache, Present};
+pub use cache::ObservedCache;
+pub use observed::{Observed, Present};
 pub use plan::{Plan, plan};
 
 use slot::{Embedding, InFlight, Slot, View, earlier_acks};
