@@ -35,7 +35,7 @@ pub struct IndexConfig {
     /// How many calls may be under way at once.
     pub concurrency: usize,
     /// How many points each assigned partition remembers by their hashes, so that no read of the
-    /// index is needed to know what it holds; about 150 bytes each, taken as they come.
+    /// index is needed to know what it holds; at most 64 bytes each, taken as they come.
     pub cache_keys: usize,
     /// How long a point that says that its row is gone stays: without a vector, so that no vector search
     /// returns it. Until then a write that a stopped or disconnected member sends late can't bring the

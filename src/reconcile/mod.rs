@@ -15,6 +15,7 @@
 
 mod action;
 mod cache;
+mod compact;
 mod observed;
 mod plan;
 mod slot;
@@ -199,7 +200,9 @@ impl Reconciler {
                     return false;
                 };
                 let is_payload = |desired: &Desired| match desired {
-                    Desired::Row(document) => present.payload == Some(document.payload_hash),
+                    Desired::Row(document) => {
+                        present.payload == Some(document.payload_hash.short())
+                    }
                     Desired::Gone => false,
                 };
                 let may_be_embedded_anew = present.text.is_none() && desired.is_none_or(is_payload);

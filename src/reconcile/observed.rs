@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::record::{
-    Content, Epoch, Expected, Fingerprint, Offset, PayloadHash, PointState, Position,
+    Content, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash, ShortVersion,
     SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
 };
 
@@ -28,10 +28,10 @@ pub struct Present {
     pub written: Written,
     /// The hash of its vector's text; `None` when there is no vector, or one of another model.
     pub text: Option<TextHash>,
-    /// The hash of its payload; `None` when somebody else wrote it.
-    pub payload: Option<PayloadHash>,
-    /// Its row's version, hashed.
-    pub version: Option<u64>,
+    /// The hash of its payload, shortened; `None` when somebody else wrote it.
+    pub payload: Option<ShortHash>,
+    /// Its row's version, hashed and shortened.
+    pub version: Option<ShortVersion>,
 }
 
 /// Which record a point is as of.
@@ -124,8 +124,8 @@ impl Observer {
                 timestamp_ms: stored.timestamp_ms,
             },
             text: stored.text_hash.filter(|_| same_model),
-            payload: Some(stored.payload_hash),
-            version: stored.version,
+            payload: Some(stored.payload_hash.short()),
+            version: stored.version.map(ShortVersion::of),
         })
     }
 

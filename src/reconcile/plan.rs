@@ -43,7 +43,7 @@ pub fn plan(desired: &Desired, observed: &Observed, vector: Option<TextHash>) ->
         Observed::Absent | Observed::AssumedAbsent | Observed::Tombstone(_) => (false, true),
         Observed::Present(present) => (
             present.text == Some(document.text_hash),
-            present.payload == Some(document.payload_hash),
+            present.payload == Some(document.payload_hash.short()),
         ),
     };
     let vector_fits = vector == Some(document.text_hash);

@@ -11,8 +11,8 @@ use crate::{
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, PointState,
-        Position, RawRecord, RowKey, Settled, Stored, Superseded, TextHash, Ticket, Tombstone,
-        TopicPartition, WriteOutcome,
+        Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded, TextHash, Ticket,
+        Tombstone, TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };
@@ -264,8 +264,9 @@ impl Slot {
         else {
             return;
         };
-        let same_version = document.version.is_some() && document.version == present.version;
-        let same_content = present.payload == Some(document.payload_hash);
+        let version = document.version.map(ShortVersion::of);
+        let same_version = version.is_some() && version == present.version;
+        let same_content = present.payload == Some(document.payload_hash.short());
         if same_version && !same_content && !self.news.version_counted {
             self.news.version_counted = true;
             out.push(Action::VersionConflict);

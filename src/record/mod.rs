@@ -29,7 +29,7 @@ pub use change::{Position, RowChange, RowState, SourcePosition};
 pub use column_type::{ColumnType, NoSuchType, TypeHint, Unit};
 pub use document::Document;
 pub use epoch::Epoch;
-pub use hash::{Fingerprint, ParseHashError, PayloadHash, TextHash};
+pub use hash::{Fingerprint, ParseHashError, PayloadHash, ShortHash, ShortVersion, TextHash};
 pub use key::RowKey;
 pub use key_change::{Completion, Creation, Desired, KeyChange, Superseded};
 pub use offset::{Offset, TopicPartition};
