@@ -23,7 +23,7 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder},
     index::{self, Calls, CollectionSpec, Index},
-    pipeline::{BlockedTables, Pipeline, Routes, Services, Settings, TableSettings},
+    pipeline::{BlockedTables, Breakers, Pipeline, Routes, Services, Settings, TableSettings},
     reconcile::Delays,
     record::Fingerprint,
     registry::{self, Registry},
@@ -285,6 +285,7 @@ impl Shared {
         let shown = i64::try_from(limit).unwrap_or(i64::MAX);
         metrics.budget_limit.set(shown);
         let used = metrics.budget_used.clone();
+        let blocked = BlockedTables::new(self.health.clone());
         Ok(Services {
             embedder: Embedder::start(
                 embed_settings,
@@ -294,7 +295,8 @@ impl Shared {
             )?,
             registry,
             dead_letters,
-            blocked: BlockedTables::new(self.health.clone()),
+            breakers: Breakers::new(&config.dead_letter.breaker, blocked.clone()),
+            blocked,
             budget: Budget::new(limit, config.embed.dimensions, used),
             metrics: metrics.clone(),
         })

@@ -8,8 +8,10 @@
 //! - `envelope` writes the letter: the record as it came, and why it is here.
 //! - `producer` delivers one letter; `topic` makes the topic; `reports` keeps what the client says.
 //! - `failure` knows what Kafka's errors mean for that.
+//! - `breaker` says when letters are too many to be the fault of their records.
 //! - `service` keeps the letters under way, tries again, and says how the lane is.
 
+mod breaker;
 mod envelope;
 mod failure;
 mod producer;
@@ -23,6 +25,7 @@ use rdkafka::{ClientConfig, error::KafkaError};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::breaker::{Breaker, Limits};
 pub use self::topic::{Topic, check};
 use self::{producer::Producer, service::Service};
 use crate::{

@@ -12,12 +12,14 @@
 //! services shared by all partitions.
 
 mod blocked;
+mod breakers;
 mod held;
 mod incomplete;
 mod routes;
 mod stall;
 mod tally;
 mod truncates;
+mod withheld;
 mod worker;
 
 use std::sync::Arc;
@@ -46,6 +48,7 @@ use crate::{
 };
 
 pub use blocked::BlockedTables;
+pub use breakers::Breakers;
 pub use routes::Routes;
 
 use worker::Worker;
@@ -91,6 +94,8 @@ pub struct Services {
     pub dead_letters: DeadLetters,
     /// Tells which tables are blocked.
     pub blocked: BlockedTables,
+    /// Says when letters are too many to go out.
+    pub breakers: Breakers,
     /// Takes back what settled records were charged.
     pub budget: Budget,
     /// Counts.

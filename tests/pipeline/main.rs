@@ -12,6 +12,7 @@ mod avro;
 mod bad_input;
 mod delivery;
 mod gate;
+mod letters;
 mod outages;
 mod shop;
 mod tables;

@@ -44,6 +44,7 @@ use super::{
     stall::Stall,
     tally::Tally,
     truncates::Truncates,
+    withheld::Withheld,
 };
 
 /// How long a partition that is given up waits for vectors on their way. They are paid for, but
@@ -75,6 +76,7 @@ struct State {
     held: Held,
     /// Why records are held, as last told.
     told: Option<Cause>,
+    withheld: Withheld,
     /// Records on their way to the dead-letter topic, and the earlier ones that settle with them.
     dead: HashMap<Ticket, (Ack, Vec<Ack>)>,
     /// The index was empty at the assignment, and no record has come since.
@@ -93,6 +95,7 @@ struct Shown {
     pending: i64,
     remembered: i64,
     held: i64,
+    withheld: i64,
     stalled: i64,
 }
 
@@ -136,6 +139,7 @@ impl Worker {
         let (truncates, swept) =
             Truncates::new(table.index.mark(&partition.topic), partition.partition);
         let mark = truncates.watch();
+        services.breakers.assign(&partition.topic);
         Self {
             state: State {
                 partition,
@@ -156,6 +160,7 @@ impl Worker {
                 gate,
                 held: Held::default(),
                 told: None,
+                withheld: Withheld::default(),
                 dead: HashMap::new(),
                 index_was_empty: false,
                 next_dead: 0,
@@ -289,6 +294,7 @@ impl State {
             self.window.due(self.linger),
             self.reconciler.due(),
             closes_gate,
+            self.withheld.due(Instant::now()),
         ]
         .into_iter()
         .flatten()
