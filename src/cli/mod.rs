@@ -6,6 +6,7 @@ mod completions;
 mod config;
 #[cfg(feature = "embedded")]
 pub mod demo;
+mod dlq;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod failure;
@@ -60,6 +61,7 @@ enum Command {
     Check(check::Command),
     Capture(capture::Command),
     Inspect(inspect::Command),
+    Dlq(dlq::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
     Embedded(embedded::Command),
@@ -78,6 +80,7 @@ impl Cli {
             Command::Check(command) => command.run(&self.options, out).await,
             Command::Capture(command) => command.run(&self.options, out).await,
             Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
+            Command::Dlq(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]
             Command::Embedded(command) => command.run(&self.options, out).await,

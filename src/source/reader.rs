@@ -13,7 +13,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode as Code},
 };
 
-use crate::{error::Failure, record::RawRecord};
+use crate::{
+    error::Failure,
+    record::{RawRecord, TopicPartition},
+};
 
 use super::{
     consumer::raw_record,
@@ -86,14 +89,33 @@ struct Span {
 }
 
 impl TopicReader {
+    /// Reads one partition from an offset on, or from what is left behind it, to its end. The error
+    /// says what to do.
+    pub fn open_partition(
+        base: &ClientConfig,
+        partition: &TopicPartition,
+        from: crate::record::Offset,
+    ) -> Result<Self, Failure> {
+        let probe = connect(base)?;
+        let mut span = span(&probe, &partition.topic, StartAt::Beginning)?;
+        span.partitions
+            .retain(|number, _| *number == partition.partition);
+        for (start, _) in span.partitions.values_mut() {
+            *start = (*start).max(from.0);
+        }
+        span.partitions.retain(|_, (start, end)| start < end);
+        Ok(Self {
+            probe,
+            topics: Vec::new(),
+            waiting: [span].into(),
+            follow: false,
+            progress: Instant::now(),
+        })
+    }
+
     /// Finds topics, partitions and ends. The error says what to do.
     pub fn open(base: &ClientConfig, reading: &Reading) -> Result<Self, Failure> {
-        let mut base = base.clone();
-        // Where retention was faster than the reading, it goes on with what is left.
-        base.set("auto.offset.reset", "earliest");
-        base.set("enable.auto.offset.store", "false");
-        base.set("queued.max.messages.kbytes", "16384");
-        let probe = Probe::connect(&base, NO_GROUP)?;
+        let probe = connect(base)?;
         let mut waiting = VecDeque::new();
         for topic in find(&probe, &reading.topics)? {
             let mut span = span(&probe, &topic, reading.from)?;
@@ -199,6 +221,15 @@ impl std::fmt::Debug for TopicReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TopicReader({:?})", self.topic())
     }
+}
+
+fn connect(base: &ClientConfig) -> Result<Probe, Failure> {
+    let mut base = base.clone();
+    // Where retention was faster than the reading, it goes on with what is left.
+    base.set("auto.offset.reset", "earliest");
+    base.set("enable.auto.offset.store", "false");
+    base.set("queued.max.messages.kbytes", "16384");
+    Probe::connect(&base, NO_GROUP)
 }
 
 /// The topics by name or pattern, each once, in order.
