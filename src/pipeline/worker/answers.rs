@@ -109,6 +109,7 @@ impl State {
         }
         self.reconciler.on_time(now, &mut self.actions);
         self.act();
+        self.release_withheld();
         if let Some(frontier) = self.ledger.frontier() {
             self.frontier.publish(frontier);
             let watermark = self.reflected.watermark(frontier);
