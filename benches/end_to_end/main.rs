@@ -24,6 +24,7 @@ mod member;
 mod producer;
 mod servers;
 mod sizes;
+mod usage;
 
 #[allow(dead_code, reason = "the stack starts more than Kafka with it")]
 #[path = "../../tests/stack/java.rs"]

@@ -1,11 +1,8 @@
 //! The process that is measured: Vectide, as `vectide run` would run it.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use vectide::{
     app::App,
     config::{Config, EncodingFormat},
@@ -13,14 +10,16 @@ use vectide::{
     stand_ins::{Endpoints, StandIns},
 };
 
-use crate::{TOPIC, figures::Figures};
+use crate::{
+    TOPIC,
+    figures::Figures,
+    usage::{cpu_seconds, peak_bytes},
+};
 
 /// How often it is looked whether everything has settled: rarely enough to cost nothing.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long nothing may settle before the benchmark has failed.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// What `/proc/self/stat` counts in, on every Linux.
-const TICKS_A_SECOND: f64 = 100.0;
 
 /// A member of a consumer group, alone in it.
 #[derive(Debug)]
@@ -139,32 +138,4 @@ fn settled(app: &App) -> Vec<(String, u64)> {
             (way.label().to_owned(), count)
         })
         .collect()
-}
-
-/// What this process, the kernel on its behalf included, has computed so far; see proc(5).
-fn cpu_seconds() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // The name in parentheses may hold anything; behind it come the state, the third field, and
-    // so on. The 14th and the 15th are user and system time.
-    let (_, rest) = stat
-        .rsplit_once(')')
-        .context("no name in /proc/self/stat")?;
-    let mut fields = rest.split_whitespace().skip(14 - 3);
-    let mut ticks = || -> Result<f64> {
-        let field = fields.next().context("/proc/self/stat is too short")?;
-        Ok(field.parse()?)
-    };
-    Ok((ticks()? + ticks()?) / TICKS_A_SECOND)
-}
-
-/// The most memory that this process has had at a time.
-fn peak_bytes() -> Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let kilobytes: u64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))
-        .context("no VmHWM in /proc/self/status")?
-        .trim()
-        .parse()?;
-    Ok(kilobytes * 1024)
 }

@@ -41,7 +41,8 @@ impl Sizes {
     }
 }
 
-fn variable(name: &str, default: u64) -> Result<u64> {
+/// A number in the environment.
+pub(crate) fn variable(name: &str, default: u64) -> Result<u64> {
     match std::env::var(name) {
         Ok(text) => text
             .replace('_', "")
