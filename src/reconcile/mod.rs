@@ -177,6 +177,22 @@ impl Reconciler {
         !is_to_be_repaired && observed.compare(position).is_later
     }
 
+    /// What is observed, as far as it may be relied on: while the index is repaired, no payload that was
+    /// not written under the present assignment.
+    fn to_be_trusted(&self, observed: Observed) -> Observed {
+        match observed {
+            Observed::Present(present)
+                if self.replay == Replay::Repair && !present.written.is_current() =>
+            {
+                Observed::Present(Present {
+                    payload: None,
+                    ..present
+                })
+            }
+            observed => observed,
+        }
+    }
+
     /// Whether the record at `position` is known to be reflected in the index, although the point is
     /// not as of it: it is of a row that is gone, or that looked the same again later.
     ///
@@ -412,7 +428,7 @@ impl Reconciler {
         {
             return self.settle(point, observed, out);
         }
-        let comparable = slot.observed(&observed);
+        let comparable = self.to_be_trusted(slot.observed(&observed));
         let contested = self.is_contested(slot, &observed);
         match plan(&slot.news.desired, &comparable, slot.vector_text()) {
             Plan::Nothing if contested => self.touch(point, &observed, now, out),
