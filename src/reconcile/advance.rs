@@ -38,7 +38,7 @@ impl Reconciler {
                 .past
                 .is_reflected(&observed, &position, Some(&slot.news.desired))
         {
-            return self.settle(point, observed, out);
+            return self.settle(point, &observed, out);
         }
         let comparable = self.past.to_be_trusted(slot.observed(&observed));
         let contested = self.past.is_contested(slot, &observed);
@@ -47,7 +47,7 @@ impl Reconciler {
             Plan::Embed if contested && slot.is_refused() => {
                 self.touch(point, &observed, now, out);
             }
-            Plan::Nothing => self.settle(point, observed, out),
+            Plan::Nothing => self.settle(point, &observed, out),
             Plan::Delete => self.delete(point, &observed, now, out),
             Plan::Patch => {
                 self.forget_text(point);
@@ -75,7 +75,7 @@ impl Reconciler {
     }
 
     /// Index and table agree about this key: its record settles.
-    fn settle(&mut self, point: PointId, observed: Observed, out: &mut Vec<Action>) {
+    fn settle(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
         self.cache.insert(point, observed);
         if let Some(mut slot) = self.slots.remove(&point) {
             slot.forget_text(&mut self.embeddings);
@@ -101,7 +101,7 @@ impl Reconciler {
         if let Some(mut slot) = self.slots.remove(&point) {
             // What was written before the record proved unusable is there, and must be known.
             if let View::Known(observed) = std::mem::replace(&mut slot.view, View::Unknown) {
-                self.cache.insert(point, observed);
+                self.cache.insert(point, &observed);
             }
             slot.forget_text(&mut self.embeddings);
             slot.into_dead_letter(stage, failure, out);

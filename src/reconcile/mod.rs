@@ -148,7 +148,7 @@ impl Reconciler {
     /// Remembers a point that was looked at for another reason than planning.
     pub fn remember(&mut self, point: PointId, stored: &Stored, epoch: Option<Epoch>) {
         let observed = self.observer.observe_row(stored, epoch);
-        self.cache.insert(point, observed);
+        self.cache.insert(point, &observed);
     }
 
     /// News of a key. Changes of one key must come in the order of their offsets.

@@ -346,7 +346,7 @@ impl World {
                             self.owner.pending.push(pending);
                         }
                         Err(state) => {
-                            let outcome = WriteOutcome::NotApplied(state);
+                            let outcome = WriteOutcome::NotApplied(*state);
                             self.act(|reconciler, now, out| {
                                 reconciler.on_written(ticket, outcome, now, out);
                             });
@@ -369,7 +369,7 @@ impl World {
     }
 
     /// What a patch that keeps the vector finds.
-    pub(super) fn read_vector(&self, write: &Write) -> Result<TextHash, PointState> {
+    pub(super) fn read_vector(&self, write: &Write) -> Result<TextHash, Box<PointState>> {
         let Write::PatchPayload { point, stored, .. } = write else {
             panic!("{write:?}")
         };
@@ -377,7 +377,7 @@ impl World {
         let found = found.filter(|found| found.vector_of == stored.text_hash);
         found
             .and_then(|found| found.vector_of)
-            .ok_or_else(|| self.state(point))
+            .ok_or_else(|| Box::new(self.state(point)))
     }
 
     pub(super) fn state(&self, point: &PointId) -> PointState {
