@@ -76,8 +76,8 @@ struct Qdrant {
 #[derive(Debug, Args)]
 struct Control {
     /// Where to take faults over HTTP, port 0 is any free one; its URL is printed in a second line
-    #[arg(long = "control", value_name = "IP:PORT")]
-    address: Option<SocketAddr>,
+    #[arg(long, value_name = "IP:PORT")]
+    control: Option<SocketAddr>,
 }
 
 /// An OpenAI-compatible embedding endpoint, whose vectors are hashed words
@@ -149,7 +149,7 @@ impl Command {
         let mut signals = Signals::listen()?;
         match self.which {
             Which::Kafka(options) => {
-                let control = options.control.address;
+                let control = options.control.control;
                 let kafka = Arc::new(start_kafka(options).await?);
                 announce(out, kafka.bootstrap_servers())?;
                 let _control = match control {
@@ -169,7 +169,7 @@ impl Command {
                 let storage = storage.map_or(Storage::Memory, Storage::Folder);
                 let qdrant = EmbeddedQdrant::start(QdrantOptions { address, storage }).await?;
                 announce(out, &qdrant.url())?;
-                let _control = match control.address {
+                let _control = match control.control {
                     Some(address) => {
                         let control = qdrant::serve_control(qdrant.faults(), address).await;
                         Some(announce_control(out, address, control)?)

@@ -1,5 +1,7 @@
 //! How each fault is made, and how it is mended.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use vectide_embedded::{embeddings, qdrant};
 
@@ -76,6 +78,11 @@ impl World {
                 members[slot].index.cut();
                 Ok(())
             }
+            Fault::IndexFar(slot) => {
+                let late = Duration::from_millis(150);
+                members[slot].index.set(Weather::Slow(late));
+                Ok(())
+            }
             Fault::IndexDiskFull => cluster.fill_index_disk(true),
 
             Fault::EmbedStalls => cluster.embed(|it| it.stall = true),
@@ -110,10 +117,7 @@ impl World {
                 members[slot].index.set(Weather::Fair);
                 members[slot].freeze(false)
             }
-            Fault::Leave(slot) => {
-                members[slot].await_end()?;
-                members[slot].start()
-            }
+            Fault::Leave(slot) => members[slot].start(),
             Fault::Join(slot) => members[slot].ask_to_leave(),
 
             Fault::BrokersDown | Fault::OneBrokerDown(_) => cluster.kafka(|it| it.down.clear()),
@@ -133,7 +137,7 @@ impl World {
             Fault::IndexFails(_) => cluster.index(|it| it.fail = None),
             Fault::IndexRefuses => cluster.index(|it| it.refuse = false),
             Fault::IndexLosesAnswers => cluster.index(|it| it.lose_answers = 0),
-            Fault::IndexHeld(slot) | Fault::IndexCut(slot) => {
+            Fault::IndexHeld(slot) | Fault::IndexCut(slot) | Fault::IndexFar(slot) => {
                 members[slot].index.set(Weather::Fair);
                 Ok(())
             }
@@ -164,6 +168,7 @@ impl World {
             member.start()?;
         }
         for member in self.members.iter_mut().skip(started) {
+            member.ask_to_leave()?;
             member.await_end()?;
         }
         Ok(())

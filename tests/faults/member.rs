@@ -39,6 +39,8 @@ pub(crate) struct Member {
     pub(crate) index: Proxy,
     pub(crate) embed: Proxy,
     process: Option<Process>,
+    /// It was asked to stop.
+    is_leaving: bool,
     starts: usize,
 }
 
@@ -64,6 +66,7 @@ impl Member {
             index,
             embed,
             process: None,
+            is_leaving: false,
             starts: 0,
         };
         fs::write(member.file(), member.configuration())?;
@@ -130,8 +133,11 @@ level = "info,vectide=debug"
         )
     }
 
-    /// Starts a process, where there is none.
+    /// Starts a process, where there is none, or one that was asked to stop.
     pub(crate) fn start(&mut self) -> Result<()> {
+        if self.is_leaving {
+            self.await_end()?;
+        }
         if self.process.is_some() {
             return Ok(());
         }
@@ -153,21 +159,26 @@ level = "info,vectide=debug"
 
     pub(crate) fn freeze(&mut self, frozen: bool) -> Result<()> {
         match &mut self.process {
-            Some(process) => process.freeze(frozen),
-            None => Ok(()),
+            // It may have ended by now.
+            Some(process) if !self.is_leaving => process.freeze(frozen),
+            _ => Ok(()),
         }
     }
 
     /// Asks it to leave the group and to end.
     pub(crate) fn ask_to_leave(&mut self) -> Result<()> {
         match &mut self.process {
-            Some(process) => process.ask_to_stop(),
-            None => Ok(()),
+            Some(process) if !self.is_leaving => {
+                self.is_leaving = true;
+                process.ask_to_stop()
+            }
+            _ => Ok(()),
         }
     }
 
-    /// Waits until it has ended, which it must have done in good order.
+    /// Waits until one that was asked to stop has ended, which it must have done in good order.
     pub(crate) fn await_end(&mut self) -> Result<()> {
+        self.is_leaving = false;
         if let Some(mut process) = self.process.take() {
             let status = process.wait_for_exit(STOP)?;
             ensure!(
@@ -183,8 +194,8 @@ level = "info,vectide=debug"
     /// Fails when its process ended without being asked to.
     pub(crate) fn expect_running(&mut self) -> Result<()> {
         match &mut self.process {
-            Some(process) => process.expect_running(),
-            None => Ok(()),
+            Some(process) if !self.is_leaving => process.expect_running(),
+            _ => Ok(()),
         }
     }
 

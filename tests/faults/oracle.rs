@@ -329,7 +329,9 @@ mod tests {
     #[test]
     fn an_offset_in_front_of_the_end_is_noticed_and_one_behind_it() {
         for committed in [5, 7] {
-            let differences = found_after(|found| drop(found.committed.insert(1, committed)));
+            let differences = found_after(|found| {
+                found.committed.insert(1, committed);
+            });
             let expected = Difference::Uncommitted {
                 partition: 1,
                 committed,

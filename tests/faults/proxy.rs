@@ -6,11 +6,8 @@
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    net::{TcpListener, TcpStream},
     sync::watch,
     time::sleep,
 };
@@ -156,8 +153,8 @@ impl Link {
             // Closing then resets, which is what a cut is.
             stream.set_zero_linger()?;
         }
-        let (client_reads, client_writes) = client.into_split();
-        let (server_reads, server_writes) = server.into_split();
+        let (client_reads, client_writes) = split(client);
+        let (server_reads, server_writes) = split(server);
         let requests = Pipe::new(self, client_reads, server_writes, Direction::Requests);
         let answers = Pipe::new(self, server_reads, client_writes, Direction::Answers);
         tokio::select! {
@@ -179,14 +176,14 @@ enum Direction {
 /// One direction of one connection.
 struct Pipe {
     weather: watch::Receiver<Weather>,
-    from: OwnedReadHalf,
-    to: OwnedWriteHalf,
+    from: ReadHalf<TcpStream>,
+    to: WriteHalf<TcpStream>,
     direction: Direction,
     passed: usize,
 }
 
 impl Pipe {
-    fn new(link: &Link, from: OwnedReadHalf, to: OwnedWriteHalf, direction: Direction) -> Self {
+    fn new(link: &Link, from: ReadHalf<TcpStream>, to: WriteHalf<TcpStream>, direction: Direction) -> Self {
         Self {
             weather: link.weather.subscribe(),
             from,

@@ -58,6 +58,8 @@ pub(crate) enum Fault {
     IndexLosesAnswers,
     IndexHeld(Slot),
     IndexCut(Slot),
+    /// One member's connections to Qdrant are slow.
+    IndexFar(Slot),
     IndexDiskFull,
 
     EmbedStalls,
@@ -89,7 +91,7 @@ const GARBAGE: [Garbage; 7] = [
 const STATUSES: [i32; 5] = [13, 8, 4, 10, 16];
 
 /// How many kinds of faults there are.
-const KINDS: usize = 30;
+const KINDS: usize = 31;
 
 impl Fault {
     /// A fault of a kind, with what chance adds to it.
@@ -126,6 +128,7 @@ impl Fault {
             26 => Self::EmbedFails(if random.bool() { 500 } else { 401 }),
             27 => Self::EmbedTalksGarbage(GARBAGE[random.usize(0..GARBAGE.len())]),
             28 => Self::EmbedHeld(slot),
+            29 => Self::IndexFar(slot),
             _ => Self::EmbedShort(slot),
         }
     }
@@ -165,7 +168,7 @@ impl Fault {
             | Self::IndexRefuses
             | Self::IndexLosesAnswers
             | Self::IndexDiskFull => Place::Index,
-            Self::IndexHeld(slot) | Self::IndexCut(slot) => Place::IndexOf(slot),
+            Self::IndexHeld(slot) | Self::IndexCut(slot) | Self::IndexFar(slot) => Place::IndexOf(slot),
             Self::EmbedStalls
             | Self::EmbedSlow
             | Self::EmbedThrottles
