@@ -21,6 +21,7 @@
 )]
 
 mod cluster;
+mod directed;
 mod faults;
 mod index;
 mod member;

@@ -95,12 +95,21 @@ pub(crate) fn seed(runtime: &Handle, seed: u64, length: Duration) -> Result<Repo
     world.heal(STARTED)?;
     let healed = Instant::now();
     let events = workload.counts().values().sum();
-    let expected = expected(&workload, writer.finish(runtime)?);
-    let differences = settle(runtime, &mut world, &group, &expected)?;
+    let expected = expected(&workload, writer.written(runtime)?);
+    let oracle = Oracle {
+        runtime,
+        group: &group,
+        expected: &expected,
+    };
+    let differences = oracle.settle(&mut world)?;
     let recovery = healed.elapsed();
     let embedded = world.cluster.embed_stats()?;
-    world.stop()?;
-    let mut report = Report {
+    let differences = if differences.is_empty() {
+        oracle.settle_and_stop(&mut world)?
+    } else {
+        differences
+    };
+    let report = Report {
         seed,
         length,
         events,
@@ -110,11 +119,6 @@ pub(crate) fn seed(runtime: &Handle, seed: u64, length: Duration) -> Result<Repo
         embedded,
         folder: folder.clone(),
     };
-    // A member that was stopped changes nothing any more; what it did last must not have, either.
-    if report.differences.is_empty() {
-        let found = found(runtime, &world, &group)?;
-        report.differences = oracle::differences(&expected, &found);
-    }
     drop(world);
     if report.differences.is_empty() {
         fs::remove_dir_all(&folder)?;
@@ -127,49 +131,68 @@ fn expect_running(world: &mut World) -> Result<()> {
 }
 
 /// What there should be after that workload.
-pub(crate) fn expected(workload: &Workload, written: Written) -> Expected {
+pub(crate) fn expected(workload: &Workload, written: &Written) -> Expected {
     Expected {
         topic: TOPIC.to_owned(),
         table: workload.table().clone(),
         gone: workload.gone(),
-        poison: written.poison,
-        refused: written.refused,
-        ends: written.ends,
+        poison: written.poison.clone(),
+        refused: written.refused.clone(),
+        ends: written.ends.clone(),
     }
 }
 
-/// What there is.
-pub(crate) fn found(runtime: &Handle, world: &World, group: &Group) -> Result<Found> {
-    Ok(Found {
-        points: runtime.block_on(index::points(world.cluster.index_port()))?,
-        letters: topic::letters(world.cluster.brokers())?,
-        committed: group.committed()?,
-    })
+/// What looks at the end.
+pub(crate) struct Oracle<'a> {
+    pub(crate) runtime: &'a Handle,
+    pub(crate) group: &'a Group,
+    pub(crate) expected: &'a Expected,
 }
 
-/// Waits until the group has committed everything and the oracle has nothing to say, or no more time.
-pub(crate) fn settle(
-    runtime: &Handle,
-    world: &mut World,
-    group: &Group,
-    expected: &Expected,
-) -> Result<Vec<Difference>> {
-    // Whether it came to that is the oracle's to say.
-    let _ = until("all offsets to be committed", PATIENCE, || {
-        expect_running(world)?;
-        let committed = group.committed()?;
-        let is_behind = |(partition, end): (&i32, &i64)| committed.get(partition) < Some(end);
-        Ok((!expected.ends.iter().any(is_behind)).then_some(()))
-    });
-    expect_running(world)?;
-    let mut last = Vec::new();
-    let settled = until("index and table to be equal", SETTLE, || {
-        let found = found(runtime, world, group)?;
-        last = oracle::differences(expected, &found);
-        Ok(last.is_empty().then_some(()))
-    });
-    if settled.is_err() && last.is_empty() {
-        settled?;
+impl Oracle<'_> {
+    /// All promises that are not kept now.
+    pub(crate) fn look(&self, world: &World) -> Result<Vec<Difference>> {
+        let found = Found {
+            points: self
+                .runtime
+                .block_on(index::points(world.cluster.index_port()))?,
+            letters: topic::letters(world.cluster.brokers())?,
+            committed: self.group.committed()?,
+        };
+        Ok(oracle::differences(self.expected, &found))
     }
-    Ok(last)
+
+    /// Waits until the group has committed everything and every promise is kept; what is not kept in time otherwise.
+    pub(crate) fn settle(&self, world: &mut World) -> Result<Vec<Difference>> {
+        let ends = &self.expected.ends;
+        let committed = until("all offsets to be committed", PATIENCE, || {
+            expect_running(world)?;
+            let committed = self.group.committed()?;
+            let is_behind = |(partition, end): (&i32, &i64)| committed.get(partition) < Some(end);
+            Ok((!ends.iter().any(is_behind)).then_some(()))
+        });
+        if committed.is_err() {
+            return self.look(world);
+        }
+        let mut last = Vec::new();
+        let settled = until("index and table to be equal", SETTLE, || {
+            last = self.look(world)?;
+            Ok(last.is_empty().then_some(()))
+        });
+        match settled {
+            Err(error) if last.is_empty() => Err(error),
+            _ => Ok(last),
+        }
+    }
+
+    /// Stops all members and looks once more: what they did last must not have broken a promise, either.
+    pub(crate) fn settle_and_stop(&self, world: &mut World) -> Result<Vec<Difference>> {
+        let differences = self.settle(world)?;
+        world.stop()?;
+        if differences.is_empty() {
+            self.look(world)
+        } else {
+            Ok(differences)
+        }
+    }
 }

@@ -25,12 +25,12 @@ use crate::{
 pub(crate) struct Writer {
     producer: FutureProducer,
     under_way: Vec<(Meaning, DeliveryFuture)>,
+    written: Written,
 }
 
 /// What was written.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    pub(crate) records: usize,
     pub(crate) ends: BTreeMap<i32, i64>,
     pub(crate) poison: BTreeSet<Place>,
     pub(crate) refused: BTreeMap<i64, BTreeSet<Place>>,
@@ -49,6 +49,7 @@ impl Writer {
         Ok(Self {
             producer,
             under_way: Vec::new(),
+            written: Written::default(),
         })
     }
 
@@ -72,17 +73,18 @@ impl Writer {
     }
 
     /// Waits until all is delivered, and says where it is.
-    pub(crate) fn finish(self, runtime: &Handle) -> Result<Written> {
-        let mut written = Written::default();
-        for (meaning, delivery) in self.under_way {
+    pub(crate) fn written(&mut self, runtime: &Handle) -> Result<&Written> {
+        let written = &mut self.written;
+        for (meaning, delivery) in self.under_way.drain(..) {
             let delivery = runtime.block_on(delivery)?.map_err(|(error, _)| error)?;
             let place = (delivery.partition, delivery.offset);
-            written.records += 1;
             let end = written.ends.entry(place.0).or_default();
             *end = (*end).max(place.1 + 1);
             match meaning {
                 Meaning::Change => {}
-                Meaning::Poison => drop(written.poison.insert(place)),
+                Meaning::Poison => {
+                    written.poison.insert(place);
+                }
                 Meaning::Refused(id) => {
                     written.refused.entry(id).or_default().insert(place);
                 }

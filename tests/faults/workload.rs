@@ -134,9 +134,14 @@ impl Workload {
         &self.counts
     }
 
-    /// Lets something happen; the records that tell of it, in their order.
+    /// Lets anything happen; the records that tell of it, in their order.
     pub(crate) fn event(&mut self) -> Vec<Record> {
         let event = self.pick();
+        self.make(event)
+    }
+
+    /// Lets this happen, to a row that chance names.
+    pub(crate) fn make(&mut self, event: Event) -> Vec<Record> {
         *self.counts.entry(event).or_default() += 1;
         let records = match event {
             Event::Create => {
@@ -163,7 +168,7 @@ impl Workload {
             }
             Event::Recreate => {
                 let gone: Vec<i64> = self.gone().into_iter().collect();
-                let id = *self.random.choice(&gone).expect("picked where one is gone");
+                let id = *self.random.choice(&gone).expect("a row is gone");
                 self.put(id, "c", None, |_, _| ())
             }
             Event::Key => {
