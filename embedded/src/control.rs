@@ -106,9 +106,7 @@ where
         Ok(())
     });
     let failed = |message| (StatusCode::BAD_REQUEST, format!("{message}\n"));
-    let applied = applied
-        .await
-        .unwrap_or_else(|error| Err(error.to_string()));
+    let applied = applied.await.unwrap_or_else(|error| Err(error.to_string()));
     applied.map_err(failed)?;
     Ok(Json(answer))
 }

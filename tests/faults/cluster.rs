@@ -111,7 +111,10 @@ impl Cluster {
         let embed = Server::start(folder, "embeddings", &arguments, 1)?;
         let mut cluster = Self {
             runtime: runtime.clone(),
-            http: reqwest::Client::builder().no_proxy().timeout(CONTROL).build()?,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(CONTROL)
+                .build()?,
             folder: folder.to_owned(),
             kafka,
             brokers,
@@ -187,7 +190,11 @@ impl Cluster {
             return Ok(());
         }
         let pid = index.process.child().id().to_string();
-        let limit = if full { "--fsize=1:" } else { "--fsize=unlimited:" };
+        let limit = if full {
+            "--fsize=1:"
+        } else {
+            "--fsize=unlimited:"
+        };
         Program::new("prlimit", &["prlimit", "--pid", &pid, limit]).run()?;
         Ok(())
     }

@@ -170,7 +170,10 @@ fn an_offset_waits_for_the_acknowledgement_of_a_dead_letter() -> Result<()> {
 fn an_offset_waits_until_qdrant_has_applied_the_write() -> Result<()> {
     let mut story = Story::begin("unapplied", 1)?;
     // What is answered before it is applied is lost with these errors.
-    let failure = vectide_embedded::qdrant::Failure { calls: 20, code: 13 };
+    let failure = vectide_embedded::qdrant::Failure {
+        calls: 20,
+        code: 13,
+    };
     story.world.cluster.index(|it| it.fail = Some(failure))?;
     story.happen(Event::Flip, 30)?;
     story.happen(Event::Delete, 5)?;

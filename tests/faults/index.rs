@@ -51,7 +51,10 @@ pub(crate) async fn points(port: u16) -> Result<BTreeMap<String, Point>> {
 }
 
 fn id(point: &RetrievedPoint) -> Result<String> {
-    let id = point.id.as_ref().and_then(|id| id.point_id_options.as_ref());
+    let id = point
+        .id
+        .as_ref()
+        .and_then(|id| id.point_id_options.as_ref());
     match id.context("a point without id")? {
         PointIdOptions::Uuid(uuid) => Ok(uuid.clone()),
         PointIdOptions::Num(number) => Ok(number.to_string()),

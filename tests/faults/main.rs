@@ -7,6 +7,7 @@
 //! - `oracle`: what was promised, against what there is.
 //! - `run`, `report`: one seed, and what it came to.
 //! - `directed`: single faults, each at the worst moment.
+//! - `guarantees`: that the page on them names tests that exist.
 //!
 //! `make test` runs a few seeds, `make chaos` as many as one likes: `VECTIDE_CHAOS_SEEDS` of them from `VECTIDE_CHAOS_START` on, for
 //! `VECTIDE_CHAOS_SECONDS` each, `VECTIDE_CHAOS_AT_ONCE` side by side.
@@ -23,6 +24,7 @@
 mod cluster;
 mod directed;
 mod faults;
+mod guarantees;
 mod index;
 mod member;
 mod oracle;

@@ -188,7 +188,10 @@ fn letters(expected: &Expected, found: &Found) -> Vec<Difference> {
     }
     let is_bad = |place: &&Place| {
         expected.poison.contains(place)
-            || expected.refused.values().any(|places| places.contains(place))
+            || expected
+                .refused
+                .values()
+                .any(|places| places.contains(place))
     };
     let needless = letters.iter().filter(|place| !is_bad(place));
     differences.extend(needless.map(|place| Difference::NeedlessLetter(*place)));

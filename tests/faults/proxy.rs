@@ -105,7 +105,13 @@ impl Proxy {
             .iter()
             .map(|listener| listener.local_addr().map(|address| address.port()))
             .collect::<io::Result<_>>()?;
-        let protocol = protocol(upstreams.iter().copied().zip(ports.iter().copied()).collect());
+        let protocol = protocol(
+            upstreams
+                .iter()
+                .copied()
+                .zip(ports.iter().copied())
+                .collect(),
+        );
         for (listener, upstream) in listeners.into_iter().zip(upstreams.iter().copied()) {
             let (link, protocol) = (link.clone(), protocol.clone());
             tokio::spawn(async move {
@@ -160,7 +166,12 @@ impl Link {
         }
     }
 
-    async fn connect(&self, client: TcpStream, upstream: u16, protocol: Protocol) -> io::Result<()> {
+    async fn connect(
+        &self,
+        client: TcpStream,
+        upstream: u16,
+        protocol: Protocol,
+    ) -> io::Result<()> {
         let mut cuts = self.cuts.subscribe();
         cuts.borrow_and_update();
         let server = TcpStream::connect((HOST, upstream)).await?;
@@ -200,7 +211,12 @@ struct Pipe {
 }
 
 impl Pipe {
-    fn new(link: &Link, from: ReadHalf<TcpStream>, to: WriteHalf<TcpStream>, direction: Direction) -> Self {
+    fn new(
+        link: &Link,
+        from: ReadHalf<TcpStream>,
+        to: WriteHalf<TcpStream>,
+        direction: Direction,
+    ) -> Self {
         Self {
             weather: link.weather.subscribe(),
             held: link.held.clone(),
@@ -237,9 +253,9 @@ impl Pipe {
                 frame[..4].copy_from_slice(&u32::try_from(length).unwrap_or(0).to_be_bytes());
                 self.from.read_exact(&mut frame[4..]).await?;
                 let request = match self.direction {
-                    Direction::Requests => {
-                        frame.get(4..6).map(|key| i16::from_be_bytes([key[0], key[1]]))
-                    }
+                    Direction::Requests => frame
+                        .get(4..6)
+                        .map(|key| i16::from_be_bytes([key[0], key[1]])),
                     Direction::Answers => {
                         redirect(&mut frame, ports);
                         None
@@ -317,7 +333,10 @@ impl Pipe {
 fn redirect(frame: &mut [u8], ports: &BTreeMap<u16, u16>) {
     let host = HOST.as_bytes();
     let mut at = 0;
-    while let Some(found) = frame[at..].windows(host.len()).position(|window| window == host) {
+    while let Some(found) = frame[at..]
+        .windows(host.len())
+        .position(|window| window == host)
+    {
         at += found + host.len();
         let Some(port) = frame.get_mut(at..at + 4) else {
             return;
@@ -397,7 +416,8 @@ mod tests {
     #[test]
     fn only_the_ports_of_brokers_are_replaced() {
         let ports = BTreeMap::from([(9092, 40_001)]);
-        let mut frame = b"..127.0.0.1\x00\x00\x23\x84..127.0.0.1\x00\x00\x00\x01 127.0.0.1".to_vec();
+        let mut frame =
+            b"..127.0.0.1\x00\x00\x23\x84..127.0.0.1\x00\x00\x00\x01 127.0.0.1".to_vec();
         redirect(&mut frame, &ports);
         assert_eq!(
             frame,

@@ -127,7 +127,10 @@ pub(crate) fn seed(runtime: &Handle, seed: u64, length: Duration) -> Result<Repo
 }
 
 fn expect_running(world: &mut World) -> Result<()> {
-    world.members.iter_mut().try_for_each(Member::expect_running)
+    world
+        .members
+        .iter_mut()
+        .try_for_each(Member::expect_running)
 }
 
 /// What there should be after that workload.

@@ -168,7 +168,9 @@ impl Fault {
             | Self::IndexRefuses
             | Self::IndexLosesAnswers
             | Self::IndexDiskFull => Place::Index,
-            Self::IndexHeld(slot) | Self::IndexCut(slot) | Self::IndexFar(slot) => Place::IndexOf(slot),
+            Self::IndexHeld(slot) | Self::IndexCut(slot) | Self::IndexFar(slot) => {
+                Place::IndexOf(slot)
+            }
             Self::EmbedStalls
             | Self::EmbedSlow
             | Self::EmbedThrottles
@@ -230,9 +232,9 @@ pub(crate) fn schedule(seed: u64, length: Duration, session: Duration) -> Vec<St
         };
         let begin = CALM + latest.mul_f64(random.f64());
         let end = begin + lasts;
-        let is_free = taken.iter().all(|(other, from, to)| {
-            other.place() != fault.place() || end < *from || *to < begin
-        });
+        let is_free = taken
+            .iter()
+            .all(|(other, from, to)| other.place() != fault.place() || end < *from || *to < begin);
         if is_free {
             taken.push((fault, begin, end));
         }

@@ -108,10 +108,12 @@ impl Group {
         list.add_partition_range(TOPIC, 0, PARTITIONS - 1);
         let committed = self.0.committed_offsets(list, Duration::from_secs(10))?;
         let elements = committed.elements();
-        let offsets = elements.iter().filter_map(|element| match element.offset() {
-            Offset::Offset(offset) => Some((element.partition(), offset)),
-            _ => None,
-        });
+        let offsets = elements
+            .iter()
+            .filter_map(|element| match element.offset() {
+                Offset::Offset(offset) => Some((element.partition(), offset)),
+                _ => None,
+            });
         Ok(offsets.collect())
     }
 }

@@ -351,7 +351,10 @@ mod tests {
                 let found = &applied[&key(*id)];
                 assert_eq!(found["title"], row.title);
                 assert_eq!(found["description"], row.description);
-                assert_eq!((&found["price"], &found["stock"]), (&row.price.into(), &row.stock.into()));
+                assert_eq!(
+                    (&found["price"], &found["stock"]),
+                    (&row.price.into(), &row.stock.into())
+                );
             }
         }
     }

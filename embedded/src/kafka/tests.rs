@@ -4,6 +4,8 @@
     reason = "a test fails by panicking"
 )]
 
+use std::sync::Arc;
+
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::Message;
@@ -150,4 +152,33 @@ fn what_the_cluster_refuses_is_said() {
 fn the_handle_may_be_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&EmbeddedKafka::start(KafkaOptions::default()).unwrap());
+}
+
+#[tokio::test]
+async fn the_control_takes_brokers_down_and_moves_coordinators() {
+    let kafka = Arc::new(EmbeddedKafka::start(KafkaOptions { brokers: 2 }).unwrap());
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let control = serve_control(kafka.clone(), any_port).await.unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/control", control.url());
+    let put = async |body: &'static str| {
+        let answer = http.put(&url).body(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let is_up = |broker: usize| {
+        let address = kafka.bootstrap_servers().split(',').nth(broker - 1);
+        std::net::TcpStream::connect(address.unwrap()).is_ok()
+    };
+    assert_eq!(put(r#"{"down": [2]}"#).await.0, 200);
+    assert!(is_up(1) && !is_up(2));
+    assert_eq!(put(r#"{"coordinators": {"readers": 1}}"#).await.0, 200);
+    assert!(is_up(1) && is_up(2));
+    let refused = put(r#"{"down": [9]}"#).await;
+    assert_eq!(
+        refused,
+        (
+            400,
+            "the embedded Kafka cannot take the broker down\n".to_owned()
+        )
+    );
 }

@@ -39,10 +39,9 @@ impl FaultSwitch {
     pub fn behave(&self, behaviour: &Behaviour) {
         self.set_delay(Duration::from_millis(behaviour.delay_ms));
         self.refuse(behaviour.refuse);
-        let (calls, code) = behaviour
-            .fail
-            .as_ref()
-            .map_or((0, Code::Internal), |it| (it.calls, Code::from_i32(it.code)));
+        let (calls, code) = behaviour.fail.as_ref().map_or((0, Code::Internal), |it| {
+            (it.calls, Code::from_i32(it.code))
+        });
         self.fail_next(calls, code);
         self.lose_next_answers(behaviour.lose_answers);
     }

@@ -91,9 +91,7 @@ impl Points {
             })
             .await?;
         let results = numbers.into_iter();
-        Ok(results
-            .map(|number| result(Some(number), wait))
-            .collect())
+        Ok(results.map(|number| result(Some(number), wait)).collect())
     }
 
     async fn write_index(
