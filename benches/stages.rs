@@ -26,16 +26,19 @@ use vectide::{
     config::{Config, PointIdKind, RowsConfig},
     decode::{Decoded, Decoder, RowSettings},
     document::{DocumentBuilder, PointIds},
-    reconcile::{Action, Delays, ObservedCache, Reconciler},
+    reconcile::{Action, Delays, ObservedCache, Reconciler, Replay, TakeOver},
     record::{
-        Ack, Completion, Creation, Desired, Fingerprint, KeyChange, NeededColumns, Offset, PointId,
-        RawRecord, Row, RowChange, RowKey, RowState, Stored, TopicPartition, WriteOutcome,
+        Ack, Completion, Content, Creation, Desired, Epoch, Fingerprint, KeyChange, NeededColumns,
+        Offset, PointId, PointState, RawRecord, Row, RowChange, RowKey, RowState, Stored,
+        TopicPartition, WriteOutcome,
     },
     window::Window,
 };
 
 /// Records that pass through a stage together, as they are handed over by the source.
 const BATCH: i64 = 1_024;
+/// Of the assignment that is measured.
+const EPOCH: Epoch = Epoch(1);
 /// Below the largest batch, so that some keys come twice.
 const KEYS: i64 = 1_000;
 
@@ -171,6 +174,7 @@ fn window(criterion: &mut Criterion) {
                 ack: ledger.receive(Offset(offset), 1).unwrap(),
                 creation: Creation::No,
                 completion: Completion::default(),
+                replaces: false,
             })
             .collect()
     };
@@ -269,7 +273,15 @@ impl Reconciliation {
                 partition.clone(),
                 fingerprint.clone(),
                 delays,
+                Replay::Skip,
                 ObservedCache::new(100_000),
+                TakeOver {
+                    since: EPOCH,
+                    at: Instant::now(),
+                    at_ms: 0,
+                    had_owner: true,
+                    watermark: None,
+                },
             ),
             builder: DocumentBuilder::new(&Config::default().document, None).unwrap(),
             ids: PointIds(PointIdKind::Uuid5),
@@ -295,11 +307,15 @@ impl Reconciliation {
                 version: None,
                 source_columns: document.source_columns.clone(),
             };
+            let state = PointState::Ours {
+                epoch: Some(EPOCH),
+                content: Content::Row(stored),
+            };
             new.reconciler.on_change(change, new.now, &mut new.actions);
             for action in std::mem::take(&mut new.actions) {
                 if let Action::Read { ticket, .. } = action {
                     new.reconciler
-                        .on_read(ticket, Some(Some(&stored)), new.now, &mut new.actions);
+                        .on_read(ticket, &state, new.now, &mut new.actions);
                 }
             }
             new.actions.clear();
@@ -332,6 +348,7 @@ impl Reconciliation {
                     ack: ledger.receive(offset, 1).unwrap(),
                     creation: Creation::No,
                     completion: Completion::default(),
+                    replaces: false,
                 }
             })
             .collect()

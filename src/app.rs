@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -17,14 +17,15 @@ use tracing::warn;
 
 use crate::{
     admin::Admin,
-    config::Config,
+    config::{Config, ReplayPolicy},
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder},
     index::{self, Calls, CollectionSpec, Index},
-    pipeline::{BlockedTables, Pipeline, Routes, Services, Settings, TableSettings},
-    reconcile::Delays,
+    lease::Lease,
+    pipeline::{BlockedTables, Pipeline, Routes, Services, Settings, TableSettings, Upkeep},
+    reconcile::{Delays, Replay},
     record::Fingerprint,
     registry::{self, Registry},
     source::{self, Budget, Source},
@@ -60,7 +61,7 @@ impl App {
         stand_ins: StandIns,
         endpoints: Endpoints,
     ) -> anyhow::Result<Self> {
-        let shared = Shared::new()?;
+        let shared = Shared::new(config)?;
         let stop_on_failure = shared.shutdown.clone().drop_guard();
         let admin = shared.start_admin(config).await?;
         let base = source::client_config(&config.kafka, &endpoints.brokers)
@@ -84,6 +85,7 @@ impl App {
             config,
             Box::new(pipeline),
             budget,
+            shared.lease.clone(),
             &shared.metrics,
             &shared.health,
         )?;
@@ -158,6 +160,8 @@ impl App {
 struct Shared {
     metrics: Metrics,
     health: Health,
+    /// Renewed by the source; without it nothing is written.
+    lease: Lease,
     alive: Arc<AtomicBool>,
     /// Cancelled by a part that can't go on.
     broken: CancellationToken,
@@ -166,10 +170,11 @@ struct Shared {
 }
 
 impl Shared {
-    fn new() -> anyhow::Result<Self> {
+    fn new(config: &Config) -> anyhow::Result<Self> {
         Ok(Self {
             metrics: Metrics::new().context("can't register the metrics")?,
             health: Health::default(),
+            lease: Lease::new(config.kafka.session_timeout, Instant::now()),
             alive: Arc::new(AtomicBool::new(true)),
             broken: CancellationToken::new(),
             shutdown: CancellationToken::new(),
@@ -230,7 +235,15 @@ impl Shared {
                 config.embed.dimensions,
                 &config.embed.url,
             ),
+            replay: match config.index.replay {
+                ReplayPolicy::Skip => Replay::Skip,
+                ReplayPolicy::Repair => Replay::Repair,
+            },
             cache_keys: config.index.cache_keys,
+            upkeep: Upkeep {
+                note_every: config.commit.interval,
+                retention: config.index.tombstone_retention,
+            },
             tables,
         })
     }
@@ -258,6 +271,7 @@ impl Shared {
                 Calls::new(&config.index),
                 self.metrics.index.clone(),
                 health,
+                self.lease.clone(),
                 self.shutdown.clone(),
                 self.broken.clone(),
             );

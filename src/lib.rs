@@ -45,7 +45,8 @@
 //! [`telemetry::Metrics`], over HTTP.
 //!
 //! What the connector wrote can be kept in files and read again with [`capture`]; `vectide inspect`
-//! shows what the decoder and the document builder make of it.
+//! shows what the decoder and the document builder make of it, and `vectide explain` what the
+//! reconciler would do about the last record of one row.
 //!
 //! Stages know [`record`], [`error`], [`telemetry`] and their own section of the configuration.
 //! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
@@ -66,6 +67,7 @@ pub mod embed;
 pub mod error;
 mod http;
 pub mod index;
+pub mod lease;
 pub mod pipeline;
 pub mod reconcile;
 pub mod record;

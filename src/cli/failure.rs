@@ -1,6 +1,6 @@
 //! How the process ends, and what it says when it fails.
 
-use std::{error::Error, process::ExitCode};
+use std::process::ExitCode;
 
 use crate::config::Problems;
 
@@ -16,7 +16,14 @@ pub enum ExitStatus {
     Failure = 1,
     /// The command line or the configuration is wrong; nothing was begun.
     Usage = 2,
+    /// Index and table differ, and nothing is pending that would make them equal.
+    Differs = 3,
 }
+
+/// What was asked for does not fit the configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Misused(pub(super) String);
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
@@ -28,7 +35,10 @@ impl From<ExitStatus> for ExitCode {
 pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     if Output::is_closed(error) {
         ExitStatus::Success
-    } else if error.chain().any(<dyn Error>::is::<Problems>) {
+    } else if error
+        .chain()
+        .any(|cause| cause.is::<Problems>() || cause.is::<Misused>())
+    {
         ExitStatus::Usage
     } else {
         ExitStatus::Failure

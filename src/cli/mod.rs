@@ -8,11 +8,14 @@ mod config;
 pub mod demo;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod explain;
 mod failure;
 mod inspect;
 mod output;
 mod run;
+mod search;
 mod selection;
+mod table;
 
 use std::path::PathBuf;
 
@@ -28,7 +31,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  failed, or found what it was asked to look for (differences, a failed check)
-  2  the command line or the configuration is wrong; nothing was begun";
+  2  the command line or the configuration is wrong; nothing was begun
+  3  index and table differ about the row, and nothing is pending (explain)";
 
 /// Keeps a Qdrant collection equal to a database table.
 #[derive(Debug, Parser)]
@@ -60,6 +64,8 @@ enum Command {
     Check(check::Command),
     Capture(capture::Command),
     Inspect(inspect::Command),
+    Explain(explain::Command),
+    Search(search::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
     Embedded(embedded::Command),
@@ -78,6 +84,8 @@ impl Cli {
             Command::Check(command) => command.run(&self.options, out).await,
             Command::Capture(command) => command.run(&self.options, out).await,
             Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
+            Command::Explain(command) => Box::pin(command.run(&self.options, out)).await,
+            Command::Search(command) => command.run(&self.options, out).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]
             Command::Embedded(command) => command.run(&self.options, out).await,

@@ -3,7 +3,7 @@
 
 use std::{path::Path, str::FromStr, time::SystemTime};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use tokio::sync::mpsc;
 
@@ -13,6 +13,8 @@ use crate::{
     record::RawRecord,
     source::{self, Polled, Reading, StartAt, TopicReader},
 };
+
+use super::table::refuse_stand_in;
 
 /// Records that may be read ahead.
 const AHEAD: usize = 64;
@@ -86,12 +88,11 @@ impl Selection {
 
     /// Begins to read the topics.
     pub(super) async fn read(&self, config: &Config) -> anyhow::Result<Records> {
-        if config.kafka.is_embedded() {
-            bail!(
-                "kafka.brokers is a stand-in inside of `vectide run`: name the brokers of a cluster, such as {}KAFKA__BROKERS=localhost:9092",
-                crate::config::PREFIX
-            );
-        }
+        refuse_stand_in(
+            "kafka.brokers",
+            config.kafka.is_embedded(),
+            "localhost:9092",
+        )?;
         let base = source::client_config(&config.kafka, &config.kafka.brokers)?;
         let topics = if self.names_topics() {
             &self.topics

@@ -8,6 +8,7 @@ mod committer;
 mod frontier;
 mod ledger;
 
-pub(crate) use committer::commit;
+pub use committer::LastCommit;
+pub(crate) use committer::{Committed, Which, commit, last_commits};
 pub use frontier::Frontier;
 pub use ledger::{OffsetLedger, Rewound};

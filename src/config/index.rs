@@ -35,8 +35,16 @@ pub struct IndexConfig {
     /// How many calls may be under way at once.
     pub concurrency: usize,
     /// How many points each assigned partition remembers by their hashes, so that no read of the
-    /// index is needed to know what it holds; about 150 bytes each, taken as they come.
+    /// index is needed to know what it holds; at most 64 bytes each, taken as they come.
     pub cache_keys: usize,
+    /// How long a point that says that its row is gone stays: without a vector, so that no vector search
+    /// returns it. Until then a write that a stopped or disconnected member sends late can't bring the
+    /// row back.
+    #[serde(with = "human_duration")]
+    #[schemars(with = "human_duration::Text")]
+    pub tombstone_retention: Duration,
+    /// What becomes of records that the index reflects already, when a topic is read again.
+    pub replay: ReplayPolicy,
     /// The first pause before a failed call is made again; it doubles from there.
     #[serde(with = "human_duration")]
     #[schemars(with = "human_duration::Text")]
@@ -61,10 +69,25 @@ impl Default for IndexConfig {
             batch_points: 256,
             concurrency: 4,
             cache_keys: 200_000,
+            tombstone_retention: Duration::from_hours(1),
+            replay: ReplayPolicy::default(),
             retry_initial: Duration::from_millis(100),
             retry_max: Duration::from_secs(30),
         }
     }
+}
+
+/// What becomes of records that the index reflects already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayPolicy {
+    /// They change nothing, not even for a moment.
+    #[default]
+    Skip,
+    /// They are applied like any other: for reading a topic from the beginning after somebody has
+    /// changed or removed points. Rows pass through their earlier states again, and texts that the
+    /// index does not have are bought.
+    Repair,
 }
 
 /// How two vectors are compared.
@@ -149,6 +172,11 @@ impl IndexConfig {
             self.cache_keys == 0,
             "index.cache_keys",
             "must be 1 or more",
+        );
+        report.refuse_if(
+            self.tombstone_retention < Duration::from_secs(1),
+            "index.tombstone_retention",
+            "must be 1s or more; an hour outlives what may be under way",
         );
         report.backoff("index", self.retry_initial, self.retry_max);
     }

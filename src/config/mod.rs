@@ -49,7 +49,7 @@ pub use self::{
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
     embed::{EmbedConfig, EncodingFormat},
     environment::{PREFIX, read_dot_env},
-    index::{Distance, Embedded, IndexConfig, PayloadIndexKind},
+    index::{Distance, Embedded, IndexConfig, PayloadIndexKind, ReplayPolicy},
     kafka::KafkaConfig,
     kafka_security::{SaslMechanism, SecurityConfig, SecurityProtocol},
     load::{ConfigFile, DEFAULT_FILE, Flag, Sources},

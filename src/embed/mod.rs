@@ -41,6 +41,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use anyhow::Context;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::{Id, JoinSet},
@@ -173,16 +174,25 @@ impl Embedder {
 /// Asks for one vector, once, and says what came of it: the way to find out whether `settings`
 /// work. The error's message says what to do.
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
+    vector_of(settings, "vectide").await.map(|_| ())
+}
+
+/// The vector of one text, such as a search's words, asked for once. The error's message says what
+/// to do.
+pub async fn vector_of(settings: &Settings, text: &str) -> anyhow::Result<Vec<f32>> {
     let client = Client::new(settings)?;
-    let texts = [Arc::from("vectide")];
+    let texts = [Arc::from(text)];
     let mut answer = client.call(&texts, settings.encoding_format).await;
     if matches!(answer, Err(Refusal::Inputs(_))) {
         answer = client.call(&texts, EncodingFormat::Float).await;
     }
-    match answer {
-        Ok(_) => Ok(()),
-        Err(refusal) => Err(refusal.failure().clone().into()),
-    }
+    let answer = answer.map_err(|refusal| refusal.failure().clone())?;
+    // An answer has a vector for each text.
+    answer
+        .vectors
+        .into_iter()
+        .next()
+        .context("no vector came back")
 }
 
 /// The schedule with its I/O: one task that owns both, and one more for each request under way.

@@ -6,7 +6,8 @@ use qdrant_client::{
     Qdrant, QdrantError,
     qdrant::{
         CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
-        VectorParams, VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
+        IntegerIndexParams, KeywordIndexParams, VectorParams, VectorParamsBuilder,
+        VectorsConfigBuilder, payload_index_params::IndexParams, vectors_config,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,11 @@ use crate::{
     telemetry::{LanePart, LaneState},
 };
 
-use super::{Calls, failure::failure};
+use super::{
+    Calls,
+    failure::failure,
+    stored::{DELETED_MS, DELETED_OFFSET, EPOCH, field},
+};
 
 /// What the collection must be.
 #[derive(Debug, Clone)]
@@ -113,7 +118,51 @@ pub(crate) async fn try_ensure(
         }
         create(client, spec).await?;
     }
-    check(client, spec).await
+    check(client, spec).await?;
+    index_bookkeeping(client, spec).await
+}
+
+/// The fields of the bookkeeping by which points are fenced, claimed and swept.
+const BOOKKEEPING: [(&str, FieldType); 5] = [
+    ("topic", FieldType::Keyword),
+    ("partition", FieldType::Integer),
+    (EPOCH, FieldType::Integer),
+    (DELETED_MS, FieldType::Integer),
+    (DELETED_OFFSET, FieldType::Integer),
+];
+
+/// Indexes what every write and every claim filters by, where that isn't done yet: servers in strict
+/// mode refuse filters by other fields, and all are slow without.
+async fn index_bookkeeping(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
+    let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
+    let info = client.collection_info(&spec.name).await.map_err(refused)?;
+    let indexed = info.result.unwrap_or_default().payload_schema;
+    for (name, kind) in BOOKKEEPING {
+        let name = field(name);
+        if !indexed.contains_key(&name) {
+            let request = CreateFieldIndexCollectionBuilder::new(&spec.name, name, kind)
+                .field_index_params(not_for_searches(kind))
+                .wait(true);
+            client.create_field_index(request).await.map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nobody searches by bookkeeping, so the graph of the vectors needs no further links for it.
+fn not_for_searches(kind: FieldType) -> IndexParams {
+    match kind {
+        FieldType::Keyword => IndexParams::KeywordIndexParams(KeywordIndexParams {
+            enable_hnsw: Some(false),
+            ..KeywordIndexParams::default()
+        }),
+        _ => IndexParams::IntegerIndexParams(IntegerIndexParams {
+            lookup: Some(true),
+            range: Some(true),
+            enable_hnsw: Some(false),
+            ..IntegerIndexParams::default()
+        }),
+    }
 }
 
 async fn create(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {

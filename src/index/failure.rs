@@ -16,9 +16,6 @@ mod code {
     pub(super) const UNAUTHENTICATED: i32 = 16;
 }
 
-/// The reason of a payload write to a point that is not there.
-pub(super) const POINT_MISSING: &str = "point_missing";
-
 /// What to do about an error of a call on `collection`.
 pub(super) fn failure(error: &QdrantError, collection: &str) -> Failure {
     match error {
@@ -65,9 +62,6 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
             "invalid_argument",
             format!("Qdrant refuses the point: {message}"),
         ),
-        code::NOT_FOUND if message.contains("No point with id") => {
-            Failure::record(POINT_MISSING, message)
-        }
         code::NOT_FOUND => Failure::blocked(
             "not_found",
             format!(
@@ -148,11 +142,6 @@ mod tests {
                 5,
                 "Not found: Collection `p` doesn't exist!",
                 Disposition::Blocked,
-            ),
-            (
-                5,
-                "Not found: No point with id 7 found",
-                Disposition::Record,
             ),
             (
                 3,

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use qdrant_client::qdrant::{self, RetrievedPoint, value::Kind};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::record::{KnownPoint, Payload, PointId, RESERVED_FIELD, Ticket};
+use crate::record::{Content, KnownPoint, Payload, PointId, PointState, RESERVED_FIELD, Ticket};
 
 use super::{points::PointRequest, stored, value};
 
@@ -25,7 +25,7 @@ pub(crate) struct LookupRequest {
 pub struct LookedUp {
     /// The request's ticket.
     pub ticket: Ticket,
-    /// The point; `None` when there is none, or one that somebody else wrote.
+    /// The row's point; `None` when there is none, or one that somebody else wrote.
     pub point: Option<Box<KnownPoint>>,
 }
 
@@ -63,8 +63,14 @@ impl PointRequest for LookupRequest {
 }
 
 /// What a point's payload says; `None` when Vectide didn't write it.
-fn known(payload: &HashMap<String, qdrant::Value>) -> Option<KnownPoint> {
-    let mut stored = stored::from_payload(payload)?;
+pub(super) fn known(payload: &HashMap<String, qdrant::Value>) -> Option<KnownPoint> {
+    let PointState::Ours {
+        epoch,
+        content: Content::Row(mut stored),
+    } = stored::from_payload(payload)
+    else {
+        return None;
+    };
     if let Some(Kind::StructValue(object)) = &payload.get(RESERVED_FIELD)?.kind
         && let Some(columns) = object.fields.get(stored::SOURCE_COLUMNS)
         && let Some(Kind::StructValue(columns)) = &columns.kind
@@ -72,13 +78,14 @@ fn known(payload: &HashMap<String, qdrant::Value>) -> Option<KnownPoint> {
         stored.source_columns = payload_of(&columns.fields);
     }
     Some(KnownPoint {
+        epoch,
         stored,
         payload: payload_of(payload),
     })
 }
 
 /// The columns in a point's payload, or in its bookkeeping.
-fn payload_of(fields: &HashMap<String, qdrant::Value>) -> Payload {
+pub(super) fn payload_of(fields: &HashMap<String, qdrant::Value>) -> Payload {
     fields
         .iter()
         .filter(|(name, _)| *name != RESERVED_FIELD)

@@ -227,8 +227,7 @@ impl Mark {
     }
 
     fn id(&self) -> PointId {
-        let name = format!("{}\ntruncate", self.topic);
-        PointId::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+        id_of(&self.topic)
     }
 
     fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
@@ -289,10 +288,14 @@ impl Mark {
     }
 }
 
-/// The fields of the bookkeeping by which points are swept.
-const SWEPT_BY: [(&str, FieldType); 4] = [
-    ("topic", FieldType::Keyword),
-    ("partition", FieldType::Integer),
+/// The point that is a topic's mark.
+pub(super) fn id_of(topic: &str) -> PointId {
+    let name = format!("{topic}\ntruncate");
+    PointId::Uuid(Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()))
+}
+
+/// The fields of the bookkeeping by which points are swept, beside the partition.
+const SWEPT_BY: [(&str, FieldType); 2] = [
     ("commit_ms", FieldType::Integer),
     (SOURCE_POSITION, FieldType::Integer),
 ];
@@ -357,7 +360,8 @@ fn to_value(topic: &str, mark: TruncateMark) -> Value {
     value::wrap(Kind::StructValue(Struct { fields }))
 }
 
-fn from_payload(payload: &HashMap<String, Value>) -> Option<MarkState> {
+/// The mark that a point is.
+pub(super) fn from_payload(payload: &HashMap<String, Value>) -> Option<MarkState> {
     let Some(Kind::StructValue(object)) = &payload.get(RESERVED_FIELD)?.kind else {
         return None;
     };

@@ -2,18 +2,28 @@
 //! it is a Qdrant collection.
 //!
 //! [`Index::connect`] waits for the server, makes the collection or checks it, and starts two
-//! services shared by all partitions: one that reads points' bookkeeping, one that writes. Both
+//! services shared by all partitions: some that read points, one that writes deletes and patches,
+//! and one that writes upserts, so that neither waits for the other. All
 //! batch what has queued up while their calls are under way, so a lone request goes out at once
-//! and a crowd goes out together. Every write waits until Qdrant has applied it (`wait=true`).
+//! and a crowd goes out together. Every write waits until Qdrant has applied it (`wait=true`), and
+//! changes nothing where a later owner of the partition has written: see [`Fence`]. A partition's
+//! owner makes a [`Claim`] first.
 
 mod check;
+mod claim;
 mod collection;
 mod failure;
+mod fence;
+mod filter;
+mod kept;
 mod lookup;
 mod mark;
 mod operations;
+mod patches;
 mod points;
+mod read_back;
 mod reader;
+mod search;
 mod service;
 mod settings;
 mod stored;
@@ -23,28 +33,36 @@ mod writer;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
-use qdrant_client::{Qdrant, qdrant::ScrollPointsBuilder};
+use qdrant_client::{
+    Qdrant,
+    qdrant::{Condition, Filter, ScrollPointsBuilder},
+};
 use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use lookup::LookupRequest;
 
 use crate::{
-    record::{PointId, Stored, Ticket, Write, WriteOutcome},
+    lease::Lease,
+    record::{Epoch, PointId, PointState, Ticket, TopicPartition, Write, WriteOutcome},
     telemetry::{IndexMetrics, LanePart},
 };
 
 pub use check::{Found, look, server_version};
+pub use claim::{Claim, Predecessor};
 pub use collection::{CollectionError, CollectionSpec};
+pub use fence::Fence;
+pub use filter::{Comparison, FieldFilter, Test};
 pub use lookup::LookedUp;
 pub use mark::{Mark, MarkState};
+pub use search::{Bookkeeping, FoundPoint, Hit, Searcher, as_stored};
 pub use settings::connect_client;
 pub(crate) use settings::is_readable_on_the_way;
-pub use stored::{from_payload as stored_from_payload, to_value as stored_to_value};
+pub use stored::from_payload as stored_from_payload;
 pub use value::{point_id as to_point_id, value as to_payload_value};
 
 /// How the services call Qdrant.
@@ -63,13 +81,12 @@ pub struct Calls {
 /// An answer from the index to a partition worker.
 #[derive(Debug)]
 pub enum IndexReply {
-    /// What a point says about its making; `None` when there is no such point, and a point
-    /// without bookkeeping when somebody else wrote it.
+    /// What a point says about its making.
     Read {
         /// The request's ticket.
         ticket: Ticket,
         /// The point.
-        point: Option<Option<Stored>>,
+        point: PointState,
     },
     /// A write came to its end.
     Written {
@@ -93,7 +110,16 @@ pub(crate) struct ReadRequest {
 pub(crate) struct WriteRequest {
     ticket: Ticket,
     write: Write,
+    fence: Fence,
     reply: UnboundedSender<IndexReply>,
+}
+
+impl WriteRequest {
+    /// Whether it is not enough that the server says `Ok`: the point may have changed since it was
+    /// looked at.
+    fn is_doubtful(&self) -> bool {
+        self.write.expected().is_some()
+    }
 }
 
 /// What the services share.
@@ -104,6 +130,9 @@ struct Connection {
     calls: Calls,
     metrics: IndexMetrics,
     health: LanePart,
+    lease: Lease,
+    /// Writing calls so far.
+    calls_made: AtomicU64,
     shutdown: CancellationToken,
     /// Cancelled when a call panicked.
     broken: CancellationToken,
@@ -121,7 +150,10 @@ impl fmt::Debug for Connection {
 #[derive(Debug, Clone)]
 pub struct Index {
     reads: UnboundedSender<ReadRequest>,
-    writes: UnboundedSender<WriteRequest>,
+    /// Deletes and patches.
+    fast: UnboundedSender<WriteRequest>,
+    /// Upserts.
+    upserts: UnboundedSender<WriteRequest>,
     lookups: UnboundedSender<LookupRequest>,
     marks: Arc<Mutex<HashMap<Arc<str>, Mark>>>,
     runtime: Handle,
@@ -132,13 +164,18 @@ impl Index {
     /// Waits until the server answers, makes the collection if it is absent and may be made,
     /// refuses it if its vectors are of another size or distance, and starts the services, which
     /// stop with `shutdown` and cancel `broken` if one of them panics. `health` is the collection's
-    /// part of the lane.
+    /// part of the lane; nothing is written while `lease` is in doubt.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is something else, and there is one caller"
+    )]
     pub async fn connect(
         client: Qdrant,
         spec: &CollectionSpec,
         calls: Calls,
         metrics: IndexMetrics,
         health: LanePart,
+        lease: Lease,
         shutdown: CancellationToken,
         broken: CancellationToken,
     ) -> Result<Self, CollectionError> {
@@ -150,12 +187,15 @@ impl Index {
             calls,
             metrics,
             health,
+            lease,
+            calls_made: AtomicU64::new(0),
             shutdown,
             broken,
         });
         Ok(Self {
             reads: service::start(connection.clone(), points::get::<ReadRequest>),
-            writes: service::start(connection.clone(), writer::write),
+            fast: service::start(connection.clone(), writer::write),
+            upserts: service::start(connection.clone(), writer::write),
             lookups: service::start(connection.clone(), points::get::<LookupRequest>),
             marks: Arc::default(),
             runtime: Handle::current(),
@@ -163,10 +203,32 @@ impl Index {
         })
     }
 
-    /// Whether the collection holds no point right now; `false` when that can't be told.
+    /// Takes a partition over, above every epoch that was used for it, in the collection or, as
+    /// `committed` says, with the group's offsets. Says what the former owner left; `None` when there
+    /// was none. `now_ms` tells the time in milliseconds since 1970.
+    ///
+    /// Tries until it is done, or until `until` is cancelled: then `None`.
+    pub async fn claim(
+        &self,
+        partition: TopicPartition,
+        committed: Option<Epoch>,
+        now_ms: impl Fn() -> i64,
+        until: &CancellationToken,
+    ) -> Option<(Claim, Option<Predecessor>)> {
+        Claim::make(self.connection.clone(), partition, committed, now_ms, until).await
+    }
+
+    /// Whether the collection holds no row and no tombstone right now; `false` when that can't be
+    /// told.
     pub async fn is_empty(&self) -> bool {
         let connection = &self.connection;
+        let deleted = stored::field(stored::DELETED_MS);
+        let is_tombstone = Filter::must_not([Condition::is_empty(deleted)]);
         let any = ScrollPointsBuilder::new(&connection.collection)
+            .filter(Filter::should([
+                Condition::has_vector(&connection.vector),
+                is_tombstone.into(),
+            ]))
             .limit(1)
             .with_payload(false)
             .with_vectors(false);
@@ -211,11 +273,26 @@ impl Index {
     }
 
     /// Asks for a write. Never blocks.
-    pub fn write(&self, ticket: Ticket, write: Write, reply: UnboundedSender<IndexReply>) {
-        let _ = self.writes.send(WriteRequest {
+    pub fn write(
+        &self,
+        ticket: Ticket,
+        write: Write,
+        fence: &Fence,
+        reply: UnboundedSender<IndexReply>,
+    ) {
+        let service = match write {
+            Write::Upsert { .. } => &self.upserts,
+            Write::PatchPayload { .. } | Write::Delete { .. } => &self.fast,
+        };
+        let _ = service.send(WriteRequest {
             ticket,
             write,
+            fence: fence.clone(),
             reply,
         });
     }
 }
+
+#[cfg(all(test, feature = "embedded"))]
+#[path = "tests.rs"]
+mod tests;

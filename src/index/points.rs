@@ -56,121 +56,39 @@ pub(super) async fn get<R: PointRequest>(connection: Arc<Connection>, mut batch:
     }
 }
 
-async fn call<R: PointRequest>(
+async fn call<R: PointRequest>(connection: &Connection, batch: &[R]) -> Result<Points, Failure> {
+    let ids = batch.iter().map(R::point);
+    read(connection, R::LABEL, ids, R::fields(batch), false).await
+}
+
+/// The points that were found, by their ids.
+pub(super) type Points = HashMap<PointId, RetrievedPoint>;
+
+/// One call: these points with these fields of their payload, and with all their vectors if wanted.
+pub(super) async fn read(
     connection: &Connection,
-    batch: &[R],
-) -> Result<HashMap<PointId, RetrievedPoint>, Failure> {
-    let ids: Vec<PointId> = batch
-        .iter()
-        .map(|request| value::point_id(request.point()))
-        .collect();
-    let fields = SelectorOptions::Include(PayloadIncludeSelector {
-        fields: R::fields(batch),
-    });
+    label: &'static str,
+    ids: impl Iterator<Item = record::PointId>,
+    fields: Vec<String>,
+    vectors: bool,
+) -> Result<Points, Failure> {
+    let ids: Vec<PointId> = ids.map(value::point_id).collect();
+    let fields = SelectorOptions::Include(PayloadIncludeSelector { fields });
     let request = GetPointsBuilder::new(&connection.collection, ids)
         .with_payload(fields)
-        .with_vectors(false);
+        .with_vectors(vectors);
     let timer = connection
         .metrics
         .duration
-        .with_label_values(&[R::LABEL])
+        .with_label_values(&[label])
         .start_timer();
     let answer = connection.client.get_points(request).await;
     timer.observe_duration();
-    connection.metrics.count_call(R::LABEL, answer.is_ok());
+    connection.metrics.count_call(label, answer.is_ok());
     let points = answer.map_err(|error| failure(&error, &connection.collection))?;
     Ok(points
         .result
         .into_iter()
         .filter_map(|point| Some((point.id.clone()?, point)))
         .collect())
-}
-
-#[cfg(all(test, feature = "embedded"))]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use tokio::sync::mpsc::unbounded_channel;
-    use tokio_util::sync::CancellationToken;
-    use vectide_embedded::qdrant::{EmbeddedQdrant, QdrantOptions, Storage};
-
-    use crate::{
-        config::Config,
-        index::{Calls, CollectionSpec, Index, IndexReply, connect_client},
-        record::{
-            Offset, Payload, PayloadHash, PointId, Stored, Ticket, Value, Write, WriteOutcome,
-        },
-        telemetry::{Health, Lane, LanePart, Metrics},
-    };
-
-    fn stored() -> Stored {
-        Stored {
-            topic: "t".into(),
-            partition: 0,
-            offset: Offset(1),
-            timestamp_ms: 0,
-            commit_ms: None,
-            source: None,
-            key: "[1]".into(),
-            text_hash: None,
-            wanted: None,
-            payload_hash: PayloadHash::of(&[]),
-            fingerprint: "m/4@e".into(),
-            version: None,
-            source_columns: Payload::default(),
-        }
-    }
-
-    /// As when a row that was looked up is superseded, and its key is looked up again at once.
-    #[tokio::test]
-    async fn two_requests_for_one_point_in_one_call_are_both_answered_with_it() {
-        let qdrant = EmbeddedQdrant::start(QdrantOptions {
-            address: "127.0.0.1:0".parse().unwrap(),
-            storage: Storage::Memory,
-        });
-        let qdrant = qdrant.await.unwrap();
-        let config = Config::default().index;
-        let health = LanePart::split(
-            &Health::default(),
-            Lane::Index,
-            std::iter::once("collection".to_owned()),
-        );
-        let spec = CollectionSpec::new(&config, "products", 4);
-        let index = Index::connect(
-            connect_client(&config, &qdrant.url()).unwrap(),
-            &spec,
-            Calls::new(&config),
-            Metrics::new().unwrap().index,
-            health.into_iter().next().unwrap(),
-            CancellationToken::new(),
-            CancellationToken::new(),
-        );
-        let index = index.await.unwrap();
-        let point = PointId::Integer(1);
-        let (written, mut outcomes) = unbounded_channel();
-        let title = ("title".into(), Value::String("Tent".into()));
-        let write = Write::Upsert {
-            point,
-            vector: vec![1.0; 4],
-            payload: vec![title.clone()].into(),
-            stored: Box::new(stored()),
-        };
-        index.write(Ticket(0), write, written);
-        assert!(matches!(
-            outcomes.recv().await,
-            Some(IndexReply::Written {
-                outcome: WriteOutcome::Applied,
-                ..
-            })
-        ));
-
-        let (reply, mut replies) = unbounded_channel();
-        for ticket in [1, 2] {
-            index.look_up(Ticket(ticket), point, vec!["title".into()], reply.clone());
-        }
-        for _ in 0..2 {
-            let known = replies.recv().await.unwrap().point.unwrap();
-            assert_eq!(known.payload.fields(), std::slice::from_ref(&title));
-            assert_eq!(known.stored, stored());
-        }
-    }
 }

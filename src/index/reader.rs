@@ -2,7 +2,7 @@
 
 use qdrant_client::qdrant::RetrievedPoint;
 
-use crate::record::PointId;
+use crate::record::{PointId, PointState};
 
 use super::{IndexReply, ReadRequest, points::PointRequest, stored};
 
@@ -24,7 +24,9 @@ impl PointRequest for ReadRequest {
     fn answer(self, point: Option<&RetrievedPoint>) {
         let reply = IndexReply::Read {
             ticket: self.ticket,
-            point: point.map(|point| stored::from_payload(&point.payload)),
+            point: point.map_or(PointState::Absent, |point| {
+                stored::from_payload(&point.payload)
+            }),
         };
         // The worker may be gone: then nobody needs the answer.
         let _ = self.reply.send(reply);

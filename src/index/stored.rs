@@ -1,18 +1,29 @@
 //! A point's bookkeeping, as the object `_vectide` of its payload.
 
-use std::{collections::HashMap, hash::BuildHasher};
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
 use qdrant_client::qdrant::{self, Struct, value::Kind};
 
-use crate::record::{RESERVED_FIELD, SourcePosition, Stored};
+use crate::record::{
+    Content, Epoch, Offset, PointState, RESERVED_FIELD, SourcePosition, Stored, Tombstone,
+};
 
 use super::value;
 
 /// The columns of the text that the payload doesn't hold.
 pub(super) const SOURCE_COLUMNS: &str = "source_columns";
 
+/// Under which epoch the point was written.
+pub(super) const EPOCH: &str = "epoch";
+
+/// When a row's delete was written; only tombstones have it.
+pub(super) const DELETED_MS: &str = "deleted_ms";
+
+/// The offset of a tombstone once more, in a field that no row has: only it needs an index.
+pub(super) const DELETED_OFFSET: &str = "deleted_offset";
+
 /// What is read back of it: all but the source columns, which are most of its bytes.
-const READ_BACK: [&str; 12] = [
+const READ_BACK: [&str; 14] = [
     "topic",
     "partition",
     "offset",
@@ -25,95 +36,191 @@ const READ_BACK: [&str; 12] = [
     "payload_hash",
     "model",
     "version",
+    EPOCH,
+    DELETED_MS,
 ];
 
 /// The payload fields to ask for, to read bookkeeping.
 pub(super) fn fields() -> Vec<String> {
-    READ_BACK
-        .iter()
-        .map(|field| format!("{RESERVED_FIELD}.{field}"))
-        .collect()
+    READ_BACK.iter().map(|name| field(name)).collect()
 }
 
-/// The object to store.
-pub fn to_value(stored: &Stored) -> qdrant::Value {
-    let mut fields = HashMap::with_capacity(16);
-    let mut put = |name: &str, value: qdrant::Value| {
-        fields.insert(name.to_owned(), value);
-    };
-    put("topic", value::text(&*stored.topic));
-    put("partition", value::integer(i64::from(stored.partition)));
-    put("offset", value::integer(stored.offset.0));
-    put("timestamp_ms", value::integer(stored.timestamp_ms));
-    put("key", value::text(&*stored.key));
-    put("payload_hash", value::text(stored.payload_hash.to_string()));
-    put("model", value::text(&*stored.fingerprint));
-    if let Some(commit_ms) = stored.commit_ms {
-        put("commit_ms", value::integer(commit_ms));
+/// The payload field of a part of the bookkeeping.
+pub(super) fn field(name: &str) -> String {
+    format!("{RESERVED_FIELD}.{name}")
+}
+
+/// The fields of an object that is being made.
+struct Fields(HashMap<String, qdrant::Value>);
+
+impl Fields {
+    /// What all points say of the record that they are as of.
+    fn of_record(
+        topic: &str,
+        partition: i32,
+        offset: Offset,
+        timestamp_ms: i64,
+        key: &str,
+        epoch: Epoch,
+    ) -> Self {
+        let mut fields = Self(HashMap::with_capacity(20));
+        fields.put("topic", value::text(topic));
+        fields.put("partition", value::integer(i64::from(partition)));
+        fields.put("offset", value::integer(offset.0));
+        fields.put("timestamp_ms", value::integer(timestamp_ms));
+        fields.put("key", value::text(key));
+        fields.put(EPOCH, value::integer(epoch.0));
+        fields
     }
-    if let Some(SourcePosition(position)) = stored.source {
-        put("source_position", value::integer(position));
+
+    fn put(&mut self, name: &str, value: qdrant::Value) {
+        self.0.insert(name.to_owned(), value);
     }
+
+    fn put_place(&mut self, commit_ms: Option<i64>, source: Option<SourcePosition>) {
+        if let Some(commit_ms) = commit_ms {
+            self.put("commit_ms", value::integer(commit_ms));
+        }
+        if let Some(SourcePosition(position)) = source {
+            self.put("source_position", value::integer(position));
+        }
+    }
+
+    fn into_value(self) -> qdrant::Value {
+        value::wrap(Kind::StructValue(Struct { fields: self.0 }))
+    }
+}
+
+/// The object to store with a row that is written under `epoch`.
+pub(super) fn to_value(stored: &Stored, epoch: Epoch) -> qdrant::Value {
+    let mut fields = Fields::of_record(
+        &stored.topic,
+        stored.partition,
+        stored.offset,
+        stored.timestamp_ms,
+        &stored.key,
+        epoch,
+    );
+    fields.put_place(stored.commit_ms, stored.source);
+    fields.put("payload_hash", value::text(stored.payload_hash.to_string()));
+    fields.put("model", value::text(&*stored.fingerprint));
     if let Some(hash) = stored.text_hash {
-        put("text_hash", value::text(hash.to_string()));
+        fields.put("text_hash", value::text(hash.to_string()));
     }
     if let Some(hash) = stored.wanted {
-        put("wanted", value::text(hash.to_string()));
+        fields.put("wanted", value::text(hash.to_string()));
     }
     if let Some(version) = stored.version {
-        put("version", value::text(format!("{version:016x}")));
+        fields.put("version", value::text(format!("{version:016x}")));
     }
     if !stored.source_columns.fields().is_empty() {
-        let fields = stored
+        let columns = stored
             .source_columns
             .fields()
             .iter()
             .map(|(name, column)| (name.to_string(), value::value(column)))
             .collect();
-        put(
+        fields.put(
             SOURCE_COLUMNS,
-            value::wrap(Kind::StructValue(Struct { fields })),
+            value::wrap(Kind::StructValue(Struct { fields: columns })),
         );
     }
-    value::wrap(Kind::StructValue(Struct { fields }))
+    fields.into_value()
 }
 
-/// What a point's payload says about its making; `None` when it says nothing, or nothing whole:
-/// then somebody else wrote the point. The source columns are not read back.
-pub fn from_payload(payload: &HashMap<String, qdrant::Value, impl BuildHasher>) -> Option<Stored> {
-    let Some(Kind::StructValue(object)) = &payload.get(RESERVED_FIELD)?.kind else {
-        return None;
+/// The object to store in place of a row that is gone.
+pub(super) fn tombstone_to_value(tombstone: &Tombstone, epoch: Epoch) -> qdrant::Value {
+    let mut fields = Fields::of_record(
+        &tombstone.topic,
+        tombstone.partition,
+        tombstone.offset,
+        tombstone.timestamp_ms,
+        &tombstone.key,
+        epoch,
+    );
+    fields.put_place(tombstone.commit_ms, tombstone.source);
+    fields.put(DELETED_MS, value::integer(tombstone.deleted_ms));
+    fields.put(DELETED_OFFSET, value::integer(tombstone.offset.0));
+    fields.into_value()
+}
+
+/// What a point's payload says about its making. The source columns are not read back.
+pub fn from_payload(payload: &HashMap<String, qdrant::Value, impl BuildHasher>) -> PointState {
+    let object = match payload.get(RESERVED_FIELD).map(|object| &object.kind) {
+        Some(Some(Kind::StructValue(object))) => Object(object),
+        _ => return PointState::Foreign,
     };
-    let text = |name: &str| match &object.fields.get(name)?.kind {
-        Some(Kind::StringValue(text)) => Some(text.as_str()),
-        _ => None,
+    let content = match object.integer(DELETED_MS) {
+        Some(deleted_ms) => object.tombstone(deleted_ms).map(Content::Tombstone),
+        None => object.row().map(Content::Row),
     };
-    let integer = |name: &str| match &object.fields.get(name)?.kind {
-        Some(Kind::IntegerValue(integer)) => Some(*integer),
-        _ => None,
-    };
-    Some(Stored {
-        topic: text("topic")?.into(),
-        partition: integer("partition")?.try_into().ok()?,
-        offset: crate::record::Offset(integer("offset")?),
-        timestamp_ms: integer("timestamp_ms")?,
-        commit_ms: integer("commit_ms"),
-        source: integer("source_position").map(SourcePosition),
-        key: text("key")?.into(),
-        text_hash: text("text_hash").and_then(|hash| hash.parse().ok()),
-        wanted: text("wanted").and_then(|hash| hash.parse().ok()),
-        payload_hash: text("payload_hash")?.parse().ok()?,
-        fingerprint: text("model")?.into(),
-        version: text("version").and_then(|hash| u64::from_str_radix(hash, 16).ok()),
-        source_columns: crate::record::Payload::default(),
+    content.map_or(PointState::Foreign, |content| PointState::Ours {
+        epoch: object.integer(EPOCH).map(Epoch),
+        content,
     })
 }
 
+/// The bookkeeping object of a point.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'a>(pub(super) &'a Struct);
+
+impl Object<'_> {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        match &self.0.fields.get(name)?.kind {
+            Some(Kind::StringValue(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+        match self.0.fields.get(name)?.kind {
+            Some(Kind::IntegerValue(integer)) => Some(integer),
+            _ => None,
+        }
+    }
+
+    fn topic(&self) -> Option<Arc<str>> {
+        self.text("topic").map(Arc::from)
+    }
+
+    fn row(&self) -> Option<Stored> {
+        Some(Stored {
+            topic: self.topic()?,
+            partition: self.integer("partition")?.try_into().ok()?,
+            offset: Offset(self.integer("offset")?),
+            timestamp_ms: self.integer("timestamp_ms")?,
+            commit_ms: self.integer("commit_ms"),
+            source: self.integer("source_position").map(SourcePosition),
+            key: self.text("key")?.into(),
+            text_hash: self.text("text_hash").and_then(|hash| hash.parse().ok()),
+            wanted: self.text("wanted").and_then(|hash| hash.parse().ok()),
+            payload_hash: self.text("payload_hash")?.parse().ok()?,
+            fingerprint: self.text("model")?.into(),
+            version: self
+                .text("version")
+                .and_then(|hash| u64::from_str_radix(hash, 16).ok()),
+            source_columns: crate::record::Payload::default(),
+        })
+    }
+
+    fn tombstone(&self, deleted_ms: i64) -> Option<Tombstone> {
+        Some(Tombstone {
+            topic: self.topic()?,
+            partition: self.integer("partition")?.try_into().ok()?,
+            offset: Offset(self.integer("offset")?),
+            timestamp_ms: self.integer("timestamp_ms")?,
+            commit_ms: self.integer("commit_ms"),
+            source: self.integer("source_position").map(SourcePosition),
+            key: self.text("key")?.into(),
+            deleted_ms,
+        })
+    }
+}
+
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::record::{Offset, Payload, PayloadHash, TextHash};
+    use crate::record::{Payload, PayloadHash, TextHash};
 
     #[test]
     fn what_is_stored_is_read_back() {
@@ -132,14 +239,37 @@ mod tests {
             version: Some(u64::MAX),
             source_columns: Payload::default(),
         };
-        let payload = HashMap::from([(RESERVED_FIELD.to_owned(), to_value(&stored))]);
-        assert_eq!(from_payload(&payload), Some(stored));
+        let epoch = Epoch(1 << 50);
+        let payload = HashMap::from([(RESERVED_FIELD.to_owned(), to_value(&stored, epoch))]);
+        let content = Content::Row(stored);
+        let epoch = Some(epoch);
+        assert_eq!(from_payload(&payload), PointState::Ours { epoch, content });
+    }
+
+    #[test]
+    fn a_tombstone_is_read_back_as_one() {
+        let tombstone = Tombstone {
+            topic: "shop.public.products".into(),
+            partition: 3,
+            offset: Offset(40),
+            timestamp_ms: 1_700_000_000_500,
+            commit_ms: None,
+            source: Some(SourcePosition(7)),
+            key: "[17]".into(),
+            deleted_ms: 1_700_000_000_600,
+        };
+        let value = tombstone_to_value(&tombstone, Epoch(5));
+        let payload = HashMap::from([(RESERVED_FIELD.to_owned(), value)]);
+        let content = Content::Tombstone(tombstone);
+        let epoch = Some(Epoch(5));
+        assert_eq!(from_payload(&payload), PointState::Ours { epoch, content });
     }
 
     #[test]
     fn a_point_of_somebody_else_has_no_bookkeeping() {
-        assert_eq!(from_payload(&HashMap::<String, _>::new()), None);
+        let none = HashMap::<String, _>::new();
+        assert_eq!(from_payload(&none), PointState::Foreign);
         let odd = HashMap::from([(RESERVED_FIELD.to_owned(), value::text("?"))]);
-        assert_eq!(from_payload(&odd), None);
+        assert_eq!(from_payload(&odd), PointState::Foreign);
     }
 }

@@ -16,6 +16,15 @@ pub fn point_id(point: PointId) -> qdrant::PointId {
     }
 }
 
+/// The same as it is shown.
+pub(super) fn shown_id(id: &qdrant::PointId) -> String {
+    match &id.point_id_options {
+        Some(PointIdOptions::Uuid(id)) => id.clone(),
+        Some(PointIdOptions::Num(id)) => id.to_string(),
+        None => String::new(),
+    }
+}
+
 /// A column's value in a payload.
 ///
 /// A decimal of up to 15 digits becomes a number, which filters can compare; a longer one, which

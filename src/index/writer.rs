@@ -1,45 +1,91 @@
-//! The writing service: many writes in one call, retried until applied or refused for good.
+//! The writing services: many writes in one call, retried until applied or refused for good.
+//!
+//! Qdrant answers `Ok` whether or not a fence let a write through. So what can't be known from the
+//! answer is [read back](read_back): payload operations, which don't say whether they matched; points
+//! that nobody has read before; the writes of one call of [`SAMPLE`]; and those of a call across which
+//! this process may have been stopped, when somebody else may have become the owner.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
+
+use qdrant_client::qdrant::{UpdateBatchPointsBuilder, Vectors};
 
 use crate::{
     error::{Disposition, Failure},
-    record::WriteOutcome,
+    record::{Epoch, PointState, Write, WriteOutcome},
 };
-use qdrant_client::qdrant::UpdateBatchPointsBuilder;
 
 use super::{
     Connection, IndexReply, WriteRequest,
-    failure::{POINT_MISSING, failure},
-    operations,
+    failure::failure,
+    kept,
+    operations::{self, Planned},
+    patches::{PatchBy, patch_by},
+    points::{self, Points},
+    read_back,
     service::Outage,
+    stored, value,
 };
+
+/// The writes of one of so many calls are read back.
+const SAMPLE: u64 = 64;
+
+/// A write under way.
+pub(super) struct Attempt {
+    pub(super) request: WriteRequest,
+    pub(super) epoch: Epoch,
+    pub(super) how: How,
+}
+
+/// How a write is made.
+pub(super) enum How {
+    /// By an operation whose effect need not be doubted.
+    Upserted,
+    /// By an upsert that keeps these vectors.
+    Kept(Vectors),
+    /// By a payload operation.
+    PayloadOperation,
+    /// Not at all: the point is not what it was thought to be, but this.
+    NotMade(PointState),
+}
 
 pub(super) async fn write(connection: Arc<Connection>, batch: Vec<WriteRequest>) {
     let mut outage = Outage::new(&connection);
     let mut batches = vec![batch];
-    while let Some(mut batch) = batches.pop() {
-        // A partition that was given up needs no writes any more; its next owner makes them.
-        batch.retain(|request| !request.reply.is_closed());
-        if batch.is_empty() {
+    let mut is_repeated = false;
+    while let Some(batch) = batches.pop() {
+        let mut attempts = wanted(batch);
+        // A member that may have been stopped asks first whether it is still a member.
+        connection.lease.trusted().await;
+        attempts.retain(|attempt| !attempt.request.reply.is_closed());
+        if attempts.is_empty() {
             continue;
         }
-        match call(&connection, &batch).await {
-            Ok(()) => {
+        match call(&connection, &mut attempts).await {
+            Ok(outcomes) => {
                 outage.over();
-                answer(&connection, batch, &WriteOutcome::Applied);
+                if is_repeated {
+                    raise(&attempts);
+                }
+                for (attempt, outcome) in attempts.into_iter().zip(outcomes) {
+                    answer(&connection, attempt.request, outcome);
+                }
             }
             Err(failure) if failure.disposition == Disposition::Record => {
-                if batch.len() > 1 {
+                let mut requests = requests(attempts);
+                if requests.len() > 1 {
                     // Applying a write twice is harmless, so both halves go out again.
-                    let second = batch.split_off(batch.len() / 2);
-                    batches.extend([second, batch]);
-                } else {
-                    answer(&connection, batch, &outcome_of(failure));
+                    let second = requests.split_off(requests.len() / 2);
+                    batches.extend([second, requests]);
+                } else if let Some(request) = requests.pop() {
+                    answer(&connection, request, WriteOutcome::Refused(failure));
                 }
             }
             Err(failure) => {
-                batches.push(batch);
+                is_repeated = true;
+                batches.push(requests(attempts));
                 if !outage.pause(&failure).await {
                     return;
                 }
@@ -48,51 +94,198 @@ pub(super) async fn write(connection: Arc<Connection>, batch: Vec<WriteRequest>)
     }
 }
 
-fn answer(connection: &Connection, batch: Vec<WriteRequest>, outcome: &WriteOutcome) {
-    for request in batch {
-        if *outcome == WriteOutcome::Applied {
-            connection
-                .metrics
-                .points
-                .with_label_values(&[request.write.label()])
-                .inc();
+/// A partition that was given up needs no writes any more; its next owner makes them.
+fn wanted(batch: Vec<WriteRequest>) -> Vec<Attempt> {
+    let requests = batch
+        .into_iter()
+        .filter(|request| !request.reply.is_closed());
+    requests
+        .map(|request| Attempt {
+            epoch: request.fence.epoch(),
+            request,
+            how: How::Upserted,
+        })
+        .collect()
+}
+
+fn requests(attempts: Vec<Attempt>) -> Vec<WriteRequest> {
+    attempts
+        .into_iter()
+        .map(|attempt| attempt.request)
+        .collect()
+}
+
+/// What failed without an answer may still arrive, after this call. Whatever is written from now on
+/// must not be overwritten by it.
+fn raise(attempts: &[Attempt]) {
+    let mut raised: Vec<&super::Fence> = Vec::new();
+    for attempt in attempts {
+        let fence = &attempt.request.fence;
+        if !raised.iter().any(|other| other.is(fence)) {
+            fence.raise();
+            raised.push(fence);
         }
-        let reply = IndexReply::Written {
-            ticket: request.ticket,
-            outcome: outcome.clone(),
+    }
+}
+
+fn answer(connection: &Connection, request: WriteRequest, outcome: WriteOutcome) {
+    if outcome == WriteOutcome::Applied {
+        connection
+            .metrics
+            .points
+            .with_label_values(&[request.write.label()])
+            .inc();
+    }
+    let reply = IndexReply::Written {
+        ticket: request.ticket,
+        outcome,
+    };
+    // The worker may be gone: then nobody needs the answer.
+    let _ = request.reply.send(reply);
+}
+
+/// One attempt at all of them.
+async fn call(
+    connection: &Connection,
+    attempts: &mut [Attempt],
+) -> Result<Vec<WriteOutcome>, Failure> {
+    let started = Instant::now();
+    prepare_patches(connection, attempts).await?;
+    update(connection, attempts).await?;
+    let was_stopped = connection.lease.may_have_lapsed(started, Instant::now());
+    verify(connection, attempts, was_stopped).await
+}
+
+/// Decides how each patch is made, and reads the vectors that are kept.
+async fn prepare_patches(connection: &Connection, attempts: &mut [Attempt]) -> Result<(), Failure> {
+    let is_patch =
+        |attempt: &&mut Attempt| matches!(attempt.request.write, Write::PatchPayload { .. });
+    let count = attempts.iter_mut().filter(is_patch).count();
+    let mut with_vector = Vec::new();
+    for attempt in attempts.iter_mut() {
+        let Write::PatchPayload { contested, .. } = &attempt.request.write else {
+            continue;
         };
-        // The worker may be gone: then nobody needs the answer.
-        let _ = request.reply.send(reply);
+        match patch_by(count, *contested) {
+            PatchBy::PayloadOperation => attempt.how = How::PayloadOperation,
+            PatchBy::ReadAndUpsert => with_vector.push(attempt),
+        }
+    }
+    if with_vector.is_empty() {
+        return Ok(());
+    }
+    let ids = with_vector
+        .iter()
+        .map(|attempt| attempt.request.write.point());
+    let points = points::read(connection, "read_vectors", ids, stored::fields(), true).await?;
+    for attempt in with_vector {
+        attempt.how = kept_by(&attempt.request.write, &points);
+    }
+    Ok(())
+}
+
+/// A patch relies on the text that the vector is known to be of.
+fn kept_by(write: &Write, points: &Points) -> How {
+    let Write::PatchPayload { stored, point, .. } = write else {
+        return How::Upserted;
+    };
+    let Some(found) = points.get(&value::point_id(*point)) else {
+        return How::NotMade(PointState::Absent);
+    };
+    let state = stored::from_payload(&found.payload);
+    let vector_of = state
+        .row()
+        .filter(|row| row.fingerprint == stored.fingerprint)
+        .and_then(|row| row.text_hash);
+    match found.vectors.clone().map(kept::vectors) {
+        Some(vectors) if state.row().is_some() && vector_of == stored.text_hash => {
+            How::Kept(vectors)
+        }
+        // A point of somebody else has no bookkeeping to tell what its vector is of.
+        Some(vectors) if state == PointState::Foreign && stored.text_hash.is_none() => {
+            How::Kept(vectors)
+        }
+        _ => How::NotMade(state),
     }
 }
 
-/// What a failure that lies in one write makes of it.
-fn outcome_of(failure: Failure) -> WriteOutcome {
-    if failure.reason == POINT_MISSING {
-        WriteOutcome::Missing
-    } else {
-        WriteOutcome::Refused(failure)
+async fn update(connection: &Connection, attempts: &[Attempt]) -> Result<(), Failure> {
+    let planned = attempts.iter().filter_map(|attempt| {
+        let kept = match &attempt.how {
+            How::NotMade(_) => return None,
+            How::Kept(vectors) => Some(vectors.clone()),
+            How::Upserted | How::PayloadOperation => None,
+        };
+        Some(Planned {
+            write: &attempt.request.write,
+            fence: &attempt.request.fence,
+            epoch: attempt.epoch,
+            kept,
+        })
+    });
+    let operations = operations::of_writes(planned, &connection.vector);
+    if operations.is_empty() {
+        return Ok(());
     }
-}
-
-async fn call(connection: &Connection, batch: &[WriteRequest]) -> Result<(), Failure> {
-    let writes = batch.iter().map(|request| &request.write);
-    let operations = operations::of_writes(writes, &connection.vector);
-    connection
-        .metrics
-        .operations
-        .observe(operations.len() as f64);
-    connection.metrics.batch_points.observe(batch.len() as f64);
+    let metrics = &connection.metrics;
+    metrics.operations.observe(operations.len() as f64);
+    metrics.batch_points.observe(attempts.len() as f64);
     let request = UpdateBatchPointsBuilder::new(&connection.collection, operations).wait(true);
-    let timer = connection
-        .metrics
-        .duration
-        .with_label_values(&["write"])
-        .start_timer();
+    let timer = metrics.duration.with_label_values(&["write"]).start_timer();
     let answer = connection.client.update_points_batch(request).await;
     timer.observe_duration();
-    connection.metrics.count_call("write", answer.is_ok());
+    metrics.count_call("write", answer.is_ok());
     answer
         .map(|_| ())
         .map_err(|error| failure(&error, &connection.collection))
+}
+
+/// Finds out what became of the writes.
+async fn verify(
+    connection: &Connection,
+    attempts: &mut [Attempt],
+    was_stopped: bool,
+) -> Result<Vec<WriteOutcome>, Failure> {
+    let calls = connection.calls_made.fetch_add(1, Ordering::Relaxed);
+    let is_sampled = calls.is_multiple_of(SAMPLE);
+    let found = read_back::find(connection, attempts, is_sampled || was_stopped).await?;
+    let outcomes = attempts
+        .iter_mut()
+        .map(|attempt| {
+            if let How::NotMade(state) = std::mem::replace(&mut attempt.how, How::Upserted) {
+                return not_applied(connection, attempt, state);
+            }
+            match found.get(&value::point_id(attempt.request.write.point())) {
+                Some(state) if !attempt.is_applied(state) => {
+                    not_applied(connection, attempt, state.clone())
+                }
+                _ => WriteOutcome::Applied,
+            }
+        })
+        .collect();
+    Ok(outcomes)
+}
+
+fn not_applied(connection: &Connection, attempt: &Attempt, state: PointState) -> WriteOutcome {
+    let is_fenced = state.is_written_above(attempt.epoch, attempt.request.fence.partition());
+    let cause = if is_fenced { "fenced" } else { "changed" };
+    let rejected = &connection.metrics.rejected;
+    rejected.with_label_values(&[cause]).inc();
+    if is_fenced {
+        WriteOutcome::Fenced
+    } else {
+        WriteOutcome::NotApplied(state)
+    }
+}
+
+impl Attempt {
+    /// Whether the point is what the write makes of it.
+    fn is_applied(&self, state: &PointState) -> bool {
+        state.epoch() == Some(self.epoch)
+            && state.place()
+                == Some((
+                    self.request.fence.partition().clone(),
+                    self.request.write.offset(),
+                ))
+    }
 }

@@ -33,6 +33,7 @@ impl IncompleteRow {
             ack: self.ack,
             creation: self.creation,
             completion: self.completion,
+            replaces: true,
         }
     }
 }

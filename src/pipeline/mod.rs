@@ -18,6 +18,7 @@ mod routes;
 mod stall;
 mod tally;
 mod truncates;
+mod upkeep;
 mod worker;
 
 use std::sync::Arc;
@@ -38,17 +39,18 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::Embedder,
     index::Index,
-    reconcile::{Delays, ObservedCache, Reconciler},
+    reconcile::{Delays, Replay},
     record::{Fingerprint, TopicPartition},
     registry::Registry,
-    source::{Budget, Feed, Gate, Partitions},
+    source::{Budget, Feed, Gate, LastCommitted, Partitions},
     telemetry::PipelineMetrics,
 };
 
 pub use blocked::BlockedTables;
 pub use routes::Routes;
+pub use upkeep::Upkeep;
 
-use worker::Worker;
+use worker::Assignment;
 
 /// How every partition is processed.
 #[derive(Debug)]
@@ -59,8 +61,12 @@ pub struct Settings {
     pub delays: Delays,
     /// What makes the vectors.
     pub fingerprint: Fingerprint,
+    /// What becomes of records that the index reflects already.
+    pub replay: Replay,
     /// How many keys' hashes a partition remembers.
     pub cache_keys: usize,
+    /// When a partition's bookkeeping is kept up.
+    pub upkeep: Upkeep,
     /// What each table has of its own.
     pub tables: Routes<TableSettings>,
 }
@@ -121,7 +127,7 @@ impl Pipeline {
 }
 
 impl Partitions for Pipeline {
-    fn assign(&self, partition: TopicPartition) -> Feed {
+    fn assign(&self, partition: TopicPartition, committed: LastCommitted) -> Feed {
         let (records, queue) = mpsc::unbounded_channel();
         let (drain, drained) = oneshot::channel();
         let (frontier, gate) = (Frontier::default(), Gate::default());
@@ -138,24 +144,17 @@ impl Partitions for Pipeline {
             self.broken.cancel();
             return feed;
         };
-        let cache = ObservedCache::new(settings.cache_keys);
-        let reconciler = Reconciler::new(
-            partition.clone(),
-            settings.fingerprint.clone(),
-            settings.delays,
-            cache,
-        );
         let name = partition.clone();
-        let worker = Worker::new(
+        let assignment = Assignment {
             partition,
-            settings.linger,
-            table.clone(),
-            self.services.clone(),
-            reconciler,
+            settings: settings.clone(),
+            table: table.clone(),
+            services: self.services.clone(),
             frontier,
-            feed.gate.clone(),
-        );
-        let running = self.runtime.spawn(worker.run(queue, drained));
+            gate: feed.gate.clone(),
+        };
+        let processing = assignment.process(committed, queue, drained);
+        let running = self.runtime.spawn(processing);
         let broken = self.broken.clone();
         self.runtime.spawn(async move {
             if let Err(error) = running.await

@@ -59,6 +59,11 @@ impl Truncates {
         }
     }
 
+    /// Sweeps once more.
+    pub(super) fn sweep_again(&mut self, mark: TruncateMark) {
+        self.begin(mark, false);
+    }
+
     fn begin(&mut self, mark: TruncateMark, raise: bool) {
         self.sweeping = Some(mark);
         let (kept, partition) = (self.mark.clone(), self.partition);

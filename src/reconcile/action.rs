@@ -69,4 +69,7 @@ pub enum Action {
     /// A row came with the version that the index has, but with other content: two changes within
     /// the version column's resolution. To be counted; the change is applied.
     VersionConflict,
+    /// Nothing but the clock could tell whether a row that came through another partition is the later
+    /// one. To be counted.
+    OrderedByClock,
 }

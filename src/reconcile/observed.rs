@@ -1,143 +1,323 @@
 //! What the index is known to hold for a key.
 
-use quick_cache::{UnitWeighter, unsync::Cache};
+use std::cmp::Ordering;
 
 use crate::record::{
-    Fingerprint, Offset, PayloadHash, PointId, Position, Stored, TextHash, TopicPartition,
+    Content, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash, ShortVersion,
+    SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
 };
 
 /// What the index holds for one key, as far as planning needs it: hashes, not rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed {
     /// There is no point.
     Absent,
+    /// There should be none: the collection held none when the partition was taken over. But a key
+    /// may have come through another partition.
+    AssumedAbsent,
+    /// The row is gone, and a tombstone says so.
+    Tombstone(Written),
     /// There is one.
     Present(Present),
 }
 
 /// A point, in hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
-    /// The offset it is as of, if it was written from the partition at hand: offsets of different
-    /// partitions can't be compared.
-    pub offset: Option<Offset>,
-    /// The Kafka timestamp it is as of.
-    pub timestamp_ms: i64,
+    /// What it is as of.
+    pub written: Written,
     /// The hash of its vector's text; `None` when there is no vector, or one of another model.
     pub text: Option<TextHash>,
-    /// The hash of its payload; `None` when somebody else wrote it.
-    pub payload: Option<PayloadHash>,
-    /// Its row's version, hashed.
-    pub version: Option<u64>,
+    /// The hash of its payload, shortened; `None` when somebody else wrote it.
+    pub payload: Option<ShortHash>,
+    /// Its row's version, hashed and shortened.
+    pub version: Option<ShortVersion>,
 }
 
-impl Observed {
-    /// What a point's bookkeeping says, to the owner of `partition`, who embeds as `fingerprint`.
-    /// `None` is a point that Vectide did not write.
-    pub fn of_point(
-        stored: Option<&Stored>,
-        partition: &TopicPartition,
-        fingerprint: &Fingerprint,
-    ) -> Self {
-        let Some(stored) = stored else {
-            return Self::Present(Present {
-                offset: None,
-                timestamp_ms: 0,
+/// Which record a point is as of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Who wrote it.
+    pub by: Writer,
+    /// The record's Kafka timestamp; 0 where there is none.
+    pub timestamp_ms: i64,
+}
+
+/// Who wrote a point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Writer {
+    /// An owner of the partition at hand.
+    ThisPartition {
+        /// The record's offset.
+        offset: Offset,
+        /// Whether it was written under the present assignment: then no former owner can change it.
+        is_current: bool,
+    },
+    /// The owner of another partition: offsets of different partitions can't be compared.
+    AnotherPartition {
+        /// Which, and under which epoch.
+        assignment: Box<Expected>,
+        /// Where the database's log had the record's change.
+        source: Option<SourcePosition>,
+    },
+    /// Somebody else than Vectide.
+    SomebodyElse,
+}
+
+/// What an observed record is compared with one at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Comparison {
+    /// Whether the observed one is later.
+    pub is_later: bool,
+    /// Whether nothing but the clock could tell.
+    pub by_clock: bool,
+}
+
+/// Who looks at the index: points say something else to each partition's owner.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    /// Of which partition.
+    pub partition: TopicPartition,
+    /// Who embeds as this.
+    pub fingerprint: Fingerprint,
+    /// And owns it since this epoch.
+    pub since: Epoch,
+}
+
+impl Observer {
+    /// What a point's bookkeeping says.
+    pub fn observe(&self, state: &PointState) -> Observed {
+        match state {
+            PointState::Absent => Observed::Absent,
+            PointState::Foreign => Observed::Present(Present {
+                written: Written {
+                    by: Writer::SomebodyElse,
+                    timestamp_ms: 0,
+                },
                 text: None,
                 payload: None,
                 version: None,
-            });
-        };
-        let same_partition =
-            stored.topic == partition.topic && stored.partition == partition.partition;
-        let same_model = *stored.fingerprint == *fingerprint.as_str();
-        Self::Present(Present {
-            offset: same_partition.then_some(stored.offset),
-            timestamp_ms: stored.timestamp_ms,
+            }),
+            PointState::Ours {
+                epoch,
+                content: Content::Row(stored),
+            } => self.observe_row(stored, *epoch),
+            PointState::Ours {
+                epoch,
+                content: Content::Tombstone(tombstone),
+            } => self.observe_tombstone(tombstone, *epoch),
+        }
+    }
+
+    /// The same for a row.
+    pub fn observe_row(&self, stored: &Stored, epoch: Option<Epoch>) -> Observed {
+        let same_model = *stored.fingerprint == *self.fingerprint.as_str();
+        Observed::Present(Present {
+            written: Written {
+                by: self.writer(
+                    &stored.topic,
+                    stored.partition,
+                    stored.offset,
+                    epoch,
+                    stored.source,
+                ),
+                timestamp_ms: stored.timestamp_ms,
+            },
             text: stored.text_hash.filter(|_| same_model),
-            payload: Some(stored.payload_hash),
-            version: stored.version,
+            payload: Some(stored.payload_hash.short()),
+            version: stored.version.map(ShortVersion::of),
         })
+    }
+
+    /// The same for a row that is gone.
+    pub fn observe_tombstone(&self, tombstone: &Tombstone, epoch: Option<Epoch>) -> Observed {
+        Observed::Tombstone(Written {
+            by: self.writer(
+                &tombstone.topic,
+                tombstone.partition,
+                tombstone.offset,
+                epoch,
+                tombstone.source,
+            ),
+            timestamp_ms: tombstone.timestamp_ms,
+        })
+    }
+
+    fn writer(
+        &self,
+        topic: &std::sync::Arc<str>,
+        partition: i32,
+        offset: Offset,
+        epoch: Option<Epoch>,
+        source: Option<SourcePosition>,
+    ) -> Writer {
+        if *topic == self.partition.topic && partition == self.partition.partition {
+            return Writer::ThisPartition {
+                offset,
+                is_current: epoch.is_some_and(|epoch| epoch >= self.since),
+            };
+        }
+        Writer::AnotherPartition {
+            assignment: Box::new(Expected {
+                topic: topic.clone(),
+                partition,
+                epoch,
+            }),
+            source,
+        }
+    }
+}
+
+/// By how much clocks may contradict places in the database's log, in milliseconds, before the
+/// places are not believed: after a failover they may start lower.
+const CLOCKS: i64 = 60_000;
+
+impl Written {
+    /// Whether this is as of something later than `position`.
+    ///
+    /// Within a partition the offset tells; the timestamp guards against a topic that was deleted
+    /// and made anew, whose offsets start again from 0. A row that came through another partition
+    /// (their number was changed, or the topic was made anew) is compared by its place in the
+    /// database's log, which orders the changes of one row. Where there is none, or where clocks
+    /// clearly contradict it, the newer Kafka timestamp counts.
+    pub fn compare(&self, position: &Position) -> Comparison {
+        let by_clock = self.timestamp_ms > position.timestamp_ms;
+        match &self.by {
+            Writer::ThisPartition { offset, .. } => Comparison {
+                is_later: *offset > position.offset && self.timestamp_ms >= position.timestamp_ms,
+                by_clock: false,
+            },
+            Writer::AnotherPartition { source, .. } => {
+                let (Some(here), Some(there)) = (position.source, *source) else {
+                    return Comparison {
+                        is_later: by_clock,
+                        by_clock: true,
+                    };
+                };
+                let ahead_ms = self.timestamp_ms.saturating_sub(position.timestamp_ms);
+                let contradicts = match there.cmp(&here) {
+                    Ordering::Less => ahead_ms > CLOCKS,
+                    Ordering::Equal => false,
+                    Ordering::Greater => ahead_ms < -CLOCKS,
+                };
+                Comparison {
+                    is_later: if contradicts { by_clock } else { there > here },
+                    by_clock: contradicts,
+                }
+            }
+            Writer::SomebodyElse => Comparison {
+                is_later: false,
+                by_clock: false,
+            },
+        }
+    }
+
+    /// Whether it was written under the present assignment.
+    pub fn is_current(&self) -> bool {
+        matches!(
+            self.by,
+            Writer::ThisPartition {
+                is_current: true,
+                ..
+            }
+        )
+    }
+
+    /// The offset, if a record of this partition was written.
+    pub fn offset(&self) -> Option<Offset> {
+        match self.by {
+            Writer::ThisPartition { offset, .. } => Some(offset),
+            _ => None,
+        }
+    }
+}
+
+impl Observed {
+    /// Who wrote the point, if there is one.
+    pub fn written(&self) -> Option<&Written> {
+        match self {
+            Self::Absent | Self::AssumedAbsent => None,
+            Self::Tombstone(written) => Some(written),
+            Self::Present(present) => Some(&present.written),
+        }
     }
 
     /// Whether the index already holds something later than `position`, so that a record there is
     /// a replay. The record that made the point is not later than itself: it is compared by hash,
     /// so that a changed template or model, or a vector still owed, is noticed.
-    ///
-    /// The timestamp guards against a topic that was deleted and made anew, whose offsets start
-    /// again from 0.
-    pub fn is_later_than(&self, position: &Position) -> bool {
-        match self {
-            Self::Absent => false,
-            Self::Present(present) => {
-                present
-                    .offset
-                    .is_some_and(|offset| offset > position.offset)
-                    && present.timestamp_ms >= position.timestamp_ms
-            }
+    pub fn compare(&self, position: &Position) -> Comparison {
+        self.written().map_or(
+            Comparison {
+                is_later: false,
+                by_clock: false,
+            },
+            |written| written.compare(position),
+        )
+    }
+
+    /// What the point must be for a write to take it over, where another partition wrote it.
+    pub fn expected(&self) -> Option<Expected> {
+        match self.written().map(|written| &written.by) {
+            Some(Writer::AnotherPartition { assignment, .. }) => Some((**assignment).clone()),
+            _ => None,
         }
     }
 }
 
-/// Keys to make room for at first; the cache grows from there.
-const AT_FIRST: usize = 1_024;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Remembers what the index holds for the keys met last, within a bound: whatever isn't here is
-/// read from the index.
-#[derive(Debug)]
-pub struct ObservedCache {
-    cache: Cache<PointId, Observed>,
-    capacity: u64,
-    /// The collection held nothing after the partition was assigned, so whatever is not in the
-    /// cache is absent, until the cache first has to forget something.
-    known_empty: bool,
-}
-
-impl ObservedCache {
-    /// A cache of `capacity` keys, which knows nothing.
-    pub fn new(capacity: usize) -> Self {
-        Self {
-            cache: Cache::with_weighter(capacity.min(AT_FIRST), capacity as u64, UnitWeighter),
-            capacity: capacity as u64,
-            known_empty: false,
+    fn elsewhere(source: Option<i64>, timestamp_ms: i64) -> Written {
+        Written {
+            by: Writer::AnotherPartition {
+                assignment: Box::new(Expected {
+                    topic: "t".into(),
+                    partition: 9,
+                    epoch: None,
+                }),
+                source: source.map(SourcePosition),
+            },
+            timestamp_ms,
         }
     }
 
-    /// The collection holds no point at all, and nobody else writes this partition's.
-    pub fn assume_empty(&mut self) {
-        self.known_empty = true;
-    }
-
-    /// What the index holds for a point, if it is known.
-    pub fn get(&self, point: &PointId) -> Option<Observed> {
-        match self.cache.get(point) {
-            Some(observed) => Some(*observed),
-            None => self.known_empty.then_some(Observed::Absent),
+    fn at(source: Option<i64>, timestamp_ms: i64) -> Position {
+        Position {
+            offset: Offset(1),
+            timestamp_ms,
+            commit_ms: None,
+            source: source.map(SourcePosition),
         }
     }
 
-    /// Remembers what the index holds for a point.
-    pub fn insert(&mut self, point: PointId, observed: Observed) {
-        self.cache.insert(point, observed);
-        // The cache may start to evict a little before it is full.
-        if self.known_empty && self.cache.len() as u64 * 2 > self.capacity {
-            self.known_empty = false;
-        }
+    fn is_later(written: &Written, position: &Position) -> (bool, bool) {
+        let Comparison { is_later, by_clock } = written.compare(position);
+        (is_later, by_clock)
     }
 
-    /// Forgets everything.
-    pub fn forget_all(&mut self) {
-        self.cache.clear();
-        self.known_empty = false;
+    #[test]
+    fn rows_of_another_partition_are_compared_by_their_place_in_the_databases_log() {
+        let written = elsewhere(Some(100), 5_000);
+        assert_eq!(is_later(&written, &at(Some(99), 6_000)), (true, false));
+        assert_eq!(is_later(&written, &at(Some(101), 4_000)), (false, false));
+        assert_eq!(is_later(&written, &at(Some(100), 4_000)), (false, false));
     }
 
-    /// How many keys are remembered.
-    pub fn len(&self) -> usize {
-        self.cache.len()
+    #[test]
+    fn where_places_can_not_be_compared_the_clock_decides() {
+        let written = elsewhere(Some(100), 5_000);
+        assert_eq!(is_later(&written, &at(None, 4_999)), (true, true));
+        assert_eq!(is_later(&written, &at(None, 5_000)), (false, true));
+        let written = elsewhere(None, 5_000);
+        assert_eq!(is_later(&written, &at(Some(1), 5_001)), (false, true));
     }
 
-    /// Whether nothing is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.cache.len() == 0
+    #[test]
+    fn after_a_failover_a_lower_place_is_not_taken_for_an_earlier_one() {
+        let written = elsewhere(Some(100), 5_000);
+        assert_eq!(is_later(&written, &at(Some(10), 70_000)), (false, true));
+        let written = elsewhere(Some(10), 70_000);
+        assert_eq!(is_later(&written, &at(Some(100), 5_000)), (true, true));
     }
 }

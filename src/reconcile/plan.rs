@@ -2,8 +2,8 @@
 //!
 //! | desired vs observed | plan | embedding |
 //! |---|---|---|
-//! | row gone, no point | nothing | no |
-//! | row gone, point | delete | no |
+//! | row gone, tombstone | nothing | no |
+//! | row gone, point or none | delete: leave a tombstone | no |
 //! | text and payload equal | nothing | no |
 //! | text equal, payload differs | patch the payload | no |
 //! | text differs, payload equal | embed, then upsert | yes |
@@ -19,7 +19,8 @@ use super::observed::Observed;
 pub enum Plan {
     /// Index and table agree.
     Nothing,
-    /// Delete the point.
+    /// Leave a tombstone. Also where there is no point: what a former owner, or the owner of another
+    /// partition, may still write of the row must not bring it back.
     Delete,
     /// Replace the payload; the vector is right.
     Patch,
@@ -34,15 +35,15 @@ pub enum Plan {
 /// Compares what is desired with what is observed; `vector` is the text of the vector at hand.
 pub fn plan(desired: &Desired, observed: &Observed, vector: Option<TextHash>) -> Plan {
     let document = match (desired, observed) {
-        (Desired::Gone, Observed::Absent) => return Plan::Nothing,
-        (Desired::Gone, Observed::Present(_)) => return Plan::Delete,
+        (Desired::Gone, Observed::Tombstone(_)) => return Plan::Nothing,
+        (Desired::Gone, _) => return Plan::Delete,
         (Desired::Row(document), _) => document,
     };
     let (text_equal, payload_equal) = match observed {
-        Observed::Absent => (false, true),
+        Observed::Absent | Observed::AssumedAbsent | Observed::Tombstone(_) => (false, true),
         Observed::Present(present) => (
             present.text == Some(document.text_hash),
-            present.payload == Some(document.payload_hash),
+            present.payload == Some(document.payload_hash.short()),
         ),
     };
     let vector_fits = vector == Some(document.text_hash);

@@ -10,8 +10,9 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, Position,
-        RawRecord, RowKey, Settled, Stored, TextHash, Ticket, TopicPartition, WriteOutcome,
+        Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, PointState,
+        Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded, TextHash, Ticket,
+        Tombstone, TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };
@@ -22,7 +23,7 @@ use super::{
 };
 
 /// What is known of the key's point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum View {
     /// Nothing yet: it is being read.
     Unknown,
@@ -39,9 +40,13 @@ pub(super) struct News {
     pub(super) ack: Ack,
     pub(super) creation: Creation,
     pub(super) completion: Completion,
+    /// Whether it superseded news that said something else.
+    pub(super) replaces: bool,
     /// How the record settles once index and table agree.
     pub(super) settles_as: Settled,
     version_counted: bool,
+    /// Whether it was counted that the clock alone told its order.
+    pub(super) by_clock_counted: bool,
 }
 
 /// A write on its way.
@@ -53,6 +58,10 @@ pub(super) struct InFlight {
     pub(super) position: Position,
     /// What it does.
     pub(super) settles_as: Settled,
+    /// Settle that news, which was superseded meanwhile, and what it carried.
+    pub(super) superseded: Superseded,
+    /// Whether its effect is in doubt, whatever the answer.
+    pub(super) is_doubtful: bool,
 }
 
 /// An embedding on its way.
@@ -109,7 +118,8 @@ impl Slot {
         }
     }
 
-    /// Takes later news in; the earlier settles if the later one holds the whole row.
+    /// Takes later news in; the earlier settles if the later one holds the whole row, and at once
+    /// unless its write is under way: who goes on from its offset must know that it may still arrive.
     pub(super) fn supersede(&mut self, change: KeyChange, out: &mut Vec<Action>) {
         let earlier = std::mem::replace(&mut self.news, News::of(change));
         let position = earlier.position;
@@ -117,24 +127,34 @@ impl Slot {
             desired,
             creation,
             completion,
+            replaces,
             ..
         } = &mut self.news;
+        *replaces |= earlier.replaces || !earlier.desired.is_same(desired);
         let superseded = earlier
             .creation
             .hand_on(position.offset, earlier.ack, creation, desired);
         let superseded = superseded.into_iter().flatten();
-        for ack in completion.keep(superseded.chain(earlier.completion.into_acks())) {
-            out.push(Action::superseded(ack, position));
+        let superseded = completion.keep(superseded.chain(earlier.completion.into_acks()));
+        match &mut self.writing {
+            Some(write) if write.position == position => write.superseded.extend(superseded),
+            _ => {
+                for ack in superseded {
+                    out.push(Action::superseded(ack, position));
+                }
+            }
         }
     }
 
     /// What is observed, as far as the news at hand may rely on it: of a created row over a point
     /// from before, only the vector; see [`Creation`].
-    pub(super) fn observed(&self, observed: Observed) -> Observed {
+    pub(super) fn observed(&self, observed: &Observed) -> Observed {
         let created = self.news.creation.offset(self.news.position.offset);
-        match observed {
+        match observed.clone() {
             // An unknown offset is of another partition: as good as from before.
-            Observed::Present(present) if created.is_some() && present.offset < created => {
+            Observed::Present(present)
+                if created.is_some() && present.written.offset() < created =>
+            {
                 Observed::Present(Present {
                     payload: None,
                     ..present
@@ -174,19 +194,29 @@ impl Slot {
     }
 
     /// `Err` when the news at hand is what the index refused.
-    pub(super) fn on_written(&mut self, outcome: WriteOutcome) -> Result<(), Failure> {
+    pub(super) fn on_written(
+        &mut self,
+        outcome: WriteOutcome,
+        observe: impl FnOnce(&PointState) -> Observed,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Failure> {
         let Some(write) = self.writing.take() else {
             return Ok(());
         };
+        for ack in write.superseded {
+            out.push(Action::superseded(ack, write.position));
+        }
         let of_this_news = write.position == self.news.position;
         match outcome {
+            WriteOutcome::Applied if write.is_doubtful => self.view = View::Unknown,
             WriteOutcome::Applied => {
                 self.view = View::Known(write.becomes);
                 if of_this_news {
                     self.news.settles_as = write.settles_as;
                 }
             }
-            WriteOutcome::Missing => self.view = View::Known(Observed::Absent),
+            WriteOutcome::NotApplied(state) => self.view = View::Known(observe(&state)),
+            WriteOutcome::Fenced => self.view = View::Unknown,
             WriteOutcome::Refused(failure) if of_this_news => return Err(failure),
             WriteOutcome::Refused(_) => {}
         }
@@ -234,8 +264,9 @@ impl Slot {
         else {
             return;
         };
-        let same_version = document.version.is_some() && document.version == present.version;
-        let same_content = present.payload == Some(document.payload_hash);
+        let version = document.version.map(ShortVersion::of);
+        let same_version = version.is_some() && version == present.version;
+        let same_content = present.payload == Some(document.payload_hash.short());
         if same_version && !same_content && !self.news.version_counted {
             self.news.version_counted = true;
             out.push(Action::VersionConflict);
@@ -264,6 +295,21 @@ impl Slot {
             fingerprint: fingerprint.shared(),
             version: document.version,
             source_columns: document.source_columns.clone(),
+        }
+    }
+
+    /// What is left of the point once its row is gone.
+    pub(super) fn tombstone(&self, partition: &TopicPartition, now_ms: i64) -> Tombstone {
+        let position = self.news.position;
+        Tombstone {
+            topic: partition.topic.clone(),
+            partition: partition.partition,
+            offset: position.offset,
+            timestamp_ms: position.timestamp_ms,
+            commit_ms: position.commit_ms,
+            source: position.source,
+            key: self.key.as_str().into(),
+            deleted_ms: now_ms,
         }
     }
 
@@ -303,8 +349,10 @@ impl News {
             ack: change.ack,
             creation: change.creation,
             completion: change.completion,
+            replaces: change.replaces,
             settles_as: Settled::Unchanged,
             version_counted: false,
+            by_clock_counted: false,
         }
     }
 }

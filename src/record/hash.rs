@@ -14,6 +14,16 @@ macro_rules! hash_of_16_bytes {
         pub struct $name([u8; 16]);
 
         impl $name {
+            /// The hash whose bytes these are.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its bytes.
+            pub fn to_bytes(self) -> [u8; 16] {
+                self.0
+            }
+
             /// The first 16 bytes of the hash of `data`.
             pub fn of(data: &[u8]) -> Self {
                 let hash = blake3::hash(data);
@@ -57,6 +67,31 @@ impl TextHash {
     /// The hash of one text.
     pub fn of_text(text: &str) -> Self {
         Self::of(text.as_bytes())
+    }
+}
+
+/// The first 8 bytes of a [`PayloadHash`]: enough to tell whether one point's payload is another now,
+/// and small enough to remember of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortHash(pub u64);
+
+impl PayloadHash {
+    /// The part of it that is remembered.
+    pub fn short(&self) -> ShortHash {
+        let [bytes @ .., _, _, _, _, _, _, _, _] = self.0;
+        ShortHash(u64::from_be_bytes(bytes))
+    }
+}
+
+/// The last 3 bytes of a version's hash: enough to count conflicts within one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShortVersion(pub [u8; 3]);
+
+impl ShortVersion {
+    /// The part that is remembered of a [`Document`](super::Document)'s version.
+    pub fn of(version: u64) -> Self {
+        let [.., a, b, c] = version.to_be_bytes();
+        Self([a, b, c])
     }
 }
 

@@ -13,6 +13,19 @@ pub enum Desired {
     Gone,
 }
 
+impl Desired {
+    /// Whether both ask the same of the index.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Gone, Self::Gone) => true,
+            (Self::Row(one), Self::Row(other)) => {
+                one.text_hash == other.text_hash && one.payload_hash == other.payload_hash
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Whether news of a row includes that it was created.
 ///
 /// A created row over a point from before means that a delete or a truncate in between is not in
@@ -140,4 +153,7 @@ pub struct KeyChange {
     pub creation: Creation,
     /// What the row owes to earlier news.
     pub completion: Completion,
+    /// Whether earlier news of the key, which this superseded, said something else. A former owner
+    /// of the partition may be writing that.
+    pub replaces: bool,
 }

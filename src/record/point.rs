@@ -1,12 +1,10 @@
-//! Points of the index: their ids, what is kept in them about their making, and writes to them.
+//! Points of the index: their ids, and what is kept in them about their making.
 
 use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::error::Failure;
-
-use super::{Offset, Payload, PayloadHash, SourcePosition, TextHash};
+use super::{Epoch, Offset, Payload, PayloadHash, SourcePosition, TextHash, TopicPartition};
 
 /// The id of a point in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,69 +59,98 @@ pub struct Stored {
 /// A point as the index holds it, as far as it was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownPoint {
+    /// The epoch under which it was written, if it says one.
+    pub epoch: Option<Epoch>,
     /// What it says about its making, the source columns among it.
     pub stored: Stored,
     /// The payload fields that were asked for and are there.
     pub payload: Payload,
 }
 
-/// What became of a [`Write`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WriteOutcome {
-    /// It was applied.
-    Applied,
-    /// A payload was to be replaced, but there is no such point any more: somebody else removed it.
-    Missing,
-    /// It was refused for good.
-    Refused(Failure),
-}
-
-/// One write to one point.
+/// What a delete leaves behind for a while: a point without a vector, which no vector search
+/// returns, so that a late write of a former owner can't bring the row back, and a replay is known
+/// for one.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Write {
-    /// Vector and payload: the point is replaced as a whole, or made.
-    Upsert {
-        /// Which point.
-        point: PointId,
-        /// The vector, of the configured length.
-        vector: Vec<f32>,
-        /// What searchers see.
-        payload: Payload,
-        /// What Vectide keeps.
-        stored: Box<Stored>,
-    },
-    /// The payload only: it is replaced as a whole, the vector stays.
-    PatchPayload {
-        /// Which point.
-        point: PointId,
-        /// What searchers see.
-        payload: Payload,
-        /// What Vectide keeps.
-        stored: Box<Stored>,
-    },
-    /// The point goes.
-    Delete {
-        /// Which point.
-        point: PointId,
+pub struct Tombstone {
+    /// The topic of the record that said the row is gone.
+    pub topic: Arc<str>,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: Offset,
+    /// Its Kafka timestamp in milliseconds since 1970, 0 if it had none.
+    pub timestamp_ms: i64,
+    /// When the database committed the delete, in milliseconds since 1970.
+    pub commit_ms: Option<i64>,
+    /// Where the database's log had the delete.
+    pub source: Option<SourcePosition>,
+    /// The row's key in canonical form.
+    pub key: Box<str>,
+    /// When this was written, in milliseconds since 1970: it is swept some time after.
+    pub deleted_ms: i64,
+}
+
+/// What the index holds under a point's id.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PointState {
+    /// No point.
+    Absent,
+    /// A point that somebody else wrote, or that is damaged: its bookkeeping is missing or not whole.
+    Foreign,
+    /// A point that Vectide wrote.
+    Ours {
+        /// Under this epoch; `None` in points of versions that knew none.
+        epoch: Option<Epoch>,
+        /// What it says.
+        content: Content,
     },
 }
 
-impl Write {
-    /// The point written to.
-    pub fn point(&self) -> PointId {
+/// What a point of ours says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// A row.
+    Row(Stored),
+    /// A row that is gone.
+    Tombstone(Tombstone),
+}
+
+impl PointState {
+    /// The epoch under which it was written last, if it says one.
+    pub fn epoch(&self) -> Option<Epoch> {
         match self {
-            Self::Upsert { point, .. }
-            | Self::PatchPayload { point, .. }
-            | Self::Delete { point } => *point,
+            Self::Ours { epoch, .. } => *epoch,
+            Self::Absent | Self::Foreign => None,
         }
     }
 
-    /// The metric label: `upsert`, `patch_payload` or `delete`.
-    pub fn label(&self) -> &'static str {
+    /// The partition and the offset of the record that it is as of.
+    pub fn place(&self) -> Option<(TopicPartition, Offset)> {
+        let Self::Ours { content, .. } = self else {
+            return None;
+        };
+        let (topic, partition, offset) = match content {
+            Content::Row(row) => (&row.topic, row.partition, row.offset),
+            Content::Tombstone(gone) => (&gone.topic, gone.partition, gone.offset),
+        };
+        let topic = topic.clone();
+        Some((TopicPartition { topic, partition }, offset))
+    }
+
+    /// Whether a later owner of `partition` than the one of `epoch` wrote it.
+    pub fn is_written_above(&self, epoch: Epoch, partition: &TopicPartition) -> bool {
+        self.epoch().is_some_and(|written| written > epoch)
+            && self.place().is_some_and(|(place, _)| place == *partition)
+    }
+
+    /// The row's bookkeeping, if this is a row of ours.
+    pub fn row(&self) -> Option<&Stored> {
         match self {
-            Self::Upsert { .. } => "upsert",
-            Self::PatchPayload { .. } => "patch_payload",
-            Self::Delete { .. } => "delete",
+            Self::Ours {
+                content: Content::Row(stored),
+                ..
+            } => Some(stored),
+            _ => None,
         }
     }
 }

@@ -4,7 +4,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, RecvTimeoutError},
     },
     thread::JoinHandle,
     time::Duration,
@@ -21,12 +20,14 @@ use tracing::{error, info, warn};
 
 use crate::{
     config::Config,
+    lease::Lease,
     record::{Header, Offset, RawRecord, TopicPartition},
     telemetry::{Health, Lane, LaneState, Metrics},
 };
 
 use super::{
     Budget, Partitions,
+    committer::{Committer, Wished, Wishes},
     gate::{Change, Pauses},
     group::Group,
     settings,
@@ -69,6 +70,7 @@ impl Source {
         config: &Config,
         partitions: Box<dyn Partitions>,
         budget: Budget,
+        lease: Lease,
         metrics: &Metrics,
         health: &Health,
     ) -> Result<Self, SourceError> {
@@ -78,8 +80,11 @@ impl Source {
             pipeline,
             ..
         } = config;
+        let (wishes, wished) = Wishes::channel();
         let group = Group::new(
             partitions,
+            wishes.clone(),
+            lease,
             pipeline.drain_timeout,
             Handle::current(),
             metrics.kafka.clone(),
@@ -108,6 +113,7 @@ impl Source {
         let loop_ = PollLoop {
             consumer: Arc::new(consumer),
             stop: stop.clone(),
+            wishes,
             budget,
             metrics: metrics.clone(),
             commit_interval: commit.interval,
@@ -115,7 +121,7 @@ impl Source {
         };
         let poller = std::thread::Builder::new()
             .name("kafka-poll".to_owned())
-            .spawn(move || loop_.run())
+            .spawn(move || loop_.run(wished))
             .map_err(SourceError::Thread)?;
         Ok(Self { stop, poller })
     }
@@ -137,6 +143,7 @@ impl Source {
 struct PollLoop {
     consumer: Arc<BaseConsumer<Group>>,
     stop: Arc<AtomicBool>,
+    wishes: Wishes,
     budget: Budget,
     metrics: Metrics,
     commit_interval: Duration,
@@ -144,8 +151,9 @@ struct PollLoop {
 }
 
 impl PollLoop {
-    fn run(self) {
-        let committer = match Committer::start(&self.consumer, self.commit_interval) {
+    fn run(self, wished: Wished) {
+        let (wishes, interval) = (self.wishes.clone(), self.commit_interval);
+        let committer = match Committer::start(&self.consumer, wishes, wished, interval) {
             Ok(committer) => committer,
             Err(error) => return error!("can't start the committing thread: {error}"),
         };
@@ -163,6 +171,7 @@ impl PollLoop {
         let mut intake = Intake::default();
         let mut pauses = Pauses::default();
         while !self.stop.load(Ordering::Acquire) && !group.is_fatal() {
+            group.renew_lease();
             let wait = if intake.is_empty() {
                 POLL
             } else {
@@ -313,34 +322,5 @@ pub(super) fn raw_record(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Raw
         key: message.key().map(Into::into),
         value: message.payload().map(Into::into),
         headers,
-    }
-}
-
-/// Commits on a timer, on a thread of its own, because committing waits for the broker.
-struct Committer {
-    stop: mpsc::Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Committer {
-    fn start(consumer: &Arc<BaseConsumer<Group>>, interval: Duration) -> std::io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
-        let consumer = consumer.clone();
-        let thread = std::thread::Builder::new()
-            .name("kafka-commit".to_owned())
-            .spawn(move || {
-                while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                    let group = consumer.context();
-                    group.commit(&consumer, &group.frontiers());
-                }
-            })?;
-        Ok(Self { stop, thread })
-    }
-
-    fn stop(self) {
-        drop(self.stop);
-        if self.thread.join().is_err() {
-            warn!("the committing thread panicked");
-        }
     }
 }

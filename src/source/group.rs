@@ -17,20 +17,27 @@ use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
 use crate::{
-    commit::{Frontier, commit},
+    commit::{Committed, Frontier, Which, commit},
+    lease::Lease,
     record::TopicPartition,
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
 use super::{
     Drain, Feed, Partitions,
+    committer::Wishes,
     gate::{Change, Pauses},
     oauth,
 };
 
+/// How often the lease is renewed while partitions are drained.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// The state that the client's callbacks share with the polling loop.
 pub(super) struct Group {
     partitions: Box<dyn Partitions>,
+    wishes: Wishes,
+    lease: Lease,
     feeds: Mutex<Feeds>,
     /// One commit at a time: an earlier snapshot of the frontiers must not overtake a later one.
     committing: Mutex<()>,
@@ -63,6 +70,8 @@ enum Trouble {
 impl Group {
     pub(super) fn new(
         partitions: Box<dyn Partitions>,
+        wishes: Wishes,
+        lease: Lease,
         drain_timeout: Duration,
         runtime: Handle,
         metrics: KafkaMetrics,
@@ -70,6 +79,8 @@ impl Group {
     ) -> Self {
         Self {
             partitions,
+            wishes,
+            lease,
             feeds: Mutex::default(),
             committing: Mutex::default(),
             drain_timeout,
@@ -100,6 +111,20 @@ impl Group {
         let gates = feeds.by_partition.iter();
         let gates = gates.map(|(partition, feed)| (partition, feed.gate.is_closed()));
         pauses.plan(over_budget, feeds.rebalances, gates)
+    }
+
+    /// Whether this process may take itself for a member.
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// The polling thread comes by.
+    pub(super) fn renew_lease(&self) {
+        if !self.lease.renew(std::time::Instant::now()) {
+            warn!(
+                "this process stood still for longer than kafka.session_timeout; nothing is written until the group confirms that it is still a member"
+            );
+        }
     }
 
     /// The assigned partitions, with what may be committed.
@@ -152,11 +177,18 @@ impl Group {
             }
             drained.push((partition, feed.frontier));
         }
+        let latest = deadline + Duration::from_millis(500);
         self.runtime.block_on(async {
-            for stopped in waiting {
-                // The sender is dropped, not used: an error is the answer.
-                let _ =
-                    tokio::time::timeout_at(deadline + Duration::from_millis(500), stopped).await;
+            for mut stopped in waiting {
+                loop {
+                    self.renew_lease();
+                    let until = latest.min(Instant::now() + LOOK);
+                    // The sender is dropped, not used: an error is the answer.
+                    let stopped = tokio::time::timeout_at(until, &mut stopped).await;
+                    if stopped.is_ok() || until == latest {
+                        break;
+                    }
+                }
             }
         });
         drained
@@ -167,12 +199,13 @@ impl Group {
         &self,
         consumer: &BaseConsumer<Self>,
         partitions: &[(TopicPartition, Frontier)],
-    ) {
+        which: Which,
+    ) -> Committed {
         let _one = self
             .committing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        commit(consumer, partitions, &self.metrics);
+        commit(consumer, partitions, which, &self.metrics)
     }
 
     /// Whether the client has ended for good.
@@ -184,7 +217,7 @@ impl Group {
     pub(super) fn give_up_all(&self, consumer: &BaseConsumer<Self>, timeout: Duration) {
         let all: Vec<TopicPartition> = self.feeds().by_partition.keys().cloned().collect();
         let drained = self.drain(&all, timeout);
-        self.commit(consumer, &drained);
+        self.commit(consumer, &drained, Which::Moved);
         self.count_assigned();
     }
 
@@ -327,7 +360,7 @@ impl ConsumerContext for Group {
                 };
                 let drained = self.drain(&revoked, timeout);
                 if !is_lost {
-                    self.commit(consumer, &drained);
+                    self.commit(consumer, &drained, Which::Moved);
                 }
                 if !revoked.is_empty() {
                     info!(
@@ -351,10 +384,13 @@ impl ConsumerContext for Group {
         if let Rebalance::Assign(list) = rebalance {
             self.metrics.rebalances.with_label_values(&["assign"]).inc();
             let assigned = topic_partitions(list);
+            // The group has just said so.
+            self.lease.confirm();
             {
                 let mut feeds = self.feeds();
                 for partition in &assigned {
-                    let feed = self.partitions.assign(partition.clone());
+                    let committed = self.wishes.last_commit(partition.clone());
+                    let feed = self.partitions.assign(partition.clone(), committed);
                     feeds.by_partition.insert(partition.clone(), feed);
                 }
                 feeds.rebalances += 1;

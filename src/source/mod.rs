@@ -7,9 +7,11 @@
 //! alone is paused by its [`Gate`].
 
 mod budget;
+mod committer;
 mod consumer;
 mod gate;
 mod group;
+mod look_back;
 pub(crate) mod oauth;
 mod probe;
 mod reader;
@@ -18,22 +20,27 @@ mod settings;
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use crate::{
-    commit::Frontier,
+    commit::{Frontier, LastCommit},
     record::{RawRecord, TopicPartition},
 };
 
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use gate::Gate;
+pub use look_back::LookBack;
 pub use probe::Probe;
 pub use reader::{Polled, Reading, StartAt, TopicReader};
 pub use settings::client_config;
 
 /// Whoever processes partitions.
 pub trait Partitions: Send + Sync + 'static {
-    /// A partition was assigned: starts processing it.
-    fn assign(&self, partition: TopicPartition) -> Feed;
+    /// A partition was assigned: starts processing it, once it is known what was committed last.
+    fn assign(&self, partition: TopicPartition, committed: LastCommitted) -> Feed;
 }
+
+/// Tells what was committed last of a partition. Closed without an answer when the partition is
+/// given up before.
+pub type LastCommitted = oneshot::Receiver<LastCommit>;
 
 /// The source's side of a partition that is being processed.
 #[derive(Debug)]

@@ -88,12 +88,7 @@ struct Span {
 impl TopicReader {
     /// Finds topics, partitions and ends. The error says what to do.
     pub fn open(base: &ClientConfig, reading: &Reading) -> Result<Self, Failure> {
-        let mut base = base.clone();
-        // Where retention was faster than the reading, it goes on with what is left.
-        base.set("auto.offset.reset", "earliest");
-        base.set("enable.auto.offset.store", "false");
-        base.set("queued.max.messages.kbytes", "16384");
-        let probe = Probe::connect(&base, NO_GROUP)?;
+        let probe = connect(base, NO_GROUP)?;
         let mut waiting = VecDeque::new();
         for topic in find(&probe, &reading.topics)? {
             let mut span = span(&probe, &topic, reading.from)?;
@@ -114,6 +109,28 @@ impl TopicReader {
             reader.assign()?;
         }
         Ok(reader)
+    }
+
+    /// Reads nothing yet, by a connection that is there already; see [`Self::queue`].
+    pub(super) fn idle(probe: Probe) -> Self {
+        Self {
+            probe,
+            topics: Vec::new(),
+            waiting: VecDeque::new(),
+            follow: false,
+            progress: Instant::now(),
+        }
+    }
+
+    /// Reads these offsets of a topic, too, by partition: from where, and how far.
+    pub(super) fn queue(&mut self, topic: Arc<str>, mut partitions: BTreeMap<i32, (i64, i64)>) {
+        partitions.retain(|_, (start, end)| start < end);
+        self.waiting.push_back(Span { topic, partitions });
+    }
+
+    /// The connection, to ask with.
+    pub(super) fn probe(&self) -> &Probe {
+        &self.probe
     }
 
     /// What there is next; blocks for a moment.
@@ -201,8 +218,18 @@ impl std::fmt::Debug for TopicReader {
     }
 }
 
+/// Connects, to read without committing.
+pub(super) fn connect(base: &ClientConfig, group: &str) -> Result<Probe, Failure> {
+    let mut base = base.clone();
+    // Where retention was faster than the reading, it goes on with what is left.
+    base.set("auto.offset.reset", "earliest");
+    base.set("enable.auto.offset.store", "false");
+    base.set("queued.max.messages.kbytes", "16384");
+    Probe::connect(&base, group)
+}
+
 /// The topics by name or pattern, each once, in order.
-fn find(probe: &Probe, topics: &[String]) -> Result<BTreeSet<String>, Failure> {
+pub(super) fn find(probe: &Probe, topics: &[String]) -> Result<BTreeSet<String>, Failure> {
     let mut found = BTreeSet::new();
     for topic in topics {
         if !topic.starts_with('^') {
@@ -222,20 +249,27 @@ fn find(probe: &Probe, topics: &[String]) -> Result<BTreeSet<String>, Failure> {
 }
 
 /// Where a topic's partitions begin and end.
-fn span(probe: &Probe, topic: &str, from: StartAt) -> Result<Span, Failure> {
-    let fail = |error: KafkaError| probe.failure(&error, Some(topic));
+pub(super) fn extents(probe: &Probe, topic: &str) -> Result<BTreeMap<i32, (i64, i64)>, Failure> {
     let count = probe.partitions(topic)?.ok_or_else(|| {
         Failure::blocked(
             "absent",
             format!("the topic {topic} does not exist: correct the name"),
         )
     })?;
+    (0..i32::try_from(count).unwrap_or(i32::MAX))
+        .map(|partition| {
+            let ends = probe.consumer.fetch_watermarks(topic, partition, TIMEOUT);
+            let ends = ends.map_err(|error| probe.failure(&error, Some(topic)))?;
+            Ok((partition, ends))
+        })
+        .collect()
+}
+
+/// What is to be read of a topic.
+fn span(probe: &Probe, topic: &str, from: StartAt) -> Result<Span, Failure> {
+    let fail = |error: KafkaError| probe.failure(&error, Some(topic));
     let mut partitions = BTreeMap::new();
-    for partition in 0..i32::try_from(count).unwrap_or(i32::MAX) {
-        let (low, high) = probe
-            .consumer
-            .fetch_watermarks(topic, partition, TIMEOUT)
-            .map_err(fail)?;
+    for (partition, (low, high)) in extents(probe, topic)? {
         let start = match from {
             StartAt::Beginning => low,
             StartAt::End => high,

@@ -32,6 +32,7 @@ impl Window {
             .and_then(|index| self.pending.get_mut(*index));
         if let Some(slot) = earlier {
             let earlier = std::mem::replace(slot, change);
+            slot.replaces |= earlier.replaces || !earlier.desired.is_same(&slot.desired);
             let superseded = earlier.creation.hand_on(
                 earlier.position.offset,
                 earlier.ack,
@@ -52,6 +53,7 @@ impl Window {
     pub fn truncate(&mut self, mark: &TruncateMark) {
         for change in &mut self.pending {
             if mark.covers(&change.position) {
+                change.replaces |= change.desired != Desired::Gone;
                 change.desired = Desired::Gone;
             }
         }
@@ -124,6 +126,7 @@ mod tests {
             ack: ledger.receive(offset, 1).unwrap(),
             creation: Creation::No,
             completion: Completion::default(),
+            replaces: false,
         }
     }
 

@@ -14,8 +14,9 @@ use tokio::sync::{mpsc::UnboundedReceiver, mpsc::unbounded_channel, oneshot};
 use vectide::{
     commit::Frontier,
     config::Config,
+    lease::Lease,
     record::{RawRecord, TopicPartition},
-    source::{Budget, Feed, Gate, Partitions, Source},
+    source::{Budget, Feed, Gate, LastCommitted, Partitions, Source},
     telemetry::{Health, Metrics},
 };
 use vectide_embedded::kafka::{EmbeddedKafka, KafkaOptions};
@@ -35,7 +36,7 @@ struct Tap {
 }
 
 impl Partitions for Taps {
-    fn assign(&self, partition: TopicPartition) -> Feed {
+    fn assign(&self, partition: TopicPartition, _: LastCommitted) -> Feed {
         let (records, taken) = unbounded_channel();
         // Nothing is in flight here: nobody listens.
         let (drain, _) = oneshot::channel();
@@ -100,6 +101,7 @@ async fn a_partition_whose_gate_is_closed_gets_nothing_and_the_others_go_on() {
         &config,
         Box::new(taps.clone()),
         budget,
+        Lease::unlimited(),
         &metrics,
         &Health::default(),
     )

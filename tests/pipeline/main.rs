@@ -11,6 +11,7 @@
 mod avro;
 mod bad_input;
 mod delivery;
+mod explain;
 mod gate;
 mod outages;
 mod shop;

@@ -8,7 +8,7 @@ use std::{
 
 use qdrant_client::{
     Qdrant,
-    qdrant::{RetrievedPoint, ScrollPointsBuilder, value::Kind},
+    qdrant::{Condition, Filter, RetrievedPoint, ScrollPointsBuilder, value::Kind},
 };
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
@@ -185,8 +185,12 @@ impl Shop {
         self.points_of(&self.config.index.collection).await
     }
 
+    /// The points of rows: bookkeeping and tombstones have no vector.
     pub(crate) async fn points_of(&self, collection: &str) -> Vec<RetrievedPoint> {
         let all = ScrollPointsBuilder::new(collection)
+            .filter(Filter::must([Condition::has_vector(
+                &self.config.index.vector,
+            )]))
             .limit(100_000)
             .with_payload(true)
             .with_vectors(true);
@@ -196,12 +200,11 @@ impl Shop {
             .map_or_else(|_| Vec::new(), |answer| answer.result)
     }
 
-    /// What the index holds of the table's columns; a point without a vector is not there.
+    /// What the index holds of the table's columns.
     pub(crate) async fn indexed(&self) -> BTreeMap<i64, Row> {
         self.points()
             .await
             .into_iter()
-            .filter(|point| point.vectors.is_some())
             .filter_map(|point| {
                 let integer = |name: &str| match point.payload.get(name)?.kind {
                     Some(Kind::IntegerValue(integer)) => Some(integer),

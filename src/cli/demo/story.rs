@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::App,
     config::{ByteSize, Config},
-    index,
+    embed, index,
     stand_ins::{Endpoints, StandIns},
     telemetry,
 };
@@ -157,8 +157,7 @@ impl Story {
             client: index::connect_client(&self.config.index, &endpoints.index_url)?,
             collection: self.config.index.collection.clone(),
             vector: self.config.index.vector.clone(),
-            embed_url: endpoints.embed_url.clone(),
-            dimensions: self.config.embed.dimensions,
+            embed: embed::Settings::new(&self.config.embed, &endpoints.embed_url)?,
         })
     }
 

@@ -2,23 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Context;
 use qdrant_client::{
     Qdrant,
     qdrant::{
-        Condition, Filter, GetPointsBuilder, PointId, QueryPointsBuilder, Range, RetrievedPoint,
+        Condition, CountPointsBuilder, Filter, GetPointsBuilder, PointId, RetrievedPoint,
         ScrollPointsBuilder, Value, point_id::PointIdOptions, value::Kind,
     },
 };
-use serde::Deserialize;
 
 use super::{
     catalogue::Product,
     shop::{price_of, text_of},
 };
 use crate::{
-    index,
-    record::{PointId as Id, TextHash},
+    embed,
+    index::{self, Comparison, FieldFilter, Searcher, Test},
+    record::{PointId as Id, TextHash, Value as Column},
 };
 
 /// Points read at once.
@@ -29,8 +28,7 @@ pub(super) struct View {
     pub(super) client: Qdrant,
     pub(super) collection: String,
     pub(super) vector: String,
-    pub(super) embed_url: String,
-    pub(super) dimensions: u32,
+    pub(super) embed: embed::Settings,
 }
 
 /// One search result.
@@ -44,64 +42,27 @@ pub(super) struct Hit {
 impl View {
     /// The vector of a search's words, bought as any searcher would buy it.
     pub(super) async fn vector_of(&self, words: &str) -> anyhow::Result<Vec<f32>> {
-        #[derive(Deserialize)]
-        struct Answer {
-            data: Vec<Datum>,
-        }
-        #[derive(Deserialize)]
-        struct Datum {
-            embedding: Vec<f32>,
-        }
-        let request = serde_json::json!({
-            "model": "text-embedding-3-small", "input": words, "dimensions": self.dimensions,
-        });
-        let body = reqwest::Client::new()
-            .post(format!("{}/embeddings", self.embed_url))
-            .header("content-type", "application/json")
-            .body(request.to_string())
-            .send()
-            .await?
-            .bytes()
-            .await?;
-        let answer: Answer = serde_json::from_slice(&body)?;
-        let datum = answer
-            .data
-            .into_iter()
-            .next()
-            .context("no vector came back")?;
-        Ok(datum.embedding)
+        embed::vector_of(&self.embed, words).await
     }
 
     /// The nearest products that are in stock.
     pub(super) async fn search(&self, vector: Vec<f32>, limit: u64) -> anyhow::Result<Vec<Hit>> {
-        let in_stock = Condition::range(
-            "stock",
-            Range {
-                gt: Some(0.0),
-                ..Range::default()
+        let in_stock = FieldFilter {
+            field: "stock".to_owned(),
+            test: Test::Number(Comparison::Greater, 0.0),
+        };
+        let searcher = Searcher::new(self.client.clone(), &self.collection, &self.vector);
+        let found = searcher.search(vector, &[in_stock], None, limit).await?;
+        let hits = found.into_iter().map(|hit| Hit {
+            id: match hit.payload.get("id") {
+                Some(Column::Int(id)) => *id,
+                _ => 0,
             },
-        );
-        let answer = self
-            .client
-            .query(
-                QueryPointsBuilder::new(&self.collection)
-                    .query(vector)
-                    .using(&self.vector)
-                    .filter(Filter::must([in_stock]))
-                    .with_payload(true)
-                    .limit(limit),
-            )
-            .await?;
-        Ok(answer
-            .result
-            .into_iter()
-            .map(|point| Hit {
-                id: integer(&point.payload, "id").unwrap_or_default(),
-                title: text(&point.payload, "title").unwrap_or_default().to_owned(),
-                price: text(&point.payload, "price").unwrap_or_default().to_owned(),
-                score: point.score,
-            })
-            .collect())
+            title: shown(&hit, "title"),
+            price: shown(&hit, "price"),
+            score: hit.score,
+        });
+        Ok(hits.collect())
     }
 
     /// Of these points, those that a shopper still sees: they exist and are in stock.
@@ -121,7 +82,9 @@ impl View {
 
     /// How many points there are.
     pub(super) async fn count(&self) -> anyhow::Result<u64> {
-        let count = qdrant_client::qdrant::CountPointsBuilder::new(&self.collection).exact(true);
+        let count = CountPointsBuilder::new(&self.collection)
+            .filter(self.rows())
+            .exact(true);
         let answer = self.client.count(count).await?;
         Ok(answer.result.map_or(0, |result| result.count))
     }
@@ -159,11 +122,17 @@ impl View {
         Ok(differences)
     }
 
+    /// Matches the points of rows: tombstones and bookkeeping have no vector.
+    fn rows(&self) -> Filter {
+        Filter::must([Condition::has_vector(&self.vector)])
+    }
+
     async fn all(&self) -> anyhow::Result<Vec<RetrievedPoint>> {
         let mut points = Vec::new();
         let mut offset: Option<PointId> = None;
         loop {
             let mut page = ScrollPointsBuilder::new(&self.collection)
+                .filter(self.rows())
                 .limit(PAGE)
                 .with_payload(true)
                 .with_vectors(true);
@@ -182,7 +151,9 @@ impl View {
 
 fn compare(product: &Product, point: &RetrievedPoint) -> [(&'static str, bool); 8] {
     let payload = &point.payload;
-    let text_hash = index::stored_from_payload(payload).and_then(|stored| stored.text_hash);
+    let text_hash = index::stored_from_payload(payload)
+        .row()
+        .and_then(|row| row.text_hash);
     let price = price_of(product);
     [
         ("sku", text(payload, "sku") == Some(&*product.sku)),
@@ -203,6 +174,14 @@ fn compare(product: &Product, point: &RetrievedPoint) -> [(&'static str, bool); 
         ),
         ("the vector", point.vectors.is_some()),
     ]
+}
+
+/// A text as it is shown; nothing where it is none.
+fn shown(hit: &index::Hit, field: &str) -> String {
+    match hit.payload.get(field) {
+        Some(Column::String(text)) => text.to_string(),
+        _ => String::new(),
+    }
 }
 
 fn text<'a>(payload: &'a HashMap<String, Value>, field: &str) -> Option<&'a str> {

@@ -11,8 +11,8 @@ use crate::{
     error::Failure,
     pipeline::Routes,
     record::{
-        NeededColumns, Position, RawRecord, Row, RowChange, RowKey, RowState, SchemaId, Value,
-        WriterSchema,
+        NeededColumns, Payload, Position, RawRecord, Row, RowChange, RowKey, RowState, SchemaId,
+        Value, WriterSchema,
     },
 };
 
@@ -23,7 +23,7 @@ use super::{
 
 /// Keeps for each partition what the pipeline keeps for it.
 #[derive(Debug)]
-pub(super) struct Interpreter {
+pub(in crate::cli) struct Interpreter {
     tables: Routes<Table>,
     partitions: HashMap<(Arc<str>, i32), Partition>,
 }
@@ -49,7 +49,7 @@ struct Partition {
 }
 
 impl Interpreter {
-    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn new(config: &Config) -> anyhow::Result<Self> {
         let version_column = config.window.version_column.as_deref();
         let mut tables = Routes::default();
         for table in config.table_sections() {
@@ -74,26 +74,52 @@ impl Interpreter {
     }
 
     /// A schema that is to be learnt before the record is read.
-    pub(super) fn missing_schema(&mut self, raw: &RawRecord) -> Option<SchemaId> {
+    pub(in crate::cli) fn missing_schema(&mut self, raw: &RawRecord) -> Option<SchemaId> {
         self.partition(raw).decoder.missing_schema(raw)
     }
 
     /// Takes note of a schema that a record was written with.
-    pub(super) fn learn(&mut self, raw: &RawRecord, id: SchemaId, schema: &WriterSchema) {
+    pub(in crate::cli) fn learn(&mut self, raw: &RawRecord, id: SchemaId, schema: &WriterSchema) {
         let partition = self.partition(raw);
         partition.decoder.learn(id, schema);
         partition.curious.learn(id, schema);
     }
 
     /// A record that can't be read for want of its schema.
-    pub(super) fn unreadable(&mut self, raw: &RawRecord, failure: Failure) -> Understood {
+    pub(in crate::cli) fn unreadable(&mut self, raw: &RawRecord, failure: Failure) -> Understood {
         let partition = self.partition(raw);
         let look = Look::at(raw, &partition.rows);
         partition.understood(raw, look, Err(failure.clone()), News::Unreadable(failure))
     }
 
+    /// Which row a record is about.
+    pub(in crate::cli) fn key(&mut self, raw: &RawRecord) -> Result<RowKey, Failure> {
+        if raw.key.is_some() {
+            return self.partition(raw).decoder.key(raw);
+        }
+        self.understand(raw).key
+    }
+
+    /// What would be written of a record's row after its unavailable values were completed from what
+    /// an earlier state left: payload and source columns.
+    pub(in crate::cli) fn complete(
+        &mut self,
+        raw: &RawRecord,
+        key: &RowKey,
+        row: &mut Row,
+        payload: &Payload,
+        source_columns: &Payload,
+    ) -> Outcome {
+        let documents = &mut self.partition(raw).documents;
+        documents.complete(row, payload, source_columns);
+        match documents.build(key, row) {
+            Ok(document) => Outcome::Document(Box::new(document)),
+            Err(failure) => Outcome::Refused(failure),
+        }
+    }
+
     /// What a record says.
-    pub(super) fn understand(&mut self, raw: &RawRecord) -> Understood {
+    pub(in crate::cli) fn understand(&mut self, raw: &RawRecord) -> Understood {
         let partition = self.partition(raw);
         let look = Look::at(raw, &partition.rows);
         let (key, news) = partition.read(raw, &look);

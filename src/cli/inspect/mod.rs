@@ -26,10 +26,13 @@ use super::{
 };
 use crate::telemetry;
 
-use interpreter::Interpreter;
-use schemas::Schemas;
-use show::Length;
 use summary::Summary;
+
+pub(super) use interpreter::Interpreter;
+pub(super) use schemas::Schemas;
+pub(super) use show::{Length, align};
+pub(super) use show_record::{payload as payload_json, times};
+pub(super) use understood::{News, Outcome, Understood};
 
 /// Show what Vectide understands of the records of topics or of a captured file
 ///

@@ -16,7 +16,7 @@ use crate::{
 use super::interpreter::Interpreter;
 
 /// Asks the registry for each schema once.
-pub(super) struct Schemas {
+pub(in crate::cli) struct Schemas {
     settings: Settings,
     registry: Registry,
     /// How long an answer is waited for: whoever looks into records wants to see them.
@@ -27,7 +27,7 @@ pub(super) struct Schemas {
 }
 
 impl Schemas {
-    pub(super) fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
+    pub(in crate::cli) fn new(config: &RegistryConfig) -> Result<Self, RegistryError> {
         let settings = Settings::new(config)?;
         let no_registry = || {
             Failure::record(
@@ -45,7 +45,7 @@ impl Schemas {
     }
 
     /// Lets the interpreter learn what it needs to read a record; the failure says why it can't.
-    pub(super) async fn teach(
+    pub(in crate::cli) async fn teach(
         &mut self,
         interpreter: &mut Interpreter,
         raw: &RawRecord,

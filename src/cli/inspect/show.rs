@@ -12,14 +12,14 @@ const SHOWN: usize = 100;
 
 /// Whether long values are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
+pub(in crate::cli) enum Length {
     Cut,
     Full,
 }
 
 impl Length {
     /// A text on one line, cut where it is long.
-    pub(super) fn line(self, text: &str) -> String {
+    pub(in crate::cli) fn line(self, text: &str) -> String {
         let mut line = String::new();
         for (count, letter) in text.chars().enumerate() {
             if self == Self::Cut && count == SHOWN {
@@ -38,7 +38,7 @@ impl Length {
     }
 
     /// A column's value, as it would be written in JSON.
-    pub(super) fn value(self, value: &Value) -> String {
+    pub(in crate::cli) fn value(self, value: &Value) -> String {
         match value {
             Value::Null => "null".to_owned(),
             Value::Unavailable => "unavailable".to_owned(),
@@ -53,7 +53,7 @@ impl Length {
 }
 
 /// Milliseconds since 1970, as UTC; the number itself, if it is no time.
-pub(super) fn time(milliseconds: i64) -> String {
+pub(in crate::cli) fn time(milliseconds: i64) -> String {
     /// The year 9999, which is as far as RFC 3339 goes.
     const LAST: u64 = 253_402_300_799_999;
     match u64::try_from(milliseconds) {
@@ -66,7 +66,11 @@ pub(super) fn time(milliseconds: i64) -> String {
 }
 
 /// Lines of two or more columns, each as wide as it must be.
-pub(super) fn align(out: &mut impl fmt::Write, indent: &str, rows: &[Vec<String>]) -> fmt::Result {
+pub(in crate::cli) fn align(
+    out: &mut impl fmt::Write,
+    indent: &str,
+    rows: &[Vec<String>],
+) -> fmt::Result {
     let width = |text: &String| text.chars().count();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)

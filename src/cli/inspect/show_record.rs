@@ -84,7 +84,7 @@ impl Understood {
     }
 
     /// One object, with everything in full.
-    pub(super) fn to_json(&self) -> Json {
+    pub(in crate::cli) fn to_json(&self) -> Json {
         let position = self.position();
         let mut json = json!({
             "topic": self.place.topic,
@@ -146,7 +146,7 @@ impl Understood {
         }
     }
 
-    fn position(&self) -> Option<&Position> {
+    pub(in crate::cli) fn position(&self) -> Option<&Position> {
         match &self.news {
             News::Row(news) => Some(&news.position),
             News::Gone { position, .. } => Some(position),
@@ -154,21 +154,34 @@ impl Understood {
         }
     }
 
-    fn position_text(&self) -> String {
-        let mut text = match self.timestamp_ms {
-            Some(milliseconds) => format!("in Kafka since {}", time(milliseconds)),
-            None => "in Kafka".to_owned(),
-        };
-        if let Some(position) = self.position() {
-            if let Some(committed) = position.commit_ms {
-                let _ = write!(text, ", committed {}", time(committed));
-            }
-            if let Some(log) = log_position(position) {
-                let _ = write!(text, ", log position {log}");
-            }
-        }
-        text
+    /// When the record came to Kafka, and where and when the database committed it.
+    pub(in crate::cli) fn position_text(&self) -> String {
+        let position = self.position();
+        times(
+            self.timestamp_ms,
+            position.and_then(|it| it.commit_ms),
+            position.and_then(log_position),
+        )
     }
+}
+
+/// `in Kafka since …, committed …, log position …`, as far as it is known.
+pub(in crate::cli) fn times(
+    timestamp_ms: Option<i64>,
+    commit_ms: Option<i64>,
+    log_position: Option<i64>,
+) -> String {
+    let mut text = match timestamp_ms {
+        Some(milliseconds) => format!("in Kafka since {}", time(milliseconds)),
+        None => "in Kafka".to_owned(),
+    };
+    if let Some(committed) = commit_ms {
+        let _ = write!(text, ", committed {}", time(committed));
+    }
+    if let Some(log) = log_position {
+        let _ = write!(text, ", log position {log}");
+    }
+    text
 }
 
 fn log_position(position: &Position) -> Option<i64> {
@@ -176,7 +189,7 @@ fn log_position(position: &Position) -> Option<i64> {
 }
 
 /// As the index would have it.
-fn payload(payload: &Payload) -> Json {
+pub(in crate::cli) fn payload(payload: &Payload) -> Json {
     let fields = payload.fields().iter();
     fields
         .map(|(name, value)| (name.to_string(), value.clone().into_json()))

@@ -13,28 +13,28 @@ use super::look::{Look, Shape};
 
 /// A record, and what was made of it.
 #[derive(Debug, Clone)]
-pub(super) struct Understood {
-    pub(super) place: Place,
+pub(in crate::cli) struct Understood {
+    pub(in crate::cli) place: Place,
     /// Kafka's, in milliseconds since 1970.
-    pub(super) timestamp_ms: Option<i64>,
+    pub(in crate::cli) timestamp_ms: Option<i64>,
     pub(super) look: Look,
     /// How rows of its table were to be read.
     pub(super) rows: Arc<RowsConfig>,
-    pub(super) key: Result<RowKey, Failure>,
-    pub(super) news: News,
+    pub(in crate::cli) key: Result<RowKey, Failure>,
+    pub(in crate::cli) news: News,
 }
 
 /// Where a record stands; displays as `topic/partition@offset`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) topic: Arc<str>,
-    pub(super) partition: i32,
-    pub(super) offset: Offset,
+pub(in crate::cli) struct Place {
+    pub(in crate::cli) topic: Arc<str>,
+    pub(in crate::cli) partition: i32,
+    pub(in crate::cli) offset: Offset,
 }
 
 /// What a record says.
 #[derive(Debug, Clone)]
-pub(super) enum News {
+pub(in crate::cli) enum News {
     /// The row now.
     Row(Box<RowNews>),
     /// The row is gone.
@@ -52,18 +52,18 @@ pub(super) enum News {
 
 /// A row, and what would be written.
 #[derive(Debug, Clone)]
-pub(super) struct RowNews {
-    pub(super) row: Row,
+pub(in crate::cli) struct RowNews {
+    pub(in crate::cli) row: Row,
     /// Whether the record says that there was none before.
-    pub(super) is_new: bool,
-    pub(super) position: Position,
-    pub(super) point: Result<PointId, Failure>,
-    pub(super) outcome: Outcome,
+    pub(in crate::cli) is_new: bool,
+    pub(in crate::cli) position: Position,
+    pub(in crate::cli) point: Result<PointId, Failure>,
+    pub(in crate::cli) outcome: Outcome,
 }
 
 /// What would be written of a row.
 #[derive(Debug, Clone)]
-pub(super) enum Outcome {
+pub(in crate::cli) enum Outcome {
     /// This.
     Document(Box<Document>),
     /// What the index says of these columns, which the connector did not repeat, is needed first.
@@ -80,7 +80,7 @@ impl std::fmt::Display for Place {
 
 impl Understood {
     /// What happened, in one word: the operation, or what the record is instead of a change.
-    pub(super) fn operation(&self) -> &'static str {
+    pub(in crate::cli) fn operation(&self) -> &'static str {
         let op = match &self.look.shape {
             Shape::Envelope { op, .. } => Some(op.as_str()),
             Shape::Flattened { op, .. } => op.as_deref(),
@@ -101,6 +101,20 @@ impl Understood {
         }
     }
 
+    /// Where the record stands, as far as it can be told.
+    pub(in crate::cli) fn position_or_place(&self) -> Position {
+        match &self.news {
+            News::Row(news) => news.position,
+            News::Gone { position, .. } => *position,
+            News::Truncate | News::Skip(_) | News::Unreadable(_) => Position {
+                offset: self.place.offset,
+                timestamp_ms: self.timestamp_ms.unwrap_or(0),
+                commit_ms: None,
+                source: None,
+            },
+        }
+    }
+
     /// Whether the value is null.
     pub(super) fn is_tombstone(&self) -> bool {
         use super::look::Encoding::{Null, NullLiteral};
@@ -108,7 +122,7 @@ impl Understood {
     }
 
     /// Why nothing could be written of it, if so.
-    pub(super) fn failure(&self) -> Option<&Failure> {
+    pub(in crate::cli) fn failure(&self) -> Option<&Failure> {
         let needs_key = matches!(self.news, News::Row(_) | News::Gone { .. });
         match &self.news {
             News::Unreadable(failure) => Some(failure),
@@ -123,7 +137,7 @@ impl Understood {
     }
 
     /// The table, as the source names it, or as the topic is called: `public.products`.
-    pub(super) fn table(&self) -> &str {
+    pub(in crate::cli) fn table(&self) -> &str {
         match &self.look.table {
             Some(table) => table,
             None => self

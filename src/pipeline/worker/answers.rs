@@ -3,15 +3,16 @@
 use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::{info, warn};
 
 use crate::{
     embed::{EmbedReply, EmbedRequest},
     index::IndexReply,
     reconcile::Action,
-    record::{Ack, Position, Settled},
+    record::{Ack, Position, Settled, Ticket, Write, WriteOutcome},
 };
 
-use super::{State, show::now_ms};
+use super::{super::upkeep::Kept, State, show::now_ms};
 
 impl State {
     pub(super) fn on_index(&mut self, reply: IndexReply, more: &mut UnboundedReceiver<IndexReply>) {
@@ -20,16 +21,69 @@ impl State {
         while let Some(reply) = next {
             match reply {
                 IndexReply::Read { ticket, point } => {
-                    let point = point.as_ref().map(Option::as_ref);
+                    let epoch = self.keeper.claim().fence().epoch();
+                    if point.is_written_above(epoch, &self.partition) {
+                        self.suspend();
+                    }
                     self.reconciler
-                        .on_read(ticket, point, now, &mut self.actions);
+                        .on_read(ticket, &point, now, &mut self.actions);
                 }
                 IndexReply::Written { ticket, outcome } => {
+                    if outcome == WriteOutcome::Fenced {
+                        self.suspend();
+                    }
                     self.reconciler
                         .on_written(ticket, outcome, now, &mut self.actions);
                 }
             }
             next = more.try_recv().ok();
+        }
+    }
+
+    /// A later owner has written: no writes go out before it is known who owns the partition.
+    fn suspend(&mut self) {
+        if self.suspended.is_some() {
+            return;
+        }
+        warn!(
+            partition = %self.partition,
+            "another member has written this partition's points; nothing is written until the group confirms whose it is"
+        );
+        self.suspended = Some(Vec::new());
+        self.keeper.renew(now_ms);
+    }
+
+    /// The partition's bookkeeping was kept up.
+    pub(super) fn on_kept(&mut self, kept: Kept) {
+        match kept {
+            Kept::Noted(offset) => {
+                self.keeper.on_kept();
+                self.frontier.note(offset);
+            }
+            Kept::Swept(offset) => {
+                self.keeper.on_kept();
+                self.frontier.note(offset);
+                self.sweep_truncated_again();
+            }
+            Kept::Renewed(epoch) => {
+                info!(partition = %self.partition, "the partition is still this member's");
+                self.frontier.set_epoch(epoch);
+                self.reconciler.take_over_again(epoch, &mut self.actions);
+                for (ticket, write) in self.suspended.take().unwrap_or_default() {
+                    self.write(ticket, write);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, ticket: Ticket, write: Write) {
+        match &mut self.suspended {
+            Some(waiting) => waiting.push((ticket, write)),
+            None => {
+                let fence = self.keeper.claim().fence();
+                let reply = self.answers.index.clone();
+                self.index.write(ticket, write, fence, reply);
+            }
         }
     }
 
@@ -57,6 +111,8 @@ impl State {
         self.act();
         if let Some(frontier) = self.ledger.frontier() {
             self.frontier.publish(frontier);
+            let watermark = self.reflected.watermark(frontier);
+            self.keeper.on_time(watermark, frontier, now, now_ms());
         }
         self.show();
         self.tell_of_held();
@@ -81,7 +137,7 @@ impl State {
                     });
                 }
                 Action::Write { ticket, write } => {
-                    self.index.write(ticket, write, self.answers.index.clone());
+                    self.write(ticket, write);
                 }
                 Action::Settle {
                     ack,
@@ -100,6 +156,7 @@ impl State {
                     self.bury(raw, ack, earlier, stage, failure);
                 }
                 Action::VersionConflict => self.services.metrics.version_conflicts.inc(),
+                Action::OrderedByClock => self.services.metrics.ordered_by_clock.inc(),
             }
         }
     }

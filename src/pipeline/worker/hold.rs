@@ -42,6 +42,7 @@ impl State {
     /// What is held of a key that has usable news need not be processed any more.
     pub(super) fn supersede_held(&mut self, change: &mut KeyChange) {
         for held in self.held.supersede(&change.point).into_iter().rev() {
+            change.replaces = true;
             let creation = if held.creates {
                 Creation::This
             } else {

@@ -1,6 +1,6 @@
 //! One partition: records come in, its frontier goes out.
 //!
-//! The [`Worker`] waits for whatever comes next and lets its state take it in; each file has one
+//! An [`Assignment`] takes the partition over; then its [`State`] waits for whatever comes next and lets its state take it in; each file has one
 //! kind of news: [`records`], [`rows`] and [`truncate`]s on the way in, [`answers`] of the services,
 //! and what is [held](hold) or dead-lettered.
 
@@ -14,6 +14,7 @@ mod truncate;
 use std::{
     collections::HashMap,
     convert::Infallible,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,7 @@ use tokio::sync::{
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     oneshot, watch,
 };
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::{
@@ -31,20 +33,23 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::EmbedReply,
     index::{Index, IndexReply, LookedUp, MarkState},
-    reconcile::{Action, Reconciler},
-    record::{Ack, RawRecord, Ticket, TopicPartition, TruncateMark},
-    source::{Drain, Gate},
+    reconcile::{Action, ObservedCache, Reconciler, TakeOver},
+    record::{Ack, RawRecord, Reflected, Ticket, TopicPartition, TruncateMark, Watermark, Write},
+    source::{Drain, Gate, LastCommitted},
     window::Window,
 };
 
 use super::{
-    Services, TableSettings,
+    Services, Settings, TableSettings,
     held::{Cause, Held},
     incomplete::IncompleteRows,
     stall::Stall,
     tally::Tally,
     truncates::Truncates,
+    upkeep::{Keeper, Kept},
 };
+
+use show::now_ms;
 
 /// How long a partition that is given up waits for vectors on their way. They are paid for, but
 /// while the endpoint stalls, waiting would hold up the partitions that this member keeps.
@@ -70,6 +75,10 @@ struct State {
     on_truncate: TruncatePolicy,
     reconciler: Reconciler,
     ledger: OffsetLedger,
+    reflected: Reflected,
+    keeper: Keeper,
+    /// Writes that wait, because another member seems to have owned the partition meanwhile.
+    suspended: Option<Vec<(Ticket, Write)>>,
     frontier: Frontier,
     gate: Gate,
     held: Held,
@@ -107,129 +116,109 @@ struct Senders {
 struct Receivers {
     mark: watch::Receiver<MarkState>,
     swept: UnboundedReceiver<TruncateMark>,
+    kept: UnboundedReceiver<Kept>,
     lookup: UnboundedReceiver<LookedUp>,
     index: UnboundedReceiver<IndexReply>,
     embed: UnboundedReceiver<EmbedReply>,
     dead: UnboundedReceiver<Delivered>,
 }
 
-/// Processes one assigned partition.
-pub(super) struct Worker {
-    state: State,
-    receivers: Receivers,
+/// One assigned partition, to be processed.
+pub(super) struct Assignment {
+    pub(super) partition: TopicPartition,
+    pub(super) settings: Arc<Settings>,
+    pub(super) table: TableSettings,
+    pub(super) services: Services,
+    pub(super) frontier: Frontier,
+    pub(super) gate: Gate,
 }
 
-impl Worker {
-    pub(super) fn new(
-        partition: TopicPartition,
-        linger: Duration,
-        table: TableSettings,
-        services: Services,
-        reconciler: Reconciler,
-        frontier: Frontier,
-        gate: Gate,
-    ) -> Self {
-        let (index, index_answers) = unbounded_channel();
-        let (embed, embed_answers) = unbounded_channel();
-        let (dead, dead_answers) = unbounded_channel();
-        let (lookup, lookup_answers) = unbounded_channel();
-        let (truncates, swept) =
-            Truncates::new(table.index.mark(&partition.topic), partition.partition);
-        let mark = truncates.watch();
-        Self {
-            state: State {
-                partition,
-                decoder: Decoder::new(table.rows),
-                stall: Stall::default(),
-                documents: table.documents,
-                point_ids: table.point_ids,
-                index: table.index,
-                truncated: None,
-                truncates,
-                on_truncate: table.on_truncate,
-                incomplete: IncompleteRows::default(),
-                window: Window::default(),
-                linger,
-                reconciler,
-                ledger: OffsetLedger::default(),
-                frontier,
-                gate,
-                held: Held::default(),
-                told: None,
-                dead: HashMap::new(),
-                index_was_empty: false,
-                next_dead: 0,
-                tally: Tally::new(services.budget.clone(), &services.metrics),
-                services,
-                actions: Vec::new(),
-                shown: Shown::default(),
-                answers: Senders {
-                    lookup,
-                    index,
-                    embed,
-                    dead,
-                },
-            },
-            receivers: Receivers {
-                lookup: lookup_answers,
-                mark,
-                swept,
-                index: index_answers,
-                embed: embed_answers,
-                dead: dead_answers,
-            },
-        }
-    }
-
-    /// Processes records until the partition is given up.
-    pub(super) async fn run(
+impl Assignment {
+    /// Takes the partition over, then processes records until it is given up.
+    pub(super) async fn process(
         self,
+        committed: LastCommitted,
         mut queue: UnboundedReceiver<Vec<RawRecord>>,
         mut drain: oneshot::Receiver<Drain>,
     ) {
-        let Self {
-            mut state,
-            mut receivers,
-        } = self;
-        // Asked anew for each assignment: while another member had the partition, it wrote.
-        let index = state.index.clone();
-        let kept = index.mark(&state.partition.topic);
-        let mark = &mut receivers.mark;
-        let read = async {
-            let empty = index.is_empty().await;
-            // A row from before a truncate must not be written, so none is before this is known.
-            kept.read_now().await;
-            let mark = mark.wait_for(|mark| *mark != MarkState::Unread).await;
-            (empty, mark.map(|mark| mark.clone()))
-        };
-        let gate = state.gate.clone();
-        let early = tokio::select! {
-            drain = &mut drain => Some(drain.ok()),
+        let (gate, budget) = (self.gate.clone(), self.services.budget.clone());
+        let until = CancellationToken::new();
+        let _given_up = until.clone().drop_guard();
+        let begun = tokio::select! {
+            drain = &mut drain => Err(drain),
             never = close_when_slow(&gate) => match never {},
-            (empty, mark) = read => {
+            begun = self.begin(committed, &until) => Ok(begun),
+        };
+        let drain = match begun {
+            Ok((mut state, mut receivers)) => {
                 gate.set_closed(false);
-                if empty {
-                    state.reconciler.assume_empty_index();
-                    state.index_was_empty = true;
-                }
-                if let Ok(mark) = mark {
-                    state.begin_with(&mark);
+                let drain = state.process(&mut queue, &mut receivers, &mut drain).await;
+                queue.close();
+                if let Some(drain) = drain {
+                    state.drain(&mut receivers, drain).await;
                 }
                 None
             }
-        };
-        let drain = if let Some(drain) = early {
-            drain
-        } else {
-            state.process(&mut queue, &mut receivers, &mut drain).await
+            Err(drain) => drain.ok(),
         };
         queue.close();
-        if let Some(drain) = drain {
-            state.drain(&mut receivers, drain).await;
-        }
         while let Ok(records) = queue.try_recv() {
-            state.services.budget.refund_all(&records);
+            budget.refund_all(&records);
         }
+        drop(drain);
+    }
+
+    /// Makes the partition's state, once it is known what the index holds of it and nobody else can
+    /// write it any more.
+    async fn begin(
+        self,
+        committed: LastCommitted,
+        until: &CancellationToken,
+    ) -> (State, Receivers) {
+        let Ok(committed) = committed.await else {
+            // Nobody will answer: the partition is about to be given up.
+            return std::future::pending().await;
+        };
+        let index = self.table.index.clone();
+        let partition = self.partition.clone();
+        let claimed = index.claim(partition, committed.epoch, now_ms, until);
+        let Some((claim, predecessor)) = claimed.await else {
+            return std::future::pending().await;
+        };
+        // What a former owner has under way may still arrive in an empty collection.
+        let is_empty = predecessor.is_none() && index.is_empty().await;
+        // A row from before a truncate must not be written, so none is before this is known.
+        let kept = index.mark(&self.partition.topic);
+        kept.read_now().await;
+        let truncated = kept.watch().borrow().clone();
+
+        let watermark = predecessor.and_then(|found| found.watermark);
+        let epoch = claim.fence().epoch();
+        self.frontier.set_epoch(epoch);
+        let now = Instant::now();
+        let mut reconciler = Reconciler::new(
+            self.partition.clone(),
+            self.settings.fingerprint.clone(),
+            self.settings.delays,
+            self.settings.replay,
+            ObservedCache::new(self.settings.cache_keys),
+            TakeOver {
+                since: epoch,
+                at: now,
+                at_ms: now_ms(),
+                had_owner: predecessor.is_some(),
+                watermark,
+            },
+        );
+        if is_empty {
+            reconciler.assume_empty_index();
+        }
+        let reflected = Reflected::new(watermark, committed.offset);
+        let (keeper, kept) = Keeper::new(claim, watermark, self.settings.upkeep, now);
+        let (mut state, receivers) = State::new(self, reconciler, reflected, keeper, kept);
+        state.index_was_empty = is_empty;
+        state.begin_with(&truncated);
+        (state, receivers)
     }
 }
 
@@ -248,6 +237,80 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 impl State {
+    fn new(
+        assignment: Assignment,
+        reconciler: Reconciler,
+        reflected: Reflected,
+        keeper: Keeper,
+        kept: UnboundedReceiver<Kept>,
+    ) -> (Self, Receivers) {
+        let Assignment {
+            partition,
+            settings,
+            table,
+            services,
+            frontier,
+            gate,
+        } = assignment;
+        let (index, index_answers) = unbounded_channel();
+        let (embed, embed_answers) = unbounded_channel();
+        let (dead, dead_answers) = unbounded_channel();
+        let (lookup, lookup_answers) = unbounded_channel();
+        let (truncates, swept) =
+            Truncates::new(table.index.mark(&partition.topic), partition.partition);
+        let receivers = Receivers {
+            mark: truncates.watch(),
+            swept,
+            kept,
+            lookup: lookup_answers,
+            index: index_answers,
+            embed: embed_answers,
+            dead: dead_answers,
+        };
+        let state = Self {
+            partition,
+            decoder: Decoder::new(table.rows),
+            stall: Stall::default(),
+            documents: table.documents,
+            point_ids: table.point_ids,
+            index: table.index,
+            truncated: None,
+            truncates,
+            on_truncate: table.on_truncate,
+            incomplete: IncompleteRows::default(),
+            window: Window::default(),
+            linger: settings.linger,
+            reconciler,
+            ledger: OffsetLedger::default(),
+            reflected,
+            keeper,
+            suspended: None,
+            frontier,
+            gate,
+            held: Held::default(),
+            told: None,
+            dead: HashMap::new(),
+            index_was_empty: false,
+            next_dead: 0,
+            tally: Tally::new(services.budget.clone(), &services.metrics),
+            services,
+            actions: Vec::new(),
+            shown: Shown::default(),
+            answers: Senders {
+                lookup,
+                index,
+                embed,
+                dead,
+            },
+        };
+        (state, receivers)
+    }
+
+    /// What the index reflects now.
+    fn watermark(&self) -> Option<Watermark> {
+        self.reflected.watermark(self.ledger.frontier()?)
+    }
+
     /// Processes records and answers until the partition is to be given up. `None` when the source
     /// is gone without a word: then nobody will commit.
     async fn process(
@@ -270,6 +333,7 @@ impl State {
                     self.on_mark(&state);
                 }
                 Some(mark) = receivers.swept.recv() => self.on_swept(mark),
+                Some(kept) = receivers.kept.recv() => self.on_kept(kept),
                 (id, found) = self.stall.answer() => self.on_schema(id, found),
                 records = queue.recv(), if !self.stall.is_stalled() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
@@ -288,6 +352,7 @@ impl State {
         [
             self.window.due(self.linger),
             self.reconciler.due(),
+            self.keeper.due(self.ledger.frontier()),
             closes_gate,
         ]
         .into_iter()
@@ -322,6 +387,14 @@ impl State {
                 () = tokio::time::sleep_until(deadline) => {}
             }
             self.on_time();
+        }
+        if drain.deadline > start
+            && let Some(noted) = self
+                .keeper
+                .finish(self.watermark(), self.ledger.frontier(), drain.deadline)
+                .await
+        {
+            self.frontier.note(noted);
         }
         debug!(
             partition = %self.partition,

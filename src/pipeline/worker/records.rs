@@ -93,6 +93,8 @@ impl State {
     /// Enters a record into the ledger.
     pub(super) fn receive(&mut self, raw: &RawRecord, now: Instant) -> Option<Ack> {
         let charge = self.services.budget.cost(raw);
+        self.reflected
+            .receive(raw.offset, raw.timestamp_ms.unwrap_or(0));
         match self.ledger.receive(raw.offset, charge) {
             Ok(ack) => Some(ack),
             Err(rewound) => {

@@ -55,6 +55,7 @@ impl State {
                         ack,
                         creation: Creation::No,
                         completion: Completion::default(),
+                        replaces: false,
                     },
                     now,
                 );
@@ -128,7 +129,8 @@ impl State {
             return;
         };
         if let Some(known) = looked_up.point {
-            self.reconciler.remember(row.point, &known.stored);
+            self.reconciler
+                .remember(row.point, &known.stored, known.epoch);
             self.documents
                 .complete(&mut row.row, &known.payload, &known.stored.source_columns);
         }
@@ -148,6 +150,7 @@ impl State {
                     ack: row.ack,
                     creation: row.creation,
                     completion: row.completion,
+                    replaces: false,
                 },
                 now,
             ),
@@ -175,6 +178,7 @@ impl State {
     pub(super) fn on_desired(&mut self, mut change: KeyChange, now: Instant) {
         self.supersede_held(&mut change);
         for superseded in self.incomplete.supersede(&change.point) {
+            change.replaces = true;
             self.settle(superseded, Settled::Superseded, None);
         }
         for superseded in self.window.push(change, now) {

@@ -7,12 +7,16 @@ use super::add;
 /// What the index stage counts. A clone counts into the same metrics.
 #[derive(Debug, Clone)]
 pub struct IndexMetrics {
-    /// Calls that came to an end, by `kind` (`read`, `write`) and `outcome` (`ok`, `error`).
+    /// Calls that came to an end, by `kind` (`read`, `read_vectors`, `read_back`,
+    /// `lookup`, `write`, `claim`, `sweep`) and `outcome` (`ok`, `error`).
     pub calls: IntCounterVec,
     /// How long calls to Qdrant take, by kind.
     pub duration: HistogramVec,
     /// Points written, by `write`: `upsert`, `patch_payload` or `delete`.
     pub points: IntCounterVec,
+    /// Writes that were found not to be applied, by `cause`: `fenced` (a later owner has written) or
+    /// `changed` (the point is another than it was thought to be).
+    pub rejected: IntCounterVec,
     /// Points in a writing call.
     pub batch_points: Histogram,
     /// Operations in a writing call: what Qdrant charges for.
@@ -55,6 +59,16 @@ impl IndexMetrics {
                         "Points written, by kind of write.",
                     ),
                     &["write"],
+                ),
+            )?,
+            rejected: add(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vectide_index_rejected_writes_total",
+                        "Writes that were found not to be applied, by cause: fenced by a later owner, or the point had changed.",
+                    ),
+                    &["cause"],
                 ),
             )?,
             batch_points: add(

@@ -1,0 +1,166 @@
+//! What is told of a row, and as JSON for programs.
+
+use serde_json::{Value as Json, json};
+
+use crate::{
+    index::{Bookkeeping, FoundPoint},
+    record::{Fingerprint, Offset, PointId, Value},
+};
+
+use super::{
+    super::inspect::{Understood, payload_json},
+    difference::Difference,
+    look::Looked,
+    partition::Place,
+    sentence::plan_label,
+    verdict::{Reason, Verdict},
+};
+
+/// The story of one row.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) group: String,
+    pub(super) collection: String,
+    pub(super) id: PointId,
+    pub(super) point: Option<FoundPoint>,
+    /// What the configuration has vectors made by.
+    pub(super) fingerprint: Fingerprint,
+    pub(super) looked: Looked,
+    /// The last records of the row, the last one last.
+    pub(super) records: Vec<Understood>,
+    pub(super) verdict: Verdict,
+    pub(super) now_ms: i64,
+}
+
+impl Report {
+    /// What the group has committed in the partition of the last record, if it has.
+    pub(super) fn committed(&self) -> Option<Offset> {
+        let partition = self.records.last()?.place.partition;
+        self.looked.committed.get(&partition).copied()
+    }
+
+    /// Whether the last record has not settled, as far as the committed offset tells.
+    pub(super) fn is_pending(&self) -> bool {
+        let committed = self.committed();
+        let last = self.records.last().map(|record| record.place.offset);
+        last.is_some_and(|last| committed.is_none_or(|committed| last >= committed))
+    }
+
+    /// One object, with everything in full.
+    pub(super) fn to_json(&self) -> Json {
+        let looked = &self.looked;
+        let partition = match &looked.place {
+            Place::Known { partition, .. } => json!(partition),
+            Place::Unsure(_) => Json::Null,
+        };
+        json!({
+            "key": looked.key.as_str(),
+            "topic": looked.topic,
+            "collection": self.collection,
+            "point": self.id.to_string(),
+            "index": self.point.as_ref().map(|point| self.point_json(point)),
+            "kafka": {
+                "partitions": looked.extents.len(),
+                "partition_by_hash": partition,
+                "records_seen": looked.seen.records,
+                "bytes_seen": looked.seen.bytes,
+                "looked_back_to": looked.reached,
+                "is_complete": looked.is_complete(),
+                "ended_by": looked.ended_by.map(|bound| bound.to_string()),
+                "group": self.group,
+                "committed": self.committed().map(|offset| offset.0),
+                "records": self.records.iter().map(Understood::to_json).collect::<Vec<_>>(),
+            },
+            "verdict": self.verdict_json(),
+        })
+    }
+
+    fn point_json(&self, point: &FoundPoint) -> Json {
+        let made = match &point.bookkeeping {
+            Bookkeeping::Row(row) => {
+                let stored = &row.stored;
+                json!({
+                    "topic": stored.topic,
+                    "partition": stored.partition,
+                    "offset": stored.offset.0,
+                    "timestamp_ms": stored.timestamp_ms,
+                    "commit_ms": stored.commit_ms,
+                    "source_position": stored.source.map(|it| it.0),
+                    "key": stored.key,
+                    "text_hash": stored.text_hash.map(|it| it.to_string()),
+                    "wanted": stored.wanted.map(|it| it.to_string()),
+                    "payload_hash": stored.payload_hash.to_string(),
+                    "model": stored.fingerprint,
+                    "model_is_configured": *stored.fingerprint == *self.fingerprint.as_str(),
+                    "source_columns": payload_json(&stored.source_columns),
+                })
+            }
+            Bookkeeping::Tombstone(tombstone) => json!({
+                "deleted_ms": tombstone.deleted_ms,
+                "topic": tombstone.topic,
+                "partition": tombstone.partition,
+                "offset": tombstone.offset.0,
+                "timestamp_ms": tombstone.timestamp_ms,
+                "commit_ms": tombstone.commit_ms,
+                "source_position": tombstone.source.map(|it| it.0),
+                "key": tombstone.key,
+            }),
+            Bookkeeping::None => Json::Null,
+        };
+        json!({
+            "has_vector": point.has_vector,
+            "payload": payload_json(&point.payload),
+            "made": made,
+        })
+    }
+
+    fn verdict_json(&self) -> Json {
+        let (action, reasons, differences, failure) = match &self.verdict {
+            Verdict::NoRecord => ("unknown", &[][..], &[][..], None),
+            Verdict::Replay => ("replay", &[][..], &[][..], None),
+            Verdict::Nothing => ("nothing", &[][..], &[][..], None),
+            Verdict::Act {
+                plan,
+                reasons,
+                differences,
+            } => (plan_label(*plan), &reasons[..], &differences[..], None),
+            Verdict::Altered(differences) => ("altered", &[][..], &differences[..], None),
+            Verdict::DeadLetter(failure) => ("dead_letter", &[][..], &[][..], Some(failure)),
+            Verdict::Hold(failure) => ("hold", &[][..], &[][..], Some(failure)),
+        };
+        json!({
+            "action": action,
+            "because": reasons.iter().map(reason_label).collect::<Vec<_>>(),
+            "text": self.verdict_text(),
+            "differences": differences.iter().map(difference_json).collect::<Vec<_>>(),
+            "failure": failure.map(|it| json!({"reason": it.reason, "message": it.message})),
+            "is_pending": self.is_pending(),
+            "differs": self.verdict.differs(),
+        })
+    }
+}
+
+fn difference_json(difference: &Difference) -> Json {
+    let value = |value: &Option<Value>| value.clone().map(Value::into_json);
+    json!({
+        "field": difference.field,
+        "index": value(&difference.index),
+        "table": value(&difference.table),
+        "is_ignored": difference.is_ignored,
+    })
+}
+
+/// A reason as a fixed word.
+fn reason_label(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Gone => "gone",
+        Reason::Truncated => "truncated",
+        Reason::NoPoint => "no_point",
+        Reason::Foreign => "foreign_point",
+        Reason::OtherModel(_) => "other_model",
+        Reason::Text => "text",
+        Reason::NoVector => "no_vector",
+        Reason::Payload => "payload",
+        Reason::CreatedSince => "created_since",
+    }
+}
