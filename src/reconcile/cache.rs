@@ -341,7 +341,10 @@ mod tests {
         for key in 0..2 {
             cache.insert(PointId::Integer(key), known(1));
         }
-        assert_eq!(cache.get(&PointId::Integer(9)), Some(Observed::AssumedAbsent));
+        assert_eq!(
+            cache.get(&PointId::Integer(9)),
+            Some(Observed::AssumedAbsent)
+        );
         cache.insert(PointId::Integer(2), known(1));
         assert_eq!(cache.get(&PointId::Integer(9)), None);
     }

@@ -69,8 +69,10 @@ impl Story {
     fn caught_up(&mut self) -> Result<()> {
         let ends = &self.writer.written(self.runtime.handle())?.ends;
         until("everything to be committed", PATIENCE, || {
-            Ok((self.group.committed()? == *ends).then_some(()))
-        })
+            let committed = self.group.committed();
+            Ok(committed.ok().filter(|it| it == ends))
+        })?;
+        Ok(())
     }
 
     /// Waits until a member's writes are on their way to Qdrant, where they do not arrive.

@@ -28,6 +28,9 @@ pub(crate) const COLLECTION: &str = "products";
 /// The vector's name.
 pub(crate) const VECTOR: &str = "text";
 
+/// How long a process may take to say its first word on a busy machine.
+const START: Duration = Duration::from_mins(1);
+
 /// A member promises to stop within its shutdown timeout, and has this long on a busy machine.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -39,6 +42,8 @@ pub(crate) struct Member {
     pub(crate) index: Proxy,
     pub(crate) embed: Proxy,
     process: Option<Process>,
+    /// What the last process prints.
+    log: PathBuf,
     /// It was asked to stop.
     is_leaving: bool,
     starts: usize,
@@ -66,6 +71,7 @@ impl Member {
             index,
             embed,
             process: None,
+            log: PathBuf::new(),
             is_leaving: false,
             starts: 0,
         };
@@ -146,6 +152,7 @@ level = "info,vectide=debug"
         let file = self.file();
         let file = file.to_str().context("no UTF-8 in the folder")?;
         let command = [VECTIDE, "run", "--config", file];
+        self.log = self.folder.join(format!("{name}.log"));
         self.process = Some(Program::new(&name, &command).start(&self.folder)?);
         Ok(())
     }
@@ -170,6 +177,10 @@ level = "info,vectide=debug"
         match &mut self.process {
             Some(process) if !self.is_leaving => {
                 self.is_leaving = true;
+                // It listens for signals before it says a word; one that came sooner would kill it.
+                process.wait_until_ready(START, || {
+                    fs::metadata(&self.log).is_ok_and(|log| log.len() > 0)
+                })?;
                 process.ask_to_stop()
             }
             _ => Ok(()),
