@@ -24,7 +24,9 @@ use crate::{
     embed::{self, Embedder},
     index::{self, Calls, CollectionSpec, Index},
     lease::Lease,
-    pipeline::{BlockedTables, Pipeline, Routes, Services, Settings, TableSettings, Upkeep},
+    pipeline::{
+        BlockedTables, Breakers, Pipeline, Routes, Services, Settings, TableSettings, Upkeep,
+    },
     reconcile::{Delays, Replay},
     record::Fingerprint,
     registry::{self, Registry},
@@ -299,6 +301,7 @@ impl Shared {
         let shown = i64::try_from(limit).unwrap_or(i64::MAX);
         metrics.budget_limit.set(shown);
         let used = metrics.budget_used.clone();
+        let blocked = BlockedTables::new(self.health.clone());
         Ok(Services {
             embedder: Embedder::start(
                 embed_settings,
@@ -308,7 +311,8 @@ impl Shared {
             )?,
             registry,
             dead_letters,
-            blocked: BlockedTables::new(self.health.clone()),
+            breakers: Breakers::new(&config.dead_letter.breaker, blocked.clone()),
+            blocked,
             budget: Budget::new(limit, config.embed.dimensions, used),
             metrics: metrics.clone(),
         })

@@ -55,6 +55,10 @@ use servers::{Broker, Servers};
 use sizes::Sizes;
 use workspace::in_workspace_with;
 
+// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TOPIC: &str = "shop.shop.products";
 const SCENARIOS: [&str; 3] = ["backfill", "stock flips", "replay"];
 

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 #[cfg(feature = "embedded")]
 pub mod demo;
+mod dlq;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod explain;
@@ -66,6 +67,7 @@ enum Command {
     Inspect(inspect::Command),
     Explain(explain::Command),
     Search(search::Command),
+    Dlq(dlq::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
     Embedded(embedded::Command),
@@ -86,6 +88,7 @@ impl Cli {
             Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Explain(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Search(command) => command.run(&self.options, out).await,
+            Command::Dlq(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]
             Command::Embedded(command) => command.run(&self.options, out).await,

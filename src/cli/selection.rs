@@ -5,11 +5,13 @@ use std::{path::Path, str::FromStr, time::SystemTime};
 
 use anyhow::Context;
 use clap::Args;
+use rdkafka::ClientConfig;
 use tokio::sync::mpsc;
 
 use crate::{
     capture::CaptureReader,
     config::Config,
+    error::Failure,
     record::RawRecord,
     source::{self, Polled, Reading, StartAt, TopicReader},
 };
@@ -88,12 +90,6 @@ impl Selection {
 
     /// Begins to read the topics.
     pub(super) async fn read(&self, config: &Config) -> anyhow::Result<Records> {
-        refuse_stand_in(
-            "kafka.brokers",
-            config.kafka.is_embedded(),
-            "localhost:9092",
-        )?;
-        let base = source::client_config(&config.kafka, &config.kafka.brokers)?;
         let topics = if self.names_topics() {
             &self.topics
         } else {
@@ -104,23 +100,19 @@ impl Selection {
             from: self.from.0,
             follow: self.follow,
         };
-        // The client's calls block.
-        let open = move || TopicReader::open(&base, &reading);
-        let mut reader = tokio::task::spawn_blocking(open).await??;
-        Records::read(move |to| {
-            while !to.is_closed() {
-                match reader.poll() {
-                    Ok(Polled::Record(raw)) => to.blocking_send(Ok(raw)).unwrap_or_default(),
-                    Ok(Polled::Nothing) => {}
-                    Ok(Polled::End) => break,
-                    Err(failure) => {
-                        let _ = to.blocking_send(Err(failure.into()));
-                        break;
-                    }
-                }
-            }
-        })
+        let base = client(config)?;
+        Records::of_kafka(move || TopicReader::open(&base, &reading)).await
     }
+}
+
+/// What every client of the cluster shares.
+pub(super) fn client(config: &Config) -> anyhow::Result<ClientConfig> {
+    refuse_stand_in(
+        "kafka.brokers",
+        config.kafka.is_embedded(),
+        "localhost:9092",
+    )?;
+    Ok(source::client_config(&config.kafka, &config.kafka.brokers)?)
 }
 
 /// Records as they are read.
@@ -137,6 +129,26 @@ impl Records {
                 let has_failed = record.is_err();
                 if to.blocking_send(record.map_err(Into::into)).is_err() || has_failed {
                     break;
+                }
+            }
+        })
+    }
+
+    /// Those of a reader, which is opened where it may block.
+    pub(super) async fn of_kafka(
+        open: impl FnOnce() -> Result<TopicReader, Failure> + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let mut reader = tokio::task::spawn_blocking(open).await??;
+        Self::read(move |to| {
+            while !to.is_closed() {
+                match reader.poll() {
+                    Ok(Polled::Record(raw)) => to.blocking_send(Ok(raw)).unwrap_or_default(),
+                    Ok(Polled::Nothing) => {}
+                    Ok(Polled::End) => break,
+                    Err(failure) => {
+                        let _ = to.blocking_send(Err(failure.into()));
+                        break;
+                    }
                 }
             }
         })

@@ -45,7 +45,7 @@ pub use self::{
     byte_size::ByteSize,
     column_names::ColumnNames,
     commit::CommitConfig,
-    dead_letter::DeadLetterConfig,
+    dead_letter::{BreakerConfig, DeadLetterConfig},
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
     embed::{EmbedConfig, EncodingFormat},
     environment::{PREFIX, read_dot_env},

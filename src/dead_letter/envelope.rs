@@ -1,15 +1,29 @@
 //! What is written to the dead-letter topic. Pure.
 
+use std::time::SystemTime;
+
 use crate::record::{Header, RawRecord};
 
 use super::DeadLetter;
 
 /// The headers that Kafka Connect's `DeadLetterQueueReporter` writes begin with this, so tools
 /// made for its dead letters read these too. Their values are UTF-8 text.
-const CONNECT: &str = "__connect.errors.";
+pub(super) const CONNECT: &str = "__connect.errors.";
+
+/// The header that tells how often the record was dead-lettered, this time included.
+pub(super) const ATTEMPT: &str = "vectide.attempt";
+
+/// The header that tells when it failed, as `2026-01-31T12:00:00.000Z`: the letter's own timestamp
+/// is the record's.
+pub(super) const FAILED_AT: &str = "vectide.failed_at";
 
 /// The header that names this program's version.
-const VERSION: &str = "vectide.version";
+pub(super) const VERSION: &str = "vectide.version";
+
+/// Whether a letter has this header, and the record that it is of has not.
+pub(super) fn is_of_letter(header: &str) -> bool {
+    header.starts_with(CONNECT) || [ATTEMPT, FAILED_AT, VERSION].contains(&header)
+}
 
 /// A dead letter as it is written: key, value and timestamp as the record came, its headers in
 /// their order, and behind them why it is here.
@@ -23,8 +37,9 @@ pub(super) struct Envelope {
 
 impl Envelope {
     /// Writes the envelope of a letter from a member of `group`. What an earlier dead letter of the
-    /// same record said is replaced: such a record was put back into its topic and failed again.
-    pub(super) fn new(letter: DeadLetter, group: &str) -> Self {
+    /// same record said is replaced, its attempts counted on: such a record was replayed, or put
+    /// back into its topic, and failed again.
+    pub(super) fn new(letter: DeadLetter, group: &str, now: SystemTime) -> Self {
         let DeadLetter {
             raw:
                 RawRecord {
@@ -39,7 +54,8 @@ impl Envelope {
             stage,
             failure,
         } = letter;
-        headers.retain(|header| !header.name.starts_with(CONNECT) && *header.name != *VERSION);
+        let attempt = attempts(&headers).saturating_add(1);
+        headers.retain(|header| !is_of_letter(&header.name));
         let trace = format!("{}: {}", failure.reason, failure.message);
         headers.extend(
             [
@@ -57,7 +73,12 @@ impl Envelope {
             ]
             .map(|(name, value)| header(format!("{CONNECT}{name}"), value)),
         );
-        headers.push(header(VERSION.to_owned(), env!("CARGO_PKG_VERSION").into()));
+        let failed_at = humantime::format_rfc3339_millis(now).to_string();
+        headers.extend([
+            header(ATTEMPT.to_owned(), attempt.to_string()),
+            header(FAILED_AT.to_owned(), failed_at),
+            header(VERSION.to_owned(), env!("CARGO_PKG_VERSION").into()),
+        ]);
         Self {
             key,
             value,
@@ -75,6 +96,17 @@ impl Envelope {
     }
 }
 
+/// How often a record was dead-lettered before, by its headers.
+fn attempts(headers: &[Header]) -> u32 {
+    let text = |name: &str| {
+        let header = headers.iter().rfind(|header| *header.name == *name)?;
+        std::str::from_utf8(header.value.as_deref()?).ok()
+    };
+    let counted = text(ATTEMPT).and_then(|text| text.parse().ok());
+    // Versions before this header was written left their own.
+    counted.unwrap_or_else(|| u32::from(text(VERSION).is_some()))
+}
+
 fn header(name: String, value: String) -> Header {
     Header {
         name: name.into(),
@@ -84,8 +116,15 @@ fn header(name: String, value: String) -> Header {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{error::Failure, record::Offset};
+
+    fn envelope(letter: DeadLetter, group: &str) -> Envelope {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+        Envelope::new(letter, group, now)
+    }
 
     fn letter(headers: Vec<Header>) -> DeadLetter {
         DeadLetter {
@@ -129,7 +168,7 @@ mod tests {
             own("null", None),
             own("trace", Some(b"again")),
         ];
-        let envelope = Envelope::new(letter(original.clone()), "vectide");
+        let envelope = envelope(letter(original.clone()), "vectide");
         assert_eq!(envelope.key.as_deref(), Some(&[0xff, 0x00, b'k'][..]));
         assert_eq!(envelope.value, None);
         assert_eq!(envelope.timestamp_ms, Some(1_700_000_000_123));
@@ -138,7 +177,7 @@ mod tests {
 
     #[test]
     fn why_it_is_here_is_said_in_connects_headers() {
-        let envelope = Envelope::new(letter(Vec::new()), "shop-index");
+        let envelope = envelope(letter(Vec::new()), "shop-index");
         let expected = [
             ("__connect.errors.topic", "shop.public.products"),
             ("__connect.errors.partition", "3"),
@@ -156,6 +195,8 @@ mod tests {
                 "__connect.errors.exception.stacktrace",
                 "not_json: the value is not JSON: “{”",
             ),
+            ("vectide.attempt", "1"),
+            ("vectide.failed_at", "2023-11-14T22:13:20.123Z"),
             ("vectide.version", env!("CARGO_PKG_VERSION")),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -163,14 +204,16 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_failed_before_tells_its_last_failure_only() {
-        let first = Envelope::new(letter(vec![own("trace", Some(b"1"))]), "vectide");
+    fn a_record_that_failed_before_tells_its_last_failure_only_and_counts_them() {
+        let first = envelope(letter(vec![own("trace", Some(b"1"))]), "vectide");
         let mut again = letter(first.headers.clone());
         again.raw.offset = Offset(5000);
-        let second = Envelope::new(again, "vectide");
+        let second = envelope(again, "vectide");
         assert_eq!(second.headers.len(), first.headers.len());
         let offset = ("__connect.errors.offset".to_owned(), "5000".to_owned());
         assert!(texts(&second.headers).contains(&offset));
+        let attempt = ("vectide.attempt".to_owned(), "2".to_owned());
+        assert!(texts(&second.headers).contains(&attempt));
         assert_eq!(second.headers.first(), first.headers.first());
     }
 }

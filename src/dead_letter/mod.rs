@@ -6,12 +6,17 @@
 //! not delivered, and its record must stay unsettled.
 //!
 //! - `envelope` writes the letter: the record as it came, and why it is here.
+//! - `letter` reads it back; `done` knows which letters somebody is done with.
 //! - `producer` delivers one letter; `topic` makes the topic; `reports` keeps what the client says.
 //! - `failure` knows what Kafka's errors mean for that.
+//! - `breaker` says when letters are too many to be the fault of their records.
 //! - `service` keeps the letters under way, tries again, and says how the lane is.
 
+mod breaker;
+mod done;
 mod envelope;
 mod failure;
+mod letter;
 mod producer;
 mod reports;
 mod service;
@@ -19,11 +24,18 @@ mod service;
 mod tests;
 mod topic;
 
+use std::time::Duration;
+
 use rdkafka::{ClientConfig, error::KafkaError};
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
-pub use self::topic::{Topic, check};
+pub(crate) use self::breaker::{Breaker, Limits};
+pub use self::{
+    done::Done,
+    letter::{Letter, NoPlace, Place},
+    topic::{Topic, check},
+};
 use self::{producer::Producer, service::Service};
 use crate::{
     config::DeadLetterConfig,
@@ -56,6 +68,39 @@ pub enum DeadLetterError {
     /// The Kafka client refuses its settings.
     #[error("the Kafka client for dead letters can't be made: {0}")]
     Client(KafkaError),
+}
+
+/// How long the brokers may take to acknowledge a mark.
+const MARK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Marks letters as done with, in the dead-letter topic itself. The error says what to do.
+///
+/// # Panics
+/// Outside a Tokio runtime.
+pub async fn mark_done(
+    base: &ClientConfig,
+    config: &DeadLetterConfig,
+    done: &Done,
+) -> Result<(), Failure> {
+    let config = DeadLetterConfig {
+        create_topic: false,
+        ..config.clone()
+    };
+    let producer = Producer::new(base, &config).map_err(|error| {
+        Failure::blocked("client", format!("the Kafka client can't be made: {error}"))
+    })?;
+    for (partition, mark) in done.marks() {
+        let delivery = producer.deliver_to(Some(partition), &mark);
+        match tokio::time::timeout(MARK_TIMEOUT, delivery).await {
+            Ok(delivered) => delivered?,
+            Err(_) => {
+                return Err(producer.complaint().unwrap_or_else(|| {
+                    Failure::transient("unacknowledged", "the brokers do not acknowledge")
+                }));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A letter on its way to the service.

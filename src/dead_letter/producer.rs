@@ -70,11 +70,20 @@ impl Producer {
     /// As long as the brokers can't be reached it does not return; see
     /// [`complaint`](Self::complaint).
     pub(super) async fn deliver(&self, envelope: &Envelope) -> Result<(), Failure> {
+        self.deliver_to(None, envelope).await
+    }
+
+    /// The same, to one partition of the topic.
+    pub(super) async fn deliver_to(
+        &self,
+        partition: Option<i32>,
+        envelope: &Envelope,
+    ) -> Result<(), Failure> {
         let obstacle = self.make_topic().await?;
         let client = self.client();
         let record = FutureRecord {
             topic: &self.topic.topic,
-            partition: None,
+            partition,
             payload: envelope.value.as_deref(),
             key: envelope.key.as_deref(),
             timestamp: envelope.timestamp_ms,

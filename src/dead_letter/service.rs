@@ -1,6 +1,10 @@
 //! The letters under way: when each is tried again, and what that says of the lane.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
@@ -121,7 +125,7 @@ impl Service {
         let letter = Letter {
             ticket,
             reply,
-            envelope: Arc::new(Envelope::new(letter, &self.group)),
+            envelope: Arc::new(Envelope::new(letter, &self.group, SystemTime::now())),
             failures: 0,
             since: Instant::now(),
             failure: None,
@@ -225,7 +229,7 @@ mod tests {
         Letter {
             ticket: Ticket(0),
             reply: mpsc::unbounded_channel().0,
-            envelope: Arc::new(Envelope::new(letter, "vectide")),
+            envelope: Arc::new(Envelope::new(letter, "vectide", SystemTime::UNIX_EPOCH)),
             failures: 0,
             since,
             failure,

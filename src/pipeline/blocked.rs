@@ -1,6 +1,9 @@
 //! Which tables are blocked, and what to do about it: the lane `tables`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use crate::{
     record::TopicPartition,
@@ -9,14 +12,21 @@ use crate::{
 
 use super::held::Cause;
 
-/// The tables of which records are held, as the workers of their partitions say. A clone is the
-/// same.
+/// The tables of which records are held, or letters withheld, as the workers of their partitions
+/// say. A clone is the same.
 #[derive(Debug, Clone)]
 pub struct BlockedTables {
     health: Health,
-    /// In the order in which they came to be blocked, so that the lane's reason changes no more
-    /// often than it must.
-    partitions: Arc<Mutex<Vec<(TopicPartition, String)>>>,
+    blocked: Arc<Mutex<Blocked>>,
+}
+
+#[derive(Debug, Default)]
+struct Blocked {
+    /// Those that hold records, in the order in which they came to be blocked, so that the lane's
+    /// reason changes no more often than it must.
+    partitions: Vec<(TopicPartition, String)>,
+    /// Why the letters of these topics are withheld.
+    withheld: BTreeMap<Arc<str>, String>,
 }
 
 impl BlockedTables {
@@ -24,24 +34,19 @@ impl BlockedTables {
     pub fn new(health: Health) -> Self {
         Self {
             health,
-            partitions: Arc::default(),
+            blocked: Arc::default(),
         }
     }
 
     /// How many partitions hold records.
     pub(super) fn partitions(&self) -> usize {
-        self.partitions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.lock().partitions.len()
     }
 
     /// Says why a partition's records are held, or that none is any more.
     pub(super) fn set(&self, partition: &TopicPartition, cause: Option<&Cause>) {
-        let mut partitions = self
-            .partitions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut blocked = self.lock();
+        let partitions = &mut blocked.partitions;
         let known = partitions.iter().position(|(it, _)| it == partition);
         match (cause, known.and_then(|at| partitions.get_mut(at))) {
             (Some(cause), Some((_, reason))) => *reason = reason_of(partition, cause),
@@ -52,20 +57,36 @@ impl BlockedTables {
             (None, _) => partitions.retain(|(it, _)| it != partition),
         }
         // Told under the lock, so that what is told last is how it is.
-        self.health.set(Lane::Tables, state(&partitions));
+        self.health.set(Lane::Tables, state(&blocked));
+    }
+
+    /// Says why the letters of a topic are withheld, or that they no longer are.
+    pub(super) fn withhold(&self, topic: &Arc<str>, reason: Option<String>) {
+        let mut blocked = self.lock();
+        match reason {
+            Some(reason) => blocked.withheld.insert(topic.clone(), reason),
+            None => blocked.withheld.remove(topic),
+        };
+        self.health.set(Lane::Tables, state(&blocked));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Blocked> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn state(partitions: &[(TopicPartition, String)]) -> LaneState {
+fn state(blocked: &Blocked) -> LaneState {
     let mut topics: Vec<&str> = Vec::new();
     let mut reasons = Vec::new();
     // One partition stands for its table.
-    for (partition, reason) in partitions {
+    for (partition, reason) in &blocked.partitions {
         if !topics.contains(&&*partition.topic) {
             topics.push(&partition.topic);
-            reasons.push(reason.as_str());
+            reasons.push(reason.clone());
         }
     }
+    let withheld = blocked.withheld.iter();
+    reasons.extend(withheld.map(|(topic, reason)| format!("table {topic}: {reason}")));
     if reasons.is_empty() {
         LaneState::Ready
     } else {

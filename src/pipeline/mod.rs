@@ -12,6 +12,7 @@
 //! services shared by all partitions.
 
 mod blocked;
+mod breakers;
 mod held;
 mod incomplete;
 mod routes;
@@ -19,6 +20,7 @@ mod stall;
 mod tally;
 mod truncates;
 mod upkeep;
+mod withheld;
 mod worker;
 
 use std::sync::Arc;
@@ -47,6 +49,7 @@ use crate::{
 };
 
 pub use blocked::BlockedTables;
+pub use breakers::Breakers;
 pub use routes::Routes;
 pub use upkeep::Upkeep;
 
@@ -97,6 +100,8 @@ pub struct Services {
     pub dead_letters: DeadLetters,
     /// Tells which tables are blocked.
     pub blocked: BlockedTables,
+    /// Says when letters are too many to go out.
+    pub breakers: Breakers,
     /// Takes back what settled records were charged.
     pub budget: Budget,
     /// Counts.

@@ -13,7 +13,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode as Code},
 };
 
-use crate::{error::Failure, record::RawRecord};
+use crate::{
+    error::Failure,
+    record::{RawRecord, TopicPartition},
+};
 
 use super::{
     consumer::raw_record,
@@ -86,6 +89,30 @@ struct Span {
 }
 
 impl TopicReader {
+    /// Reads one partition from an offset on, or from what is left behind it, to its end. The error
+    /// says what to do.
+    pub fn open_partition(
+        base: &ClientConfig,
+        partition: &TopicPartition,
+        from: crate::record::Offset,
+    ) -> Result<Self, Failure> {
+        let probe = connect(base, NO_GROUP)?;
+        let mut span = span(&probe, &partition.topic, StartAt::Beginning)?;
+        span.partitions
+            .retain(|number, _| *number == partition.partition);
+        for (start, _) in span.partitions.values_mut() {
+            *start = (*start).max(from.0);
+        }
+        span.partitions.retain(|_, (start, end)| start < end);
+        Ok(Self {
+            probe,
+            topics: Vec::new(),
+            waiting: [span].into(),
+            follow: false,
+            progress: Instant::now(),
+        })
+    }
+
     /// Finds topics, partitions and ends. The error says what to do.
     pub fn open(base: &ClientConfig, reading: &Reading) -> Result<Self, Failure> {
         let probe = connect(base, NO_GROUP)?;

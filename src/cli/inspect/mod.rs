@@ -7,7 +7,7 @@ mod columns;
 mod interpreter;
 mod look;
 mod schemas;
-mod show;
+pub(super) mod show;
 mod show_record;
 mod show_summary;
 mod summary;

@@ -90,7 +90,7 @@ pub(in crate::cli) fn align(
 }
 
 /// `3 create, 1 delete`.
-pub(super) fn counts<'a, T: Display + 'a>(
+pub(in crate::cli) fn counts<'a, T: Display + 'a>(
     counts: impl IntoIterator<Item = (&'a T, &'a u64)>,
 ) -> String {
     let counts: Vec<String> = counts

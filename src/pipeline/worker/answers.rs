@@ -77,14 +77,12 @@ impl State {
     }
 
     fn write(&mut self, ticket: Ticket, write: Write) {
-        match &mut self.suspended {
-            Some(waiting) => waiting.push((ticket, write)),
-            None => {
-                let fence = self.keeper.claim().fence();
-                let reply = self.answers.index.clone();
-                self.index.write(ticket, write, fence, reply);
-            }
+        if let Some(waiting) = &mut self.suspended {
+            return waiting.push((ticket, write));
         }
+        let fence = self.keeper.claim().fence();
+        let reply = self.answers.index.clone();
+        self.index.write(ticket, write, fence, reply);
     }
 
     pub(super) fn on_embedded(
@@ -109,6 +107,7 @@ impl State {
         }
         self.reconciler.on_time(now, &mut self.actions);
         self.act();
+        self.release_withheld();
         if let Some(frontier) = self.ledger.frontier() {
             self.frontier.publish(frontier);
             let watermark = self.reflected.watermark(frontier);

@@ -10,7 +10,10 @@ use crate::{
     record::{Ack, Creation, KeyChange, PointId, RawRecord, Settled, Ticket},
 };
 
-use super::super::held::{HELD_ENTRY, HeldRecord};
+use super::super::{
+    held::{HELD_ENTRY, HeldRecord},
+    withheld::WithheldLetter,
+};
 use super::State;
 
 /// Dead letters that are logged one by one; of those behind, every thousandth. A topic with the
@@ -71,6 +74,7 @@ impl State {
             self.held.closes_gate(is_closed, self.ledger.len(), budget)
         };
         let now = Instant::now();
+        let closes = closes || self.withheld.closes_gate(self.services.budget.limit());
         let stalls = self.stall.closes_gate_at().is_some_and(|at| at <= now);
         self.gate.set_closed(closes || stalls);
         let cause = self.held.cause();
@@ -85,8 +89,8 @@ impl State {
         }
     }
 
-    /// Sends a record to the dead letters; once it is delivered there it settles, and with it the
-    /// earlier records from which it took values.
+    /// Sends a record to the dead letters, unless its table has too many: then it is withheld.
+    /// `earlier` are the records from which it took values.
     pub(super) fn bury(
         &mut self,
         raw: RawRecord,
@@ -95,6 +99,44 @@ impl State {
         stage: &'static str,
         failure: Failure,
     ) {
+        let letter = DeadLetter {
+            raw,
+            stage,
+            failure,
+        };
+        let letter = WithheldLetter {
+            letter,
+            ack,
+            earlier,
+        };
+        let topic = &self.partition.topic;
+        let breakers = &self.services.breakers;
+        if breakers.lets_out(topic, &letter.letter.failure, Instant::now()) {
+            self.send(letter);
+        } else {
+            self.withheld.push(letter);
+        }
+    }
+
+    /// Lets withheld letters out once their table has no longer too many.
+    pub(super) fn release_withheld(&mut self) {
+        if self.withheld.is_empty() || self.services.breakers.withholds(&self.partition.topic) {
+            return;
+        }
+        for letter in self.withheld.take() {
+            self.send(letter);
+        }
+    }
+
+    /// Sends a record to the dead letters; once it is delivered there it settles, and with it the
+    /// earlier records from which it took values.
+    fn send(&mut self, letter: WithheldLetter) {
+        let WithheldLetter {
+            letter,
+            ack,
+            earlier,
+        } = letter;
+        let (raw, stage, failure) = (&letter.raw, letter.stage, &letter.failure);
         let buried = self.next_dead + 1;
         if buried <= BURIALS_TOLD || buried.is_multiple_of(1_000) {
             warn!(
@@ -115,11 +157,6 @@ impl State {
         let ticket = Ticket(self.next_dead);
         self.next_dead += 1;
         self.dead.insert(ticket, (ack, earlier));
-        let letter = DeadLetter {
-            raw,
-            stage,
-            failure,
-        };
         self.services
             .dead_letters
             .submit(ticket, letter, self.answers.dead.clone());

@@ -47,6 +47,7 @@ use super::{
     tally::Tally,
     truncates::Truncates,
     upkeep::{Keeper, Kept},
+    withheld::Withheld,
 };
 
 use show::now_ms;
@@ -84,6 +85,7 @@ struct State {
     held: Held,
     /// Why records are held, as last told.
     told: Option<Cause>,
+    withheld: Withheld,
     /// Records on their way to the dead-letter topic, and the earlier ones that settle with them.
     dead: HashMap<Ticket, (Ack, Vec<Ack>)>,
     /// The index was empty at the assignment, and no record has come since.
@@ -102,6 +104,7 @@ struct Shown {
     pending: i64,
     remembered: i64,
     held: i64,
+    withheld: i64,
     stalled: i64,
 }
 
@@ -258,6 +261,7 @@ impl State {
         let (lookup, lookup_answers) = unbounded_channel();
         let (truncates, swept) =
             Truncates::new(table.index.mark(&partition.topic), partition.partition);
+        services.breakers.assign(&partition.topic);
         let receivers = Receivers {
             mark: truncates.watch(),
             swept,
@@ -289,6 +293,7 @@ impl State {
             gate,
             held: Held::default(),
             told: None,
+            withheld: Withheld::default(),
             dead: HashMap::new(),
             index_was_empty: false,
             next_dead: 0,
@@ -354,6 +359,7 @@ impl State {
             self.reconciler.due(),
             self.keeper.due(self.ledger.frontier()),
             closes_gate,
+            self.withheld.due(Instant::now()),
         ]
         .into_iter()
         .flatten()

@@ -31,6 +31,8 @@ impl State {
     /// for.
     pub(super) fn on_records(&mut self, records: Vec<RawRecord>, all: bool) {
         let now = Instant::now();
+        let topic = &self.partition.topic;
+        self.services.breakers.received(topic, records.len(), now);
         if let Some(first) = records.first() {
             self.warn_of_a_late_start(first.offset);
         }
@@ -100,6 +102,7 @@ impl State {
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
                 self.close_window(now);
+                self.withheld.rewind(raw.offset);
                 self.held.rewind(raw.offset);
                 let refund = self.ledger.rewind(raw.offset);
                 self.services.budget.refund(refund);

@@ -12,6 +12,7 @@ impl State {
             pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
             remembered: count(self.reconciler.remembered()),
             held: count(self.held.len()),
+            withheld: count(self.withheld.len()),
             stalled: i64::from(self.stall.is_stalled()),
         };
         let metrics = &self.services.metrics;
@@ -20,6 +21,7 @@ impl State {
             .remembered_keys
             .add(now.remembered - self.shown.remembered);
         metrics.held.add(now.held - self.shown.held);
+        metrics.withheld.add(now.withheld - self.shown.withheld);
         metrics
             .stalled_partitions
             .add(now.stalled - self.shown.stalled);
@@ -40,7 +42,9 @@ impl Drop for State {
             .remembered_keys
             .sub(self.shown.remembered);
         self.services.metrics.held.sub(self.shown.held);
+        self.services.metrics.withheld.sub(self.shown.withheld);
         self.services.blocked.set(&self.partition, None);
+        self.services.breakers.give_up(&self.partition.topic);
         self.services
             .metrics
             .stalled_partitions

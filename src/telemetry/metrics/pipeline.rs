@@ -19,6 +19,8 @@ pub struct PipelineMetrics {
     pub skipped: IntCounterVec,
     /// Records sent to the dead-letter topic, by stage and reason.
     pub dead_letters: IntCounterVec,
+    /// Dead letters withheld because their table has too many.
+    pub withheld: IntGauge,
     /// Rows that came with the version the index has, but with other content.
     pub version_conflicts: IntCounter,
     /// Rows that came through another partition before, of which nothing but the clock could tell
@@ -52,6 +54,7 @@ impl PipelineMetrics {
             skipped: add(registry, IntCounterVec::new(Opts::new("vectide_records_skipped_total", "Records that carry no row, by kind."), &["kind"]))?,
             dead_letters: add(registry, IntCounterVec::new(Opts::new("vectide_dead_letters_total", "Records sent to the dead-letter topic, by stage and reason."), &["stage", "reason"]))?,
             ordered_by_clock: add(registry, IntCounter::new("vectide_ordered_by_clock_total", "Rows that came through another partition before, of which nothing but the clock could tell whether they are the later ones."))?,
+            withheld: add(registry, IntGauge::new("vectide_withheld_letters", "Dead letters withheld because their table has too many; see dead_letter.breaker."))?,
             version_conflicts: add(registry, IntCounter::new("vectide_version_conflicts_total", "Rows that came with the version the index has, but with other content."))?,
             texts_unchanged: add(registry, IntCounter::new("vectide_texts_unchanged_total", "Changes applied without buying a vector, because the text was the same."))?,
             settle_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_settle_latency_seconds", "From the commit in the database (else the record in Kafka) until the change is visible in the index.").buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]), &["as"]))?,

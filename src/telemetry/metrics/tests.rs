@@ -105,6 +105,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_stalled_partitions gauge",
         "vectide_texts_unchanged_total counter",
         "vectide_version_conflicts_total counter",
+        "vectide_withheld_letters gauge",
     ];
     assert_eq!(found, pinned);
 }
