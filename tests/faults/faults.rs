@@ -111,13 +111,12 @@ impl World {
     fn end(&mut self, fault: Fault) -> Result<()> {
         let Self { cluster, members } = self;
         match fault {
-            Fault::Kill(slot) => members[slot].start(),
+            Fault::Kill(slot) | Fault::Leave(slot) => members[slot].start(),
             Fault::Freeze(slot) | Fault::Zombie(slot) => members[slot].freeze(false),
             Fault::LateWrites(slot) => {
                 members[slot].index.set(Weather::Fair);
                 members[slot].freeze(false)
             }
-            Fault::Leave(slot) => members[slot].start(),
             Fault::Join(slot) => members[slot].ask_to_leave(),
 
             Fault::BrokersDown | Fault::OneBrokerDown(_) => cluster.kafka(|it| it.down.clear()),
