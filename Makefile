@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything goes through cargo; nothing is built outside its target folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stack golden fuzz lint fmt doc bench tools
+.PHONY: help demo test test-stack chaos mutants golden fuzz lint fmt doc bench tools
 MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before it ran.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -21,6 +21,12 @@ test: tools ## run every test that needs no server
 test-stack: tools ## run against real PostgreSQL, Kafka and Debezium, downloaded once
 	@scripts/fetch-stack.sh >/dev/null
 	@cargo test --test stack -- --ignored --test-threads=1 --nocapture $(ARGS)
+
+chaos: tools ## break one thing after the other while a table changes (VECTIDE_CHAOS_SEEDS=200, ARGS=directed for single faults)
+	@VECTIDE_CHAOS_SEEDS=$${VECTIDE_CHAOS_SEEDS:-20} cargo test --test faults -- --nocapture $(or $(ARGS),index_and_table)
+
+mutants: tools ## show that the fault suite notices a broken rule (ARGS=NAME picks one of scripts/mutants)
+	@scripts/mutants.sh $(ARGS)
 
 golden: tools ## capture schemas/golden anew from real PostgreSQL, Kafka and Debezium
 	@scripts/fetch-stack.sh >/dev/null

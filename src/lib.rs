@@ -12,6 +12,8 @@
 //!    worker of its partition: a task that [`pipeline::Pipeline`] starts for each partition that
 //!    is assigned, and that owns all of the partition's state. What its table has of its own comes
 //!    from [`pipeline::Routes`].
+//!    Before anything else, the worker takes the partition over by an [`index::Claim`], above every
+//!    epoch that a former owner wrote under.
 //! 2. The worker enters the offset into its [`commit::OffsetLedger`] and gets a [`record::Ack`]
 //!    for it: the right, and the duty, to settle the record once.
 //! 3. [`decode::Decoder`] reads Debezium's envelope or a flattened row, in JSON or in Avro. Where the record names a
@@ -31,13 +33,16 @@
 //! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
 //!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
-//!    payload, or a delete. It answers when Qdrant has applied it. Truncates, which concern the
+//!    payload, or a delete, which leaves a [`record::Tombstone`]. It answers when Qdrant has applied
+//!    it. An [`index::Fence`] keeps former owners from changing what their successors wrote, and
+//!    while the [`lease`] is in doubt nothing is written. Truncates, which concern the
 //!    points of all partitions, are told to all members by an [`index::Mark`].
 //! 9. What can't be processed by its own fault goes to [`dead_letter::DeadLetters`], which answer
 //!    when the brokers have acknowledged the letter. What concerns a whole table is held instead,
 //!    and [`pipeline::BlockedTables`] say so.
 //! 10. With the answer the record settles, as one of [`record::Settled`]. The ledger's frontier,
-//!     the lowest unsettled offset, moves on through [`commit::Frontier`] to the source, which
+//!     the lowest unsettled offset, is noted in the collection as a [`record::Watermark`], which
+//!     tells replays, and moves on through [`commit::Frontier`] to the source, which
 //!     commits it: on a timer, on a rebalance, on shutdown.
 //!
 //! Everything that fails says itself what is to be done about it: see [`error::Disposition`]. What

@@ -12,9 +12,6 @@ use vectide::{
     config::read_dot_env,
 };
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let error = match run() {
         Ok(status) => return status.into(),

@@ -9,6 +9,7 @@
 //! demonstration, the tests, and whoever wants to try things out; they are no servers for
 //! production.
 
+pub mod control;
 pub mod embeddings;
 pub mod kafka;
 pub mod qdrant;

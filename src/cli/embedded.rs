@@ -1,18 +1,20 @@
 //! `vectide embedded`: a stand-in as a process of its own.
 
 use std::{
-    io::Write,
+    io::{self, Write},
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     str::FromStr,
+    sync::Arc,
 };
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use vectide_embedded::{
+    control::ControlServer,
     embeddings::{EmbeddedEmbeddings, EmbeddingsOptions},
-    kafka::{EmbeddedKafka, KafkaOptions},
-    qdrant::{EmbeddedQdrant, QdrantOptions, Storage},
+    kafka::{self, EmbeddedKafka, KafkaOptions},
+    qdrant::{self, EmbeddedQdrant, QdrantOptions, Storage},
     registry::{EmbeddedRegistry, RegistryOptions},
 };
 
@@ -40,6 +42,8 @@ enum Which {
 /// A Kafka cluster: librdkafka's mock brokers
 ///
 /// Keeps the last 5 MiB of a partition, and nothing when it ends. The ports are any free ones.
+/// With --control, PUT /control takes {"down": [1]}, {"round_trip_ms": 200} or
+/// {"coordinators": {"vectide": 2}}, and GET /control shows what is in effect.
 #[derive(Debug, Args)]
 struct Kafka {
     /// How many brokers
@@ -48,9 +52,14 @@ struct Kafka {
     /// A topic to create, and its partitions [default: 4]; may be given several times
     #[arg(long = "topic", value_name = "NAME[:PARTITIONS]")]
     topics: Vec<Topic>,
+    #[command(flatten)]
+    control: Control,
 }
 
 /// A Qdrant: its gRPC services on its own engine
+///
+/// With --control, PUT /control takes {"delay_ms": 200}, {"refuse": true}, {"lose_answers": 3} or
+/// {"fail": {"calls": 3, "code": 13}} (a gRPC status code), and GET /control shows what is in effect.
 #[derive(Debug, Args)]
 struct Qdrant {
     /// Where to listen; port 0 is any free one
@@ -59,6 +68,16 @@ struct Qdrant {
     /// The folder that keeps the points; without it, they are gone with the process
     #[arg(long, value_name = "DIR")]
     storage: Option<PathBuf>,
+    #[command(flatten)]
+    control: Control,
+}
+
+/// How a stand-in that does not speak HTTP itself is told to fail.
+#[derive(Debug, Args)]
+struct Control {
+    /// Where to take faults over HTTP, port 0 is any free one; its URL is printed in a second line
+    #[arg(long, value_name = "IP:PORT")]
+    control: Option<SocketAddr>,
 }
 
 /// An OpenAI-compatible embedding endpoint, whose vectors are hashed words
@@ -130,14 +149,33 @@ impl Command {
         let mut signals = Signals::listen()?;
         match self.which {
             Which::Kafka(options) => {
-                let kafka = start_kafka(options).await?;
+                let control = options.control.control;
+                let kafka = Arc::new(start_kafka(options).await?);
                 announce(out, kafka.bootstrap_servers())?;
+                let _control = match control {
+                    Some(address) => {
+                        let control = kafka::serve_control(kafka.clone(), address).await;
+                        Some(announce_control(out, address, control)?)
+                    }
+                    None => None,
+                };
                 signals.next().await;
             }
-            Which::Qdrant(Qdrant { address, storage }) => {
+            Which::Qdrant(Qdrant {
+                address,
+                storage,
+                control,
+            }) => {
                 let storage = storage.map_or(Storage::Memory, Storage::Folder);
                 let qdrant = EmbeddedQdrant::start(QdrantOptions { address, storage }).await?;
                 announce(out, &qdrant.url())?;
+                let _control = match control.control {
+                    Some(address) => {
+                        let control = qdrant::serve_control(qdrant.faults(), address).await;
+                        Some(announce_control(out, address, control)?)
+                    }
+                    None => None,
+                };
                 signals.next().await;
                 qdrant.shutdown().await;
             }
@@ -169,10 +207,22 @@ fn announce(out: &mut Output, address: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn announce_control(
+    out: &mut Output,
+    address: SocketAddr,
+    control: io::Result<ControlServer>,
+) -> anyhow::Result<ControlServer> {
+    let control = control.with_context(|| format!("cannot listen on {address}"))?;
+    announce(out, &control.url())?;
+    Ok(control)
+}
+
 async fn start_kafka(options: Kafka) -> anyhow::Result<EmbeddedKafka> {
     // The cluster is asked through blocking calls.
     tokio::task::spawn_blocking(move || {
-        let Kafka { brokers, topics } = options;
+        let Kafka {
+            brokers, topics, ..
+        } = options;
         let kafka = EmbeddedKafka::start(KafkaOptions { brokers })?;
         for Topic { name, partitions } in topics {
             kafka

@@ -164,26 +164,26 @@ pub fn from_payload(payload: &HashMap<String, qdrant::Value, impl BuildHasher>) 
 #[derive(Clone, Copy)]
 pub(super) struct Object<'a>(pub(super) &'a Struct);
 
-impl Object<'_> {
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+impl<'a> Object<'a> {
+    pub(super) fn text(self, name: &str) -> Option<&'a str> {
         match &self.0.fields.get(name)?.kind {
             Some(Kind::StringValue(text)) => Some(text),
             _ => None,
         }
     }
 
-    pub(super) fn integer(&self, name: &str) -> Option<i64> {
+    pub(super) fn integer(self, name: &str) -> Option<i64> {
         match self.0.fields.get(name)?.kind {
             Some(Kind::IntegerValue(integer)) => Some(integer),
             _ => None,
         }
     }
 
-    fn topic(&self) -> Option<Arc<str>> {
+    fn topic(self) -> Option<Arc<str>> {
         self.text("topic").map(Arc::from)
     }
 
-    fn row(&self) -> Option<Stored> {
+    fn row(self) -> Option<Stored> {
         Some(Stored {
             topic: self.topic()?,
             partition: self.integer("partition")?.try_into().ok()?,
@@ -203,7 +203,7 @@ impl Object<'_> {
         })
     }
 
-    fn tombstone(&self, deleted_ms: i64) -> Option<Tombstone> {
+    fn tombstone(self, deleted_ms: i64) -> Option<Tombstone> {
         Some(Tombstone {
             topic: self.topic()?,
             partition: self.integer("partition")?.try_into().ok()?,

@@ -69,8 +69,8 @@ pub(super) async fn write(connection: Arc<Connection>, batch: Vec<WriteRequest>)
                 if is_repeated {
                     raise(&attempts);
                 }
-                for (attempt, outcome) in attempts.into_iter().zip(outcomes) {
-                    answer(&connection, attempt.request, outcome);
+                for (attempt, outcome) in attempts.iter().zip(outcomes) {
+                    answer(&connection, &attempt.request, outcome);
                 }
             }
             Err(failure) if failure.disposition == Disposition::Record => {
@@ -80,7 +80,7 @@ pub(super) async fn write(connection: Arc<Connection>, batch: Vec<WriteRequest>)
                     let second = requests.split_off(requests.len() / 2);
                     batches.extend([second, requests]);
                 } else if let Some(request) = requests.pop() {
-                    answer(&connection, request, WriteOutcome::Refused(failure));
+                    answer(&connection, &request, WriteOutcome::Refused(failure));
                 }
             }
             Err(failure) => {
@@ -128,7 +128,7 @@ fn raise(attempts: &[Attempt]) {
     }
 }
 
-fn answer(connection: &Connection, request: WriteRequest, outcome: WriteOutcome) {
+fn answer(connection: &Connection, request: &WriteRequest, outcome: WriteOutcome) {
     if outcome == WriteOutcome::Applied {
         connection
             .metrics

@@ -28,7 +28,7 @@ impl Upkeep {
 }
 
 /// What has been done.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Kept {
     /// It is noted what is reflected: the frontier may be committed up to here.
     Noted(Offset),

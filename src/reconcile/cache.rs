@@ -92,9 +92,9 @@ impl ObservedCache {
     }
 
     /// Remembers what the index holds for a point.
-    pub fn insert(&mut self, point: PointId, observed: Observed) {
+    pub fn insert(&mut self, point: PointId, observed: &Observed) {
         let id = CompactId::from(&point);
-        let known = Compact::new(id, &observed);
+        let known = Compact::new(id, observed);
         if let Some(at) = self.find(id) {
             if let Some(entry) = self.entry_mut(at) {
                 entry.known = known;
@@ -297,7 +297,7 @@ mod tests {
     fn filled(capacity: usize, keys: u64) -> ObservedCache {
         let mut cache = ObservedCache::new(capacity);
         for key in 0..keys {
-            cache.insert(PointId::Integer(key), known(key.cast_signed()));
+            cache.insert(PointId::Integer(key), &known(key.cast_signed()));
         }
         cache
     }
@@ -328,7 +328,7 @@ mod tests {
             for used in 0..10 {
                 cache.get(&PointId::Integer(used));
             }
-            cache.insert(PointId::Integer(key), known(1));
+            cache.insert(PointId::Integer(key), &known(1));
         }
         assert_eq!(cache.len(), 100);
         assert!((0..10).all(|used| cache.get(&PointId::Integer(used)).is_some()));
@@ -339,13 +339,13 @@ mod tests {
         let mut cache = ObservedCache::new(2);
         cache.assume_empty();
         for key in 0..2 {
-            cache.insert(PointId::Integer(key), known(1));
+            cache.insert(PointId::Integer(key), &known(1));
         }
         assert_eq!(
             cache.get(&PointId::Integer(9)),
             Some(Observed::AssumedAbsent)
         );
-        cache.insert(PointId::Integer(2), known(1));
+        cache.insert(PointId::Integer(2), &known(1));
         assert_eq!(cache.get(&PointId::Integer(9)), None);
     }
 
@@ -375,7 +375,7 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Insert(point, observed) => {
-                        cache.insert(point, observed.clone());
+                        cache.insert(point, &observed);
                         truth.insert(point, observed.clone());
                         prop_assert_eq!(cache.get(&point), Some(observed));
                     }

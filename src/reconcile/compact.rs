@@ -88,14 +88,15 @@ impl Compact {
         compact.mark(flag::INTEGER, id.is_integer);
         let kind = match observed {
             Observed::Absent => flag::ABSENT,
-            // Not to be relied on twice.
-            Observed::AssumedAbsent => flag::UNKNOWN,
             Observed::Tombstone(written) if compact.set_written(written) => flag::TOMBSTONE,
             Observed::Present(present) if compact.set_written(&present.written) => {
                 compact.set_hashes(present);
                 flag::PRESENT
             }
-            Observed::Tombstone(_) | Observed::Present(_) => flag::UNKNOWN,
+            // What is only assumed is not to be relied on twice.
+            Observed::AssumedAbsent | Observed::Tombstone(_) | Observed::Present(_) => {
+                flag::UNKNOWN
+            }
         };
         compact.flags |= kind;
         compact

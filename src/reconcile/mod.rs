@@ -14,9 +14,11 @@
 //!   the key drops its side of it the text is not sent.
 
 mod action;
+mod advance;
 mod cache;
 mod compact;
 mod observed;
+mod past;
 mod plan;
 mod slot;
 
@@ -31,17 +33,19 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Ack, Desired, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Settled,
-        Stored, Superseded, Ticket, TopicPartition, TruncateMark, Watermark, Write, WriteOutcome,
+        Ack, Desired, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Stored, Ticket,
+        TopicPartition, TruncateMark, WriteOutcome,
     },
 };
 
 pub use action::Action;
 pub use cache::ObservedCache;
 pub use observed::{Comparison, Observed, Observer, Present, Writer, Written};
+pub use past::{Replay, TakeOver};
 pub use plan::{Plan, plan};
 
-use slot::{Embedding, InFlight, Slot, View, earlier_acks};
+use past::Past;
+use slot::{Slot, View};
 
 /// How long texts are held back.
 #[derive(Debug, Clone, Copy)]
@@ -52,46 +56,11 @@ pub struct Delays {
     pub max_hold: Duration,
 }
 
-/// What becomes of records that the index reflects already, when they are read again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Replay {
-    /// They change nothing.
-    #[default]
-    Skip,
-    /// They are applied like any other, so that the topic wins where somebody has changed the index.
-    Repair,
-}
-
-/// What a partition's new owner knows about the time before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TakeOver {
-    /// Under which epoch the partition is owned.
-    pub since: Epoch,
-    /// When it was taken over,
-    pub at: Instant,
-    /// which was at this time, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// Whether there was an owner before, whose last writes may be under way still.
-    pub had_owner: bool,
-    /// What is known to be reflected in the index.
-    pub watermark: Option<Watermark>,
-}
-
-impl TakeOver {
-    /// What time it is, in milliseconds since 1970.
-    fn ms_at(&self, now: Instant) -> i64 {
-        let since = now.saturating_duration_since(self.at).as_millis();
-        let since = i64::try_from(since).unwrap_or(i64::MAX);
-        self.at_ms.saturating_add(since)
-    }
-}
-
 /// The keys of one partition that have unsettled news.
 #[derive(Debug)]
 pub struct Reconciler {
     observer: Observer,
-    taken_over: TakeOver,
-    replay: Replay,
+    past: Past,
     delays: Delays,
     cache: ObservedCache,
     slots: HashMap<PointId, Slot>,
@@ -121,8 +90,7 @@ impl Reconciler {
                 fingerprint,
                 since: taken_over.since,
             },
-            taken_over,
-            replay,
+            past: Past { taken_over, replay },
             delays,
             cache,
             slots: HashMap::new(),
@@ -138,7 +106,7 @@ impl Reconciler {
     /// known of the index may be relied on.
     pub fn take_over_again(&mut self, since: Epoch, out: &mut Vec<Action>) {
         self.observer.since = since;
-        self.taken_over.had_owner = true;
+        self.past.taken_over.had_owner = true;
         self.cache.forget_all();
         let mut unknown = Vec::new();
         for (point, slot) in &mut self.slots {
@@ -166,64 +134,9 @@ impl Reconciler {
     pub fn is_replay(&self, point: &PointId, position: &Position) -> bool {
         !self.slots.contains_key(point)
             && self.cache.get(point).is_some_and(|observed| {
-                self.is_later(&observed, position) || self.is_reflected(&observed, position, None)
+                self.past.is_later(&observed, position)
+                    || self.past.is_reflected(&observed, position, None)
             })
-    }
-
-    /// Whether the index holds something later than `position`.
-    fn is_later(&self, observed: &Observed, position: &Position) -> bool {
-        let is_to_be_repaired =
-            self.replay == Replay::Repair && !observed.written().is_some_and(Written::is_current);
-        !is_to_be_repaired && observed.compare(position).is_later
-    }
-
-    /// Whether the record at `position` is known to be reflected in the index, although the point is
-    /// not as of it: it is of a row that is gone, or that looked the same again later.
-    ///
-    /// A point of another model is compared all the same, where it holds the payload of `desired`: so
-    /// reading the topic again embeds anew what a changed model makes necessary.
-    fn is_reflected(
-        &self,
-        observed: &Observed,
-        position: &Position,
-        desired: Option<&Desired>,
-    ) -> bool {
-        if !self.is_covered(position) || self.replay == Replay::Repair {
-            return false;
-        }
-        match observed {
-            Observed::Absent | Observed::AssumedAbsent => true,
-            // It says so itself, or is of another partition.
-            Observed::Tombstone(written) => written.offset().is_some(),
-            Observed::Present(present) => {
-                let Some(offset) = present.written.offset() else {
-                    return false;
-                };
-                let is_payload = |desired: &Desired| match desired {
-                    Desired::Row(document) => {
-                        present.payload == Some(document.payload_hash.short())
-                    }
-                    Desired::Gone => false,
-                };
-                let may_be_embedded_anew = present.text.is_none() && desired.is_none_or(is_payload);
-                offset != position.offset && !may_be_embedded_anew
-            }
-        }
-    }
-
-    /// Whether the record at `position` had settled before the partition was taken over.
-    fn is_covered(&self, position: &Position) -> bool {
-        let watermark = self.taken_over.watermark;
-        watermark.is_some_and(|watermark| watermark.covers(position))
-    }
-
-    /// Whether a former owner may still be writing to this point something else than the news says:
-    /// what earlier news said that was superseded before it was compared with the index.
-    fn is_contested(&self, slot: &Slot, observed: &Observed) -> bool {
-        self.taken_over.had_owner
-            && slot.news.replaces
-            && !self.is_covered(&slot.news.position)
-            && !observed.written().is_some_and(Written::is_current)
     }
 
     /// The latest that the table says about a key with unsettled news, and what settles its record.
@@ -235,7 +148,7 @@ impl Reconciler {
     /// Remembers a point that was looked at for another reason than planning.
     pub fn remember(&mut self, point: PointId, stored: &Stored, epoch: Option<Epoch>) {
         let observed = self.observer.observe_row(stored, epoch);
-        self.cache.insert(point, observed);
+        self.cache.insert(point, &observed);
     }
 
     /// News of a key. Changes of one key must come in the order of their offsets.
@@ -386,251 +299,10 @@ impl Reconciler {
         let ticket = self.issue(point);
         out.push(Action::Read { ticket, point });
     }
-
-    /// Takes a key as far as it can go right now.
-    fn advance(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) {
-        let Some(slot) = self.slots.get_mut(&point) else {
-            return;
-        };
-        let View::Known(observed) = slot.view.clone() else {
-            return;
-        };
-        if slot.writing.is_some() {
-            return;
-        }
-        let position = slot.news.position;
-        if observed.compare(&position).by_clock && !slot.news.by_clock_counted {
-            slot.news.by_clock_counted = true;
-            out.push(Action::OrderedByClock);
-        }
-        slot.count_version_conflict(&observed, out);
-        let Some(slot) = self.slots.get(&point) else {
-            return;
-        };
-        if self.is_later(&observed, &position)
-            || self.is_reflected(&observed, &position, Some(&slot.news.desired))
-        {
-            return self.settle(point, observed, out);
-        }
-        let comparable = slot.observed(&observed);
-        let contested = self.is_contested(slot, &observed);
-        match plan(&slot.news.desired, &comparable, slot.vector_text()) {
-            Plan::Nothing if contested => self.touch(point, &observed, now, out),
-            Plan::Embed if contested && slot.is_refused() => {
-                self.touch(point, &observed, now, out);
-            }
-            Plan::Nothing => self.settle(point, observed, out),
-            Plan::Delete => self.delete(point, &observed, now, out),
-            Plan::Patch => {
-                self.forget_text(point);
-                self.patch(point, &observed, contested, out);
-            }
-            Plan::PatchThenEmbed => {
-                // Also when the text is refused: the payload is owed all the same, and the next
-                // look, at a point with this payload, gives the text up.
-                if !slot.is_refused() {
-                    self.embed(point, now, out);
-                }
-                self.patch(point, &observed, contested, out);
-            }
-            Plan::Embed => {
-                self.embed(point, now, out);
-            }
-            Plan::Upsert => self.upsert(point, &observed, out),
-        }
-    }
-
-    fn forget_text(&mut self, point: PointId) {
-        if let Some(slot) = self.slots.get_mut(&point) {
-            slot.forget_text(&mut self.embeddings);
-        }
-    }
-
-    /// Index and table agree about this key: its record settles.
-    fn settle(&mut self, point: PointId, observed: Observed, out: &mut Vec<Action>) {
-        self.cache.insert(point, observed);
-        if let Some(mut slot) = self.slots.remove(&point) {
-            slot.forget_text(&mut self.embeddings);
-            for earlier in earlier_acks(slot.news.creation, slot.news.completion) {
-                out.push(Action::superseded(earlier, slot.news.position));
-            }
-            out.push(Action::Settle {
-                ack: slot.news.ack,
-                settled: slot.news.settles_as,
-                position: slot.news.position,
-            });
-        }
-    }
-
-    /// The key's record can't be processed.
-    fn give_up(
-        &mut self,
-        point: PointId,
-        stage: &'static str,
-        failure: Failure,
-        out: &mut Vec<Action>,
-    ) {
-        if let Some(mut slot) = self.slots.remove(&point) {
-            // What was written before the record proved unusable is there, and must be known.
-            if let View::Known(observed) = std::mem::replace(&mut slot.view, View::Unknown) {
-                self.cache.insert(point, observed);
-            }
-            slot.forget_text(&mut self.embeddings);
-            slot.into_dead_letter(stage, failure, out);
-        }
-    }
-
-    /// Writes what is there, so that what the former owner may be writing finds a later epoch.
-    fn touch(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
-        match observed {
-            Observed::Present(_) => self.patch(point, observed, true, out),
-            _ => self.delete(point, observed, now, out),
-        }
-    }
-
-    fn delete(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
-        self.forget_text(point);
-        let Some(slot) = self.slots.get(&point) else {
-            return;
-        };
-        let tombstone = slot.tombstone(&self.observer.partition, self.taken_over.ms_at(now));
-        let becomes = self
-            .observer
-            .observe_tombstone(&tombstone, Some(self.observer.since));
-        let write = Write::Delete {
-            point,
-            tombstone: Box::new(tombstone),
-            unread: *observed == Observed::AssumedAbsent,
-            expected: observed.expected(),
-        };
-        self.write(point, write, becomes, Settled::Deleted, out);
-    }
-
-    fn patch(
-        &mut self,
-        point: PointId,
-        observed: &Observed,
-        contested: bool,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(slot) = self.slots.get(&point) else {
-            return;
-        };
-        let (Desired::Row(document), Observed::Present(present)) = (&slot.news.desired, observed)
-        else {
-            return;
-        };
-        let Observer {
-            partition,
-            fingerprint,
-            since,
-        } = &self.observer;
-        let mut stored = slot.stored(document, partition, fingerprint);
-        stored.text_hash = present.text;
-        stored.wanted = (present.text != Some(document.text_hash)).then_some(document.text_hash);
-        let becomes = self.observer.observe_row(&stored, Some(*since));
-        let expected = observed.expected();
-        let write = Write::PatchPayload {
-            point,
-            payload: document.payload.clone(),
-            stored: Box::new(stored),
-            contested: contested || expected.is_some(),
-            expected,
-        };
-        self.write(point, write, becomes, Settled::Written, out);
-    }
-
-    fn upsert(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
-        let Some(slot) = self.slots.get_mut(&point) else {
-            return;
-        };
-        let Some((_, vector)) = slot.vector.take() else {
-            return;
-        };
-        let Desired::Row(document) = &slot.news.desired else {
-            return;
-        };
-        let Observer {
-            partition,
-            fingerprint,
-            since,
-        } = &self.observer;
-        let stored = slot.stored(document, partition, fingerprint);
-        let becomes = self.observer.observe_row(&stored, Some(*since));
-        let write = Write::Upsert {
-            point,
-            vector,
-            payload: document.payload.clone(),
-            stored: Box::new(stored),
-            unread: *observed == Observed::AssumedAbsent,
-            expected: observed.expected(),
-        };
-        self.write(point, write, becomes, Settled::Written, out);
-    }
-
-    fn write(
-        &mut self,
-        point: PointId,
-        write: Write,
-        becomes: Observed,
-        settles_as: Settled,
-        out: &mut Vec<Action>,
-    ) {
-        let ticket = self.issue(point);
-        if let Some(slot) = self.slots.get_mut(&point) {
-            slot.writing = Some(InFlight {
-                becomes,
-                position: slot.news.position,
-                settles_as,
-                superseded: Superseded::new(),
-                is_doubtful: false,
-            });
-            out.push(Action::Write { ticket, write });
-        }
-    }
-
-    /// Sees to it that the key's text is bought once it has been quiet; gives the key up if the
-    /// text was refused before.
-    fn embed(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) {
-        let next = self.next_ticket();
-        let Some(slot) = self.slots.get_mut(&point) else {
-            return;
-        };
-        let Desired::Row(document) = &slot.news.desired else {
-            return;
-        };
-        let (text, hash) = (document.text.clone(), document.text_hash);
-        if let Some(failure) = slot.refused(hash) {
-            return self.give_up(point, "embed", failure, out);
-        }
-        let is_under_way = |embedding: &Embedding| embedding.text == hash;
-        if slot.embedding.as_ref().is_some_and(is_under_way) {
-            return;
-        }
-        slot.forget_embedding(&mut self.embeddings);
-        let Delays { quiet, max_hold } = self.delays;
-        let (due, is_news) = slot.hold_text(hash, now, |debounce| debounce.due(quiet, max_hold));
-        if self.draining {
-            return;
-        }
-        if due > now {
-            if is_news {
-                self.deadlines.push(Reverse((due, point)));
-            }
-            return;
-        }
-        slot.held = None;
-        let (embedding, wanted) = Embedding::new(next, hash);
-        slot.embedding = Some(embedding);
-        self.embeddings.insert(next, point);
-        out.push(Action::Embed {
-            ticket: next,
-            text,
-            wanted,
-        });
-    }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

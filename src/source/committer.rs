@@ -43,12 +43,12 @@ pub(super) struct Wishes(Sender<Wish>);
 
 /// Where they arrive.
 #[derive(Debug)]
-pub(super) struct Wished(Receiver<Wish>);
+pub(super) struct WishList(Receiver<Wish>);
 
 impl Wishes {
-    pub(super) fn channel() -> (Self, Wished) {
-        let (wishes, wished) = channel();
-        (Self(wishes), Wished(wished))
+    pub(super) fn channel() -> (Self, WishList) {
+        let (wishes, arriving) = channel();
+        (Self(wishes), WishList(arriving))
     }
 
     /// Asks what was committed last of a partition.
@@ -70,7 +70,7 @@ impl Committer {
     pub(super) fn start(
         consumer: &Arc<BaseConsumer<Group>>,
         wishes: Wishes,
-        wished: Wished,
+        arriving: WishList,
         interval: Duration,
     ) -> std::io::Result<Self> {
         let work = Work {
@@ -81,7 +81,7 @@ impl Committer {
         };
         let thread = std::thread::Builder::new()
             .name("kafka-commit".to_owned())
-            .spawn(move || work.run(&wished))?;
+            .spawn(move || work.run(&arriving))?;
         Ok(Self { wishes, thread })
     }
 
@@ -102,13 +102,13 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, wished: &Wished) {
+    fn run(mut self, arriving: &WishList) {
         loop {
-            match wished.0.recv_timeout(self.wait()) {
+            match arriving.0.recv_timeout(self.wait()) {
                 Ok(Wish::LastCommit(partition, answer)) => {
                     self.asked.push((partition, answer));
                     // A rebalance assigns many at once: they are asked for together.
-                    while let Ok(wish) = wished.0.try_recv() {
+                    while let Ok(wish) = arriving.0.try_recv() {
                         match wish {
                             Wish::LastCommit(partition, answer) => {
                                 self.asked.push((partition, answer));

@@ -27,7 +27,7 @@ use crate::{
 
 use super::{
     Budget, Partitions,
-    committer::{Committer, Wished, Wishes},
+    committer::{Committer, WishList, Wishes},
     gate::{Change, Pauses},
     group::Group,
     settings,
@@ -80,7 +80,7 @@ impl Source {
             pipeline,
             ..
         } = config;
-        let (wishes, wished) = Wishes::channel();
+        let (wishes, arriving) = Wishes::channel();
         let group = Group::new(
             partitions,
             wishes.clone(),
@@ -121,7 +121,7 @@ impl Source {
         };
         let poller = std::thread::Builder::new()
             .name("kafka-poll".to_owned())
-            .spawn(move || loop_.run(wished))
+            .spawn(move || loop_.run(arriving))
             .map_err(SourceError::Thread)?;
         Ok(Self { stop, poller })
     }
@@ -151,9 +151,9 @@ struct PollLoop {
 }
 
 impl PollLoop {
-    fn run(self, wished: Wished) {
-        let (wishes, interval) = (self.wishes.clone(), self.commit_interval);
-        let committer = match Committer::start(&self.consumer, wishes, wished, interval) {
+    fn run(self, arriving: WishList) {
+        let (teller, interval) = (self.wishes.clone(), self.commit_interval);
+        let committer = match Committer::start(&self.consumer, teller, arriving, interval) {
             Ok(committer) => committer,
             Err(error) => return error!("can't start the committing thread: {error}"),
         };

@@ -81,7 +81,7 @@ impl Shop {
         (status, json)
     }
 
-    fn qdrant_client(&self) -> qdrant_client::Qdrant {
+    pub(crate) fn qdrant_client(&self) -> qdrant_client::Qdrant {
         index::connect_client(&self.config.index, &self.qdrant.url()).unwrap()
     }
 

@@ -238,12 +238,17 @@ impl Shop {
 
     /// Waits until the group has committed everything, then compares index and table.
     pub(crate) async fn at_rest(&self) {
+        self.committed().await;
+        assert_eq!(self.indexed().await, self.table);
+    }
+
+    /// Waits until the group has committed everything.
+    pub(crate) async fn committed(&self) {
         let group = self.config.kafka.group.clone();
         let brokers = self.kafka.bootstrap_servers().to_owned();
         tokio::task::spawn_blocking(move || wait_for_no_lag(&brokers, &group))
             .await
             .unwrap();
-        assert_eq!(self.indexed().await, self.table);
     }
 
     /// Reads the dead-letter topic until it holds `count` records.

@@ -28,7 +28,9 @@ mod load;
 mod members;
 mod misfits;
 mod postgres;
+#[path = "../support/process.rs"]
 mod process;
+#[path = "../support/records.rs"]
 mod records;
 mod registry;
 mod runtime;
@@ -36,6 +38,7 @@ mod servers;
 mod stand_ins;
 mod table;
 mod topic;
+#[path = "../support/wait.rs"]
 mod wait;
 mod workspace;
 

@@ -15,6 +15,9 @@
 //! answers `UNIMPLEMENTED` by name. Vectors are dense; every search is exact, because nothing
 //! here builds an HNSW graph, so a search takes time in proportion to the collection.
 //!
+//! A write without `wait` is answered before it is carried out, in order with the others; what goes wrong with it is told to nobody.
+//! Harsher than the real server, which keeps it in its log, this one forgets it when it is killed.
+//!
 //! # What survives
 //! A write that was answered survives the death of the process in a [`Storage::Folder`], `kill -9`
 //! included: it is in a journal before it is applied, and the journal is replayed on opening. (The
@@ -26,6 +29,7 @@
 
 mod collection;
 mod collections;
+mod control;
 mod convert;
 mod error;
 mod fault;
@@ -35,6 +39,7 @@ mod points;
 mod query;
 mod retrieve;
 mod store;
+mod unawaited;
 mod write;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -55,7 +60,11 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-pub use self::{collection::OpenError, fault::FaultSwitch};
+pub use self::{
+    collection::OpenError,
+    control::{Behaviour, Failure, serve_control},
+    fault::FaultSwitch,
+};
 use self::{collections::Collections, health::Health, points::Points, store::Store};
 
 /// The largest message in either direction. The real server takes 32 MiB by default; a batch of

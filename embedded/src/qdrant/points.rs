@@ -15,6 +15,7 @@ use super::{
     fault::FaultSwitch,
     query, retrieve,
     store::Store,
+    unawaited::{Queue, Unawaited},
     write::Write,
 };
 
@@ -22,11 +23,17 @@ use super::{
 pub(super) struct Points {
     store: Arc<Store>,
     faults: FaultSwitch,
+    unawaited: Queue,
 }
 
 impl Points {
     pub(super) fn new(store: Arc<Store>, faults: FaultSwitch) -> Self {
-        Self { store, faults }
+        let unawaited = Queue::start(Arc::clone(&store), faults.clone());
+        Self {
+            store,
+            faults,
+            unawaited,
+        }
     }
 
     /// Works on the collection `name` where blocking is allowed, with the faults switched on.
@@ -42,19 +49,49 @@ impl Points {
         Ok(answer)
     }
 
-    /// One write. Without `wait`, the real server answers before it is carried out; here it is
-    /// carried out first in any case, and a fault is told.
+    /// One write.
     async fn write(
         &self,
         write: Write,
     ) -> Result<Response<proto::PointsOperationResponse>, Status> {
         let started = Instant::now();
-        let number = self
-            .run(write.collection, move |collection| {
-                collection.write(write.operation)
+        let results = self
+            .write_all(write.collection, write.wait, vec![write.operation])
+            .await?;
+        Ok(Response::new(proto::PointsOperationResponse {
+            result: results.into_iter().next(),
+            time: started.elapsed().as_secs_f64(),
+            usage: None,
+        }))
+    }
+
+    /// Carries operations out in their order, or, where nobody waits for them, sees to it that they will be.
+    async fn write_all(
+        &self,
+        collection: String,
+        wait: Option<bool>,
+        operations: Vec<proto::PointsUpdateOperation>,
+    ) -> Result<Vec<proto::UpdateResult>, Status> {
+        if wait != Some(true) {
+            let results = vec![result(None, wait); operations.len()];
+            self.store.collection(&collection)?;
+            self.unawaited.push(Unawaited {
+                collection,
+                operations,
+            });
+            return Ok(results);
+        }
+        self.unawaited.empty().await;
+        let numbers = self
+            .run(collection, move |collection| {
+                operations
+                    .into_iter()
+                    .map(|operation| collection.write(operation))
+                    .collect::<Result<Vec<_>, _>>()
             })
             .await?;
-        Ok(written(number, write.wait, started))
+        let results = numbers.into_iter();
+        Ok(results.map(|number| result(Some(number), wait)).collect())
     }
 
     async fn write_index(
@@ -72,13 +109,13 @@ impl Points {
     }
 }
 
-fn result(number: u64, wait: Option<bool>) -> proto::UpdateResult {
+fn result(number: Option<u64>, wait: Option<bool>) -> proto::UpdateResult {
     let status = match wait {
         Some(true) => proto::UpdateStatus::Completed,
         Some(false) | None => proto::UpdateStatus::Acknowledged,
     };
     proto::UpdateResult {
-        operation_id: Some(number),
+        operation_id: number,
         status: status.into(),
     }
 }
@@ -89,7 +126,7 @@ fn written(
     started: Instant,
 ) -> Response<proto::PointsOperationResponse> {
     Response::new(proto::PointsOperationResponse {
-        result: Some(result(number, wait)),
+        result: Some(result(Some(number), wait)),
         time: started.elapsed().as_secs_f64(),
         usage: None,
     })
@@ -161,20 +198,11 @@ impl Service for Points {
     ) -> Result<Response<proto::UpdateBatchResponse>, Status> {
         let started = Instant::now();
         let request = request.into_inner();
-        let operations = request.operations;
-        let numbers = self
-            .run(request.collection_name, move |collection| {
-                operations
-                    .into_iter()
-                    .map(|operation| collection.write(operation))
-                    .collect::<Result<Vec<_>, _>>()
-            })
+        let result = self
+            .write_all(request.collection_name, request.wait, request.operations)
             .await?;
         Ok(Response::new(proto::UpdateBatchResponse {
-            result: numbers
-                .into_iter()
-                .map(|number| result(number, request.wait))
-                .collect(),
+            result,
             time: started.elapsed().as_secs_f64(),
             usage: None,
         }))

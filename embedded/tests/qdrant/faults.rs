@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use qdrant_client::qdrant::UpsertPointsBuilder;
 use serde_json::json;
 use tonic::Code;
+use vectide_embedded::qdrant::serve_control;
 
-use crate::support::{Server, bare_point, get, refused, upsert};
+use crate::support::{COLLECTION, Server, bare_point, get, refused, upsert};
 
 #[tokio::test]
 async fn the_next_calls_fail_and_change_nothing() {
@@ -75,4 +77,48 @@ async fn a_dropped_server_takes_no_more_calls() {
         tokio::task::yield_now().await;
     }
     assert!(server.client.list_collections().await.is_err());
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_waits_for_is_answered_before_it_fails() {
+    let server = Server::with_collection().await;
+    let unawaited = |id| {
+        let write = UpsertPointsBuilder::new(COLLECTION, [bare_point(id, json!({}))]);
+        server.client.upsert_points(write.wait(false))
+    };
+    server.qdrant.faults().fail_next(1, Code::Internal);
+    unawaited(1).await.unwrap();
+    unawaited(2).await.unwrap();
+    // A write that is waited for comes behind them.
+    let write = upsert([bare_point(3, json!({}))]);
+    server.client.upsert_points(write).await.unwrap();
+    assert!(get(&server.client, 1).await.is_none());
+    assert!(get(&server.client, 2).await.is_some());
+}
+
+#[tokio::test]
+async fn faults_are_switched_over_http() {
+    let server = Server::with_collection().await;
+    let any_port = ([127, 0, 0, 1], 0).into();
+    let control = serve_control(server.qdrant.faults(), any_port)
+        .await
+        .unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("{}/control", control.url());
+    let put = async |body: &'static str| {
+        let answer = http.put(&url).body(body).send().await.unwrap();
+        answer.status().as_u16()
+    };
+    let write = || {
+        let write = upsert([bare_point(1, json!({}))]);
+        server.client.upsert_points(write)
+    };
+    assert_eq!(put(r#"{"refuse": true}"#).await, 200);
+    assert_eq!(refused(write().await.map(drop)).0, Code::Unavailable);
+    assert_eq!(put(r#"{"fail": {"calls": 1, "code": 8}}"#).await, 200);
+    assert_eq!(refused(write().await.map(drop)).0, Code::ResourceExhausted);
+    assert_eq!(put(r#"{"refused": true}"#).await, 400);
+    write().await.unwrap();
+    let shown = http.get(&url).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains(r#""calls":1"#), "{shown}");
 }

@@ -77,14 +77,12 @@ impl State {
     }
 
     fn write(&mut self, ticket: Ticket, write: Write) {
-        match &mut self.suspended {
-            Some(waiting) => waiting.push((ticket, write)),
-            None => {
-                let fence = self.keeper.claim().fence();
-                let reply = self.answers.index.clone();
-                self.index.write(ticket, write, fence, reply);
-            }
+        if let Some(waiting) = &mut self.suspended {
+            return waiting.push((ticket, write));
         }
+        let fence = self.keeper.claim().fence();
+        let reply = self.answers.index.clone();
+        self.index.write(ticket, write, fence, reply);
     }
 
     pub(super) fn on_embedded(

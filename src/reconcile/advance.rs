@@ -1,0 +1,260 @@
+//! One key, taken as far as it can go right now.
+
+use std::{cmp::Reverse, time::Instant};
+
+use crate::{
+    error::Failure,
+    record::{Desired, PointId, Settled, Superseded, Write},
+};
+
+use super::{
+    Action, Delays, Observed, Observer, Plan, Reconciler, plan,
+    slot::{Embedding, InFlight, View, earlier_acks},
+};
+
+impl Reconciler {
+    /// Takes a key as far as it can go right now.
+    pub(super) fn advance(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&point) else {
+            return;
+        };
+        let View::Known(observed) = slot.view.clone() else {
+            return;
+        };
+        if slot.writing.is_some() {
+            return;
+        }
+        let position = slot.news.position;
+        if observed.compare(&position).by_clock && !slot.news.by_clock_counted {
+            slot.news.by_clock_counted = true;
+            out.push(Action::OrderedByClock);
+        }
+        slot.count_version_conflict(&observed, out);
+        let Some(slot) = self.slots.get(&point) else {
+            return;
+        };
+        if self.past.is_later(&observed, &position)
+            || self
+                .past
+                .is_reflected(&observed, &position, Some(&slot.news.desired))
+        {
+            return self.settle(point, &observed, out);
+        }
+        let comparable = self.past.to_be_trusted(slot.observed(&observed));
+        let contested = self.past.is_contested(slot, &observed);
+        match plan(&slot.news.desired, &comparable, slot.vector_text()) {
+            Plan::Nothing if contested => self.touch(point, &observed, now, out),
+            Plan::Embed if contested && slot.is_refused() => {
+                self.touch(point, &observed, now, out);
+            }
+            Plan::Nothing => self.settle(point, &observed, out),
+            Plan::Delete => self.delete(point, &observed, now, out),
+            Plan::Patch => {
+                self.forget_text(point);
+                self.patch(point, &observed, contested, out);
+            }
+            Plan::PatchThenEmbed => {
+                // Also when the text is refused: the payload is owed all the same, and the next
+                // look, at a point with this payload, gives the text up.
+                if !slot.is_refused() {
+                    self.embed(point, now, out);
+                }
+                self.patch(point, &observed, contested, out);
+            }
+            Plan::Embed => {
+                self.embed(point, now, out);
+            }
+            Plan::Upsert => self.upsert(point, &observed, out),
+        }
+    }
+
+    fn forget_text(&mut self, point: PointId) {
+        if let Some(slot) = self.slots.get_mut(&point) {
+            slot.forget_text(&mut self.embeddings);
+        }
+    }
+
+    /// Index and table agree about this key: its record settles.
+    fn settle(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
+        self.cache.insert(point, observed);
+        if let Some(mut slot) = self.slots.remove(&point) {
+            slot.forget_text(&mut self.embeddings);
+            for earlier in earlier_acks(slot.news.creation, slot.news.completion) {
+                out.push(Action::superseded(earlier, slot.news.position));
+            }
+            out.push(Action::Settle {
+                ack: slot.news.ack,
+                settled: slot.news.settles_as,
+                position: slot.news.position,
+            });
+        }
+    }
+
+    /// The key's record can't be processed.
+    pub(super) fn give_up(
+        &mut self,
+        point: PointId,
+        stage: &'static str,
+        failure: Failure,
+        out: &mut Vec<Action>,
+    ) {
+        if let Some(mut slot) = self.slots.remove(&point) {
+            // What was written before the record proved unusable is there, and must be known.
+            if let View::Known(observed) = std::mem::replace(&mut slot.view, View::Unknown) {
+                self.cache.insert(point, &observed);
+            }
+            slot.forget_text(&mut self.embeddings);
+            slot.into_dead_letter(stage, failure, out);
+        }
+    }
+
+    /// Writes what is there, so that what the former owner may be writing finds a later epoch.
+    fn touch(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
+        match observed {
+            Observed::Present(_) => self.patch(point, observed, true, out),
+            _ => self.delete(point, observed, now, out),
+        }
+    }
+
+    fn delete(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
+        self.forget_text(point);
+        let Some(slot) = self.slots.get(&point) else {
+            return;
+        };
+        let tombstone = slot.tombstone(&self.observer.partition, self.past.taken_over.ms_at(now));
+        let becomes = self
+            .observer
+            .observe_tombstone(&tombstone, Some(self.observer.since));
+        let write = Write::Delete {
+            point,
+            tombstone: Box::new(tombstone),
+            unread: *observed == Observed::AssumedAbsent,
+            expected: observed.expected(),
+        };
+        self.write(point, write, becomes, Settled::Deleted, out);
+    }
+
+    fn patch(
+        &mut self,
+        point: PointId,
+        observed: &Observed,
+        contested: bool,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(slot) = self.slots.get(&point) else {
+            return;
+        };
+        let (Desired::Row(document), Observed::Present(present)) = (&slot.news.desired, observed)
+        else {
+            return;
+        };
+        let Observer {
+            partition,
+            fingerprint,
+            since,
+        } = &self.observer;
+        let mut stored = slot.stored(document, partition, fingerprint);
+        stored.text_hash = present.text;
+        stored.wanted = (present.text != Some(document.text_hash)).then_some(document.text_hash);
+        let becomes = self.observer.observe_row(&stored, Some(*since));
+        let expected = observed.expected();
+        let write = Write::PatchPayload {
+            point,
+            payload: document.payload.clone(),
+            stored: Box::new(stored),
+            contested: contested || expected.is_some(),
+            expected,
+        };
+        self.write(point, write, becomes, Settled::Written, out);
+    }
+
+    fn upsert(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
+        let Some(slot) = self.slots.get_mut(&point) else {
+            return;
+        };
+        let Some((_, vector)) = slot.vector.take() else {
+            return;
+        };
+        let Desired::Row(document) = &slot.news.desired else {
+            return;
+        };
+        let Observer {
+            partition,
+            fingerprint,
+            since,
+        } = &self.observer;
+        let stored = slot.stored(document, partition, fingerprint);
+        let becomes = self.observer.observe_row(&stored, Some(*since));
+        let write = Write::Upsert {
+            point,
+            vector,
+            payload: document.payload.clone(),
+            stored: Box::new(stored),
+            unread: *observed == Observed::AssumedAbsent,
+            expected: observed.expected(),
+        };
+        self.write(point, write, becomes, Settled::Written, out);
+    }
+
+    fn write(
+        &mut self,
+        point: PointId,
+        write: Write,
+        becomes: Observed,
+        settles_as: Settled,
+        out: &mut Vec<Action>,
+    ) {
+        let ticket = self.issue(point);
+        if let Some(slot) = self.slots.get_mut(&point) {
+            slot.writing = Some(InFlight {
+                becomes,
+                position: slot.news.position,
+                settles_as,
+                superseded: Superseded::new(),
+                is_doubtful: false,
+            });
+            out.push(Action::Write { ticket, write });
+        }
+    }
+
+    /// Sees to it that the key's text is bought once it has been quiet; gives the key up if the
+    /// text was refused before.
+    fn embed(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) {
+        let next = self.next_ticket();
+        let Some(slot) = self.slots.get_mut(&point) else {
+            return;
+        };
+        let Desired::Row(document) = &slot.news.desired else {
+            return;
+        };
+        let (text, hash) = (document.text.clone(), document.text_hash);
+        if let Some(failure) = slot.refused(hash) {
+            return self.give_up(point, "embed", failure, out);
+        }
+        let is_under_way = |embedding: &Embedding| embedding.text == hash;
+        if slot.embedding.as_ref().is_some_and(is_under_way) {
+            return;
+        }
+        slot.forget_embedding(&mut self.embeddings);
+        let Delays { quiet, max_hold } = self.delays;
+        let (due, is_news) = slot.hold_text(hash, now, |debounce| debounce.due(quiet, max_hold));
+        if self.draining {
+            return;
+        }
+        if due > now {
+            if is_news {
+                self.deadlines.push(Reverse((due, point)));
+            }
+            return;
+        }
+        slot.held = None;
+        let (embedding, wanted) = Embedding::new(next, hash);
+        slot.embedding = Some(embedding);
+        self.embeddings.insert(next, point);
+        out.push(Action::Embed {
+            ticket: next,
+            text,
+            wanted,
+        });
+    }
+}

@@ -1,0 +1,181 @@
+//! Single faults, each at its worst moment: what a seed may or may not hit.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tokio::runtime::Runtime;
+
+use crate::{
+    faults::World,
+    oracle::Difference,
+    proxy::Weather,
+    run::{self, Oracle},
+    schedule::Slot,
+    topic::{Group, Writer},
+    wait::until,
+    workload::{Event, Workload},
+};
+
+/// Events that make a table.
+const TABLE: usize = 40;
+
+/// More bytes of requests than any reading has.
+const WRITES: usize = 2_000;
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Servers, a table, and a group that has seen all of it.
+struct Story {
+    world: World,
+    workload: Workload,
+    writer: Writer,
+    group: Group,
+    runtime: Runtime,
+}
+
+impl Story {
+    fn begin(name: &str, members: Slot) -> Result<Self> {
+        let runtime = Runtime::new()?;
+        let folder = run::folder(name)?;
+        let world = run::world(runtime.handle(), &folder, members)?;
+        let writer = Writer::new(world.cluster.brokers())?;
+        let group = Group::new(world.cluster.brokers())?;
+        let mut story = Self {
+            world,
+            workload: Workload::new(0),
+            writer,
+            group,
+            runtime,
+        };
+        for _ in 0..TABLE {
+            let records = story.workload.event();
+            story.writer.write(records)?;
+        }
+        story.caught_up()?;
+        Ok(story)
+    }
+
+    /// Lets the same happen to several rows.
+    fn happen(&mut self, event: Event, times: usize) -> Result<()> {
+        for _ in 0..times {
+            let records = self.workload.make(event);
+            self.writer.write(records)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything written so far is committed.
+    fn caught_up(&mut self) -> Result<()> {
+        let ends = &self.writer.written(self.runtime.handle())?.ends;
+        until("everything to be committed", PATIENCE, || {
+            let committed = self.group.committed();
+            Ok(committed.ok().filter(|it| it == ends))
+        })?;
+        Ok(())
+    }
+
+    /// Waits until a member's writes are on their way to Qdrant, where they do not arrive.
+    fn writes_are_held(&self, slot: Slot) -> Result<()> {
+        until("writes to be held", PATIENCE, || {
+            Ok((self.world.members[slot].index.held() > WRITES).then_some(()))
+        })
+    }
+
+    /// Waits until the embedding endpoint, which stalls, holds a request.
+    fn a_request_is_stalled(&self) -> Result<()> {
+        until("a request to be stalled", PATIENCE, || {
+            let stats = self.world.cluster.embed_stats()?;
+            Ok((stats.in_flight > 0).then_some(()))
+        })
+    }
+
+    /// Waits until all is as it should be but for the dead letters, and offsets that wait for them.
+    fn only_letters_are_missing(&mut self) -> Result<()> {
+        let written = self.writer.written(self.runtime.handle())?;
+        let expected = run::expected(&self.workload, written);
+        let oracle = Oracle {
+            runtime: self.runtime.handle(),
+            group: &self.group,
+            expected: &expected,
+        };
+        until("the changes to be in the index", PATIENCE, || {
+            let differences = oracle.look(&self.world)?;
+            let is_of_letters = |it: &Difference| {
+                matches!(it, Difference::NoLetter(_) | Difference::Uncommitted { .. })
+            };
+            Ok(differences.iter().all(is_of_letters).then_some(()))
+        })
+    }
+
+    /// Mends everything, and fails when a promise was not kept.
+    fn end(mut self, members: Slot) -> Result<()> {
+        self.world.heal(members)?;
+        let written = self.writer.written(self.runtime.handle())?;
+        let expected = run::expected(&self.workload, written);
+        let oracle = Oracle {
+            runtime: self.runtime.handle(),
+            group: &self.group,
+            expected: &expected,
+        };
+        let differences = oracle.settle_and_stop(&mut self.world)?;
+        let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+        ensure!(texts.is_empty(), "{}", texts.join("\n"));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_write_that_arrives_after_the_successors_changes_nothing() -> Result<()> {
+    let mut story = Story::begin("late-writes", 2)?;
+    story.world.members[0].index.set(Weather::Held);
+    story.happen(Event::Flip, 60)?;
+    story.happen(Event::Delete, 5)?;
+    story.writes_are_held(0)?;
+    story.world.members[0].freeze(true)?;
+    // Its partitions move, and their new owner reads, and writes what came since.
+    story.happen(Event::Flip, 60)?;
+    story.happen(Event::Recreate, 3)?;
+    story.happen(Event::Delete, 5)?;
+    story.caught_up()?;
+    story.world.members[0].index.set(Weather::Fair);
+    story.end(2)
+}
+
+#[test]
+fn an_offset_waits_for_what_was_not_written_when_its_member_leaves() -> Result<()> {
+    let mut story = Story::begin("left", 1)?;
+    story.world.cluster.embed(|it| it.stall = true)?;
+    story.happen(Event::Text, 30)?;
+    story.a_request_is_stalled()?;
+    story.world.members[0].ask_to_leave()?;
+    story.world.members[0].await_end()?;
+    story.world.cluster.embed(|it| it.stall = false)?;
+    story.end(1)
+}
+
+#[test]
+fn an_offset_waits_for_the_acknowledgement_of_a_dead_letter() -> Result<()> {
+    let mut story = Story::begin("letters", 1)?;
+    story.world.members[0].kafka.set(Weather::NoLetters);
+    story.happen(Event::Poison, 10)?;
+    story.happen(Event::Flip, 20)?;
+    story.only_letters_are_missing()?;
+    story.world.members[0].ask_to_leave()?;
+    story.world.members[0].await_end()?;
+    // What is on its way must not arrive after all.
+    story.world.members[0].kafka.cut();
+    story.end(1)
+}
+
+#[test]
+fn an_offset_waits_until_qdrant_has_applied_the_write() -> Result<()> {
+    let mut story = Story::begin("unapplied", 1)?;
+    // What is answered before it is applied is lost with these errors. Changes of the payload alone would be noticed all the same:
+    // they are read back.
+    let failure = vectide_embedded::qdrant::Failure { calls: 6, code: 13 };
+    story.world.cluster.index(|it| it.fail = Some(failure))?;
+    story.happen(Event::Delete, 10)?;
+    story.happen(Event::Text, 10)?;
+    story.end(1)
+}

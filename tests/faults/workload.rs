@@ -1,0 +1,374 @@
+//! What happens to a table, as Debezium writes it, and the table as it should be after that. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use fastrand::Rng;
+use serde_json::json;
+
+/// A text with this word is refused by the embedding endpoint.
+pub(crate) const REFUSED: &str = "unembeddable";
+
+/// Rows are made until there are so many, and then as often as they are deleted.
+const ROWS: usize = 40;
+
+/// How many records a connector repeats that was started again.
+const REPEATED: usize = 8;
+
+/// A row, beside its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) price: i64,
+    pub(crate) stock: i64,
+}
+
+impl Row {
+    /// The template of the text, as the configuration has it.
+    pub(crate) const TEMPLATE: &str = "{{ title }}. {{ description }}";
+
+    /// The text to embed.
+    pub(crate) fn text(&self) -> String {
+        format!("{}. {}", self.title, self.description)
+    }
+
+    /// Whether its text is refused.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.text().contains(REFUSED)
+    }
+}
+
+/// What can happen to the table or to its topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Event {
+    Create,
+    /// Title or description.
+    Text,
+    Price,
+    /// Sold out, or there again.
+    Flip,
+    Delete,
+    /// A row with the key of a deleted one.
+    Recreate,
+    /// Another primary key: delete, tombstone and create.
+    Key,
+    /// The last records once more, as by a connector that was started again.
+    Repeat,
+    /// A record that nobody can read.
+    Poison,
+    /// A text that the endpoint refuses.
+    Refused,
+}
+
+/// By weight.
+const EVENTS: [(Event, u32); 10] = [
+    (Event::Create, 6),
+    (Event::Text, 24),
+    (Event::Price, 16),
+    (Event::Flip, 24),
+    (Event::Delete, 8),
+    (Event::Recreate, 8),
+    (Event::Key, 5),
+    (Event::Repeat, 4),
+    (Event::Poison, 3),
+    (Event::Refused, 2),
+];
+
+/// Of which row a record tells, and how it has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// It is reflected in the index, or a later one of its key is.
+    Change,
+    /// It ends in the dead-letter topic.
+    Poison,
+    /// It ends there if it is the last of this key.
+    Refused(i64),
+}
+
+/// A record of the topic.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(&'static str, Vec<u8>)>,
+    pub(crate) meaning: Meaning,
+}
+
+/// The table, and what happens to it next.
+pub(crate) struct Workload {
+    random: Rng,
+    table: BTreeMap<i64, Row>,
+    gone: BTreeSet<i64>,
+    recent: VecDeque<Record>,
+    next_id: i64,
+    position: i64,
+    counts: BTreeMap<Event, usize>,
+}
+
+impl Workload {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            random: Rng::with_seed(seed),
+            table: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            recent: VecDeque::new(),
+            next_id: 1,
+            position: 0,
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// The rows there are.
+    pub(crate) fn table(&self) -> &BTreeMap<i64, Row> {
+        &self.table
+    }
+
+    /// The keys that had a row and have none now.
+    pub(crate) fn gone(&self) -> BTreeSet<i64> {
+        let is_gone = |id: &&i64| !self.table.contains_key(id);
+        self.gone.iter().filter(is_gone).copied().collect()
+    }
+
+    /// How often each event has happened.
+    pub(crate) fn counts(&self) -> &BTreeMap<Event, usize> {
+        &self.counts
+    }
+
+    /// Lets anything happen; the records that tell of it, in their order.
+    pub(crate) fn event(&mut self) -> Vec<Record> {
+        let event = self.pick();
+        self.make(event)
+    }
+
+    /// Lets this happen, to a row that chance names.
+    pub(crate) fn make(&mut self, event: Event) -> Vec<Record> {
+        *self.counts.entry(event).or_default() += 1;
+        let records = match event {
+            Event::Create => {
+                let id = self.new_id();
+                self.put(id, "c", None, |_, _| ())
+            }
+            Event::Text => self.update(|row, random| {
+                if random.bool() {
+                    row.title = words(random, 2);
+                } else {
+                    row.description = words(random, 4);
+                }
+            }),
+            Event::Price => self.update(|row, random| row.price = random.i64(100..100_000)),
+            Event::Flip => self.update(|row, random| {
+                row.stock = if row.stock == 0 { random.i64(1..50) } else { 0 };
+            }),
+            Event::Refused => {
+                self.update(|row, random| row.title = format!("{REFUSED} {}", words(random, 1)))
+            }
+            Event::Delete => {
+                let id = self.any_row();
+                self.delete(id, None)
+            }
+            Event::Recreate => {
+                let gone: Vec<i64> = self.gone().into_iter().collect();
+                let id = *self.random.choice(&gone).expect("a row is gone");
+                self.put(id, "c", None, |_, _| ())
+            }
+            Event::Key => {
+                let (old, new) = (self.any_row(), self.new_id());
+                let row = self.table[&old].clone();
+                let mut records = self.delete(old, Some(new));
+                records.extend(self.put(new, "c", Some(old), |it, _| *it = row));
+                records
+            }
+            Event::Repeat => self.recent.iter().cloned().collect(),
+            Event::Poison => vec![self.poison()],
+        };
+        self.recent.extend(records.iter().cloned());
+        let superfluous = self.recent.len().saturating_sub(REPEATED);
+        self.recent.drain(..superfluous);
+        records
+    }
+
+    fn pick(&mut self) -> Event {
+        if self.table.len() < ROWS / 2 {
+            return Event::Create;
+        }
+        let may_happen = |event: Event| match event {
+            Event::Create => self.table.len() < ROWS,
+            Event::Recreate => !self.gone().is_empty(),
+            _ => true,
+        };
+        let events: Vec<_> = EVENTS.into_iter().filter(|it| may_happen(it.0)).collect();
+        let mut left = self.random.u32(0..events.iter().map(|it| it.1).sum());
+        for (event, weight) in events {
+            match left.checked_sub(weight) {
+                Some(rest) => left = rest,
+                None => return event,
+            }
+        }
+        unreachable!("less than the sum of the weights");
+    }
+
+    fn new_id(&mut self) -> i64 {
+        self.next_id += 1;
+        self.next_id - 1
+    }
+
+    fn any_row(&mut self) -> i64 {
+        let index = self.random.usize(0..self.table.len());
+        *self.table.keys().nth(index).expect("in its range")
+    }
+
+    fn update(&mut self, change: impl FnOnce(&mut Row, &mut Rng)) -> Vec<Record> {
+        let id = self.any_row();
+        self.put(id, "u", None, change)
+    }
+
+    /// Changes a row, or makes one, and changes it.
+    fn put(
+        &mut self,
+        id: i64,
+        operation: &str,
+        old_key: Option<i64>,
+        change: impl FnOnce(&mut Row, &mut Rng),
+    ) -> Vec<Record> {
+        let random = &mut self.random;
+        let row = self.table.entry(id).or_insert_with(|| Row {
+            title: words(random, 2),
+            description: words(random, 4),
+            price: random.i64(100..100_000),
+            stock: random.i64(0..50),
+        });
+        change(row, random);
+        let after = json!({
+            "id": id, "title": row.title, "description": row.description,
+            "price": row.price, "stock": row.stock,
+        });
+        let meaning = if row.is_refused() {
+            Meaning::Refused(id)
+        } else {
+            Meaning::Change
+        };
+        let value = self.envelope(operation, &after);
+        let headers = old_key.map(|old| ("__debezium.oldkey", key(old)));
+        vec![Record {
+            key: Some(key(id)),
+            value: Some(value),
+            headers: headers.into_iter().collect(),
+            meaning,
+        }]
+    }
+
+    fn delete(&mut self, id: i64, new_key: Option<i64>) -> Vec<Record> {
+        self.table.remove(&id);
+        self.gone.insert(id);
+        let value = self.envelope("d", &serde_json::Value::Null);
+        let headers = new_key.map(|new| ("__debezium.newkey", key(new)));
+        let event = Record {
+            key: Some(key(id)),
+            value: Some(value),
+            headers: headers.into_iter().collect(),
+            meaning: Meaning::Change,
+        };
+        let tombstone = Record {
+            value: None,
+            headers: Vec::new(),
+            ..event.clone()
+        };
+        vec![event, tombstone]
+    }
+
+    fn poison(&mut self) -> Record {
+        let id = self.any_row();
+        let value: &[u8] = match self.random.u32(0..3) {
+            0 => b"{\"after\": {\"id\": 1,",
+            1 => b"\xff\xfe no text",
+            _ => b"[1, 2, 3]",
+        };
+        Record {
+            key: Some(key(id)),
+            value: Some(value.to_vec()),
+            headers: Vec::new(),
+            meaning: Meaning::Poison,
+        }
+    }
+
+    fn envelope(&mut self, operation: &str, after: &serde_json::Value) -> Vec<u8> {
+        self.position += 8;
+        let value = json!({
+            "before": null, "after": after, "op": operation, "ts_ms": self.position,
+            "source": {
+                "connector": "postgresql", "ts_ms": self.position, "lsn": self.position,
+                "snapshot": "false", "schema": "public", "table": "products",
+            },
+        });
+        value.to_string().into_bytes()
+    }
+}
+
+/// A record's key.
+fn key(id: i64) -> Vec<u8> {
+    json!({ "id": id }).to_string().into_bytes()
+}
+
+/// Words that hardly occur twice.
+fn words(random: &mut Rng, count: usize) -> String {
+    let mut word = || -> String { (0..7).map(|_| random.lowercase()).collect() };
+    let words: Vec<String> = (0..count).map(|_| word()).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a reader who applies every record in its order has at the end.
+    fn applied(records: &[Record]) -> BTreeMap<Vec<u8>, serde_json::Value> {
+        let mut rows = BTreeMap::new();
+        for record in records {
+            let Some(key) = record.key.clone() else {
+                continue;
+            };
+            let value = record.value.as_deref().unwrap_or(b"{\"after\": null}");
+            let Ok(value) = serde_json::from_slice::<serde_json::Value>(value) else {
+                continue;
+            };
+            match value.get("after") {
+                Some(serde_json::Value::Null) => drop(rows.remove(&key)),
+                Some(after) => drop(rows.insert(key, after.clone())),
+                None => {}
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn the_records_lead_to_the_table() {
+        for seed in 0..20 {
+            let mut workload = Workload::new(seed);
+            let records: Vec<Record> = (0..500).flat_map(|_| workload.event()).collect();
+            let applied = applied(&records);
+            assert_eq!(applied.len(), workload.table().len());
+            for (id, row) in workload.table() {
+                let found = &applied[&key(*id)];
+                assert_eq!(found["title"], row.title);
+                assert_eq!(found["description"], row.description);
+                assert_eq!(
+                    (&found["price"], &found["stock"]),
+                    (&row.price.into(), &row.stock.into())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_event_happens_and_a_seed_means_the_same_again() {
+        let run = |seed| {
+            let mut workload = Workload::new(seed);
+            let records: Vec<_> = (0..500).flat_map(|_| workload.event()).collect();
+            let bytes: Vec<_> = records.into_iter().map(|it| (it.key, it.value)).collect();
+            (workload.counts().clone(), bytes)
+        };
+        let (counts, records) = run(7);
+        assert_eq!(counts.len(), EVENTS.len(), "{counts:?}");
+        assert_eq!(run(7), (counts, records));
+    }
+}
