@@ -46,15 +46,15 @@ mod java;
 #[path = "../../tests/stack/kafka.rs"]
 #[allow(dead_code, reason = "the tests ask more of it")]
 mod kafka;
-#[path = "../../tests/stack/process.rs"]
+#[path = "../../tests/support/process.rs"]
 #[allow(dead_code, reason = "the tests ask more of it")]
 mod process;
-#[path = "../../tests/stack/records.rs"]
+#[path = "../../tests/support/records.rs"]
 #[allow(dead_code, reason = "the tests ask more of it")]
 mod records;
 #[path = "../../tests/stack/runtime.rs"]
 mod runtime;
-#[path = "../../tests/stack/wait.rs"]
+#[path = "../../tests/support/wait.rs"]
 mod wait;
 #[path = "../../tests/stack/workspace.rs"]
 #[allow(dead_code, reason = "the tests ask more of it")]
@@ -73,10 +73,6 @@ use shop::Shop;
 use sizes::Sizes;
 use view::View;
 use workspace::{Workspace, in_workspace_with};
-
-// As in the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const TOPIC: &str = "shop.shop.products";
 
