@@ -1,6 +1,6 @@
 //! The control interface of the embedding endpoint's stand-in.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 /// The stand-in.
@@ -31,6 +31,7 @@ impl Endpoint {
         let request = self.client.get(format!("{}/stats", self.control));
         let answer = request.send().await?.error_for_status()?;
         let stats: Value = serde_json::from_slice(&answer.bytes().await?)?;
-        Ok(stats["requests"].as_u64().unwrap_or_default())
+        let requests = stats.get("requests").and_then(Value::as_u64);
+        requests.context("the endpoint says nothing of its requests")
     }
 }

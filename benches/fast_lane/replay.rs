@@ -84,7 +84,7 @@ pub(crate) fn measure(
     };
     let mut member = Member::start(&another, workspace)?;
     let replay = member.when_settled(shop.sent())?;
-    let watched = runtime.block_on(watcher.stop())?;
+    let seen = runtime.block_on(watcher.stop())?;
     member.stop()?;
     Ok(Measured {
         size,
@@ -92,7 +92,7 @@ pub(crate) fn measure(
         changes: (changes, figures),
         replay,
         requests: runtime.block_on(endpoint.requests())? - requests,
-        watched,
+        watched: seen,
         differences: differences + runtime.block_on(view.differences(&shop))?,
     })
 }

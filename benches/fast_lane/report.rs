@@ -23,7 +23,7 @@ struct Line {
 
 #[derive(Debug)]
 struct Target {
-    target: String,
+    wish: String,
     is_met: bool,
     /// Whether the program is wrong where it isn't met, rather than slow.
     is_correctness: bool,
@@ -42,7 +42,7 @@ impl Report {
                 what: format!("{what}, {} times: {name}", latencies.len()),
                 measured: milliseconds(latency),
                 target: target.map(|target| Target {
-                    target: format!("at most {}", milliseconds(target)),
+                    wish: format!("at most {}", milliseconds(target)),
                     is_met: latency <= target,
                     is_correctness: false,
                 }),
@@ -56,7 +56,7 @@ impl Report {
             what: what.into(),
             measured: count.to_string(),
             target: Some(Target {
-                target: "0".to_owned(),
+                wish: "0".to_owned(),
                 is_met: count == 0,
                 is_correctness: true,
             }),
@@ -141,7 +141,7 @@ impl fmt::Display for Report {
             match &line.target {
                 Some(target) => {
                     let met = if target.is_met { "met" } else { "NOT met" };
-                    writeln!(f, "  target {}: {met}", target.target)?;
+                    writeln!(f, "  target {}: {met}", target.wish)?;
                 }
                 None => writeln!(f)?,
             }

@@ -67,7 +67,9 @@ pub(crate) fn measure(
     let (produced, mut arriving) = unbounded_channel();
     let mut sightings = Sightings::default();
     thread::scope(|scope| {
-        let producing = scope.spawn(|| produce(shop, &rows, scale, produced));
+        let (shop, rows) = (&mut *shop, &rows);
+        // With the sender's end it is known that all has been produced.
+        let producing = scope.spawn(move || produce(shop, rows, scale, &produced));
         runtime
             .block_on(async {
                 loop {
@@ -101,7 +103,7 @@ fn produce(
     shop: &mut Shop,
     rows: &[usize],
     scale: &Scale,
-    produced: UnboundedSender<Produced>,
+    produced: &UnboundedSender<Produced>,
 ) -> Result<()> {
     let begun = Instant::now();
     let mut rows = rows.iter().copied().cycle();

@@ -56,7 +56,7 @@ impl View {
             .into_iter()
             .filter_map(|point| {
                 let index = of.get(&point.id?)?;
-                Some((*index, seen(point.payload)?))
+                Some((*index, seen(&point.payload)?))
             })
             .collect())
     }
@@ -76,7 +76,7 @@ impl View {
         let answer = self.client.scroll(request).await?;
         let rows = answer.result.into_iter().filter_map(|point| {
             let id = integer(&point.payload, "id")?;
-            Some((usize::try_from(id - 1).ok()?, seen(point.payload)?))
+            Some((usize::try_from(id - 1).ok()?, seen(&point.payload)?))
         });
         Ok((rows.collect(), answer.next_page_offset))
     }
@@ -132,10 +132,10 @@ fn only(fields: &[&str]) -> SelectorOptions {
     })
 }
 
-fn seen(payload: HashMap<String, Value>) -> Option<Seen> {
+fn seen(payload: &HashMap<String, Value>) -> Option<Seen> {
     let description = payload.get("description").and_then(Value::as_str);
     let description = description.cloned().unwrap_or_default();
-    match integer(&payload, "stock") {
+    match integer(payload, "stock") {
         Some(stock) => Some(Seen::Row { stock, description }),
         None => payload.contains_key("_vectide").then_some(Seen::Tombstone),
     }
