@@ -59,7 +59,8 @@ struct Kafka {
 /// A Qdrant: its gRPC services on its own engine
 ///
 /// With --control, PUT /control takes {"delay_ms": 200}, {"refuse": true}, {"lose_answers": 3} or
-/// {"fail": {"calls": 3, "code": 13}} (a gRPC status code), and GET /control shows what is in effect.
+/// {"fail": {"calls": 3, "code": 13}} (a gRPC status code; "fail_writes" spares what reads), and
+/// GET /control shows what is in effect.
 #[derive(Debug, Args)]
 struct Qdrant {
     /// Where to listen; port 0 is any free one

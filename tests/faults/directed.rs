@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use tokio::runtime::Runtime;
+use vectide_embedded::qdrant::{Behaviour, Failure};
 
 use crate::{
     faults::World,
@@ -20,7 +21,7 @@ use crate::{
 const TABLE: usize = 40;
 
 /// More bytes of requests than any reading has.
-const WRITES: usize = 2_000;
+const WRITES: usize = 1_000;
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -129,15 +130,13 @@ impl Story {
 fn a_write_that_arrives_after_the_successors_changes_nothing() -> Result<()> {
     let mut story = Story::begin("late-writes", 2)?;
     story.world.members[0].index.set(Weather::Held);
-    // Few enough to be written without a look at the vectors, which would be held instead.
-    story.happen(Event::Flip, 8)?;
-    story.happen(Event::Delete, 5)?;
+    // A delete is written without a look at the index: what is held are writes.
+    story.happen(Event::Delete, 16)?;
     story.writes_are_held(0)?;
     story.world.members[0].freeze(true)?;
     // Its partitions move, and their new owner reads, and writes what came since.
-    story.happen(Event::Flip, 60)?;
-    story.happen(Event::Recreate, 3)?;
-    story.happen(Event::Delete, 5)?;
+    story.happen(Event::Recreate, 16)?;
+    story.happen(Event::Flip, 20)?;
     story.caught_up()?;
     story.world.members[0].index.set(Weather::Fair);
     story.end(2)
@@ -174,9 +173,10 @@ fn an_offset_waits_until_qdrant_has_applied_the_write() -> Result<()> {
     let mut story = Story::begin("unapplied", 1)?;
     // What is answered before it is applied is lost with these errors. Changes of the payload alone would be noticed all the same:
     // they are read back.
-    let failure = vectide_embedded::qdrant::Failure { calls: 6, code: 13 };
-    story.world.cluster.index(|it| it.fail = Some(failure))?;
+    let failure = Failure { calls: 6, code: 8 };
+    let fail = |it: &mut Behaviour| it.fail_writes = Some(failure);
+    story.world.cluster.index(fail)?;
     story.happen(Event::Delete, 10)?;
-    story.happen(Event::Text, 10)?;
+    story.caught_up()?;
     story.end(1)
 }

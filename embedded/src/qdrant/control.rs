@@ -20,6 +20,8 @@ pub struct Behaviour {
     pub refuse: bool,
     /// Calls that change nothing and answer an error.
     pub fail: Option<Failure>,
+    /// The same for calls that write points, and only for these.
+    pub fail_writes: Option<Failure>,
     /// This many calls are carried out, but answer `Unavailable`.
     pub lose_answers: u32,
 }
@@ -39,10 +41,15 @@ impl FaultSwitch {
     pub fn behave(&self, behaviour: &Behaviour) {
         self.set_delay(Duration::from_millis(behaviour.delay_ms));
         self.refuse(behaviour.refuse);
-        let (calls, code) = behaviour.fail.as_ref().map_or((0, Code::Internal), |it| {
-            (it.calls, Code::from_i32(it.code))
-        });
+        let failing = |failure: &Option<Failure>| {
+            failure.as_ref().map_or((0, Code::Internal), |it| {
+                (it.calls, Code::from_i32(it.code))
+            })
+        };
+        let (calls, code) = failing(&behaviour.fail);
         self.fail_next(calls, code);
+        let (calls, code) = failing(&behaviour.fail_writes);
+        self.fail_next_writes(calls, code);
         self.lose_next_answers(behaviour.lose_answers);
     }
 }

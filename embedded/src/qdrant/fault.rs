@@ -22,6 +22,7 @@ struct Faults {
     delay: Duration,
     refused: bool,
     failing: Failing,
+    failing_writes: Failing,
     losing: u32,
 }
 
@@ -40,6 +41,17 @@ impl Default for Failing {
     }
 }
 
+impl Failing {
+    /// Fails a call, if one is to fail.
+    fn next(&mut self) -> Result<(), Status> {
+        if self.calls == 0 {
+            return Ok(());
+        }
+        self.calls -= 1;
+        Err(Status::new(self.code, "failed by the fault switch"))
+    }
+}
+
 impl FaultSwitch {
     /// Every later call waits this long before it is looked at; zero (the default) doesn't wait.
     pub fn set_delay(&self, delay: Duration) {
@@ -49,6 +61,11 @@ impl FaultSwitch {
     /// The next `calls` calls change nothing and answer `code`.
     pub fn fail_next(&self, calls: u32, code: Code) {
         self.with(|faults| faults.failing = Failing { calls, code });
+    }
+
+    /// The next `calls` calls that would write points change nothing; who waits for them is answered `code`.
+    pub fn fail_next_writes(&self, calls: u32, code: Code) {
+        self.with(|faults| faults.failing_writes = Failing { calls, code });
     }
 
     /// The next `calls` calls that would have succeeded are carried out, but answer `Unavailable`:
@@ -72,15 +89,14 @@ impl FaultSwitch {
             if faults.refused {
                 return Err(Status::unavailable("refused by the fault switch"));
             }
-            if faults.failing.calls > 0 {
-                faults.failing.calls -= 1;
-                return Err(Status::new(
-                    faults.failing.code,
-                    "failed by the fault switch",
-                ));
-            }
-            Ok(())
+            faults.failing.next()
         })
+    }
+
+    /// The same, before points are written.
+    pub(super) async fn before_write(&self) -> Result<(), Status> {
+        self.before().await?;
+        self.with(|faults| faults.failing_writes.next())
     }
 
     /// Loses the answer of a call that was carried out, as switched.

@@ -43,6 +43,14 @@ impl Points {
         f: impl FnOnce(&Collection) -> Result<T, Status> + Send + 'static,
     ) -> Result<T, Status> {
         self.faults.before().await?;
+        self.carry_out(name, f).await
+    }
+
+    async fn carry_out<T: Send + 'static>(
+        &self,
+        name: String,
+        f: impl FnOnce(&Collection) -> Result<T, Status> + Send + 'static,
+    ) -> Result<T, Status> {
         let store = Arc::clone(&self.store);
         let answer = blocking(move || f(&*store.collection(&name)?)).await?;
         self.faults.after()?;
@@ -82,8 +90,9 @@ impl Points {
             return Ok(results);
         }
         self.unawaited.empty().await;
+        self.faults.before_write().await?;
         let numbers = self
-            .run(collection, move |collection| {
+            .carry_out(collection, move |collection| {
                 operations
                     .into_iter()
                     .map(|operation| collection.write(operation))

@@ -56,7 +56,7 @@ async fn carry_out(
     faults: &FaultSwitch,
     write: Unawaited,
 ) -> Result<(), tonic::Status> {
-    faults.before().await?;
+    faults.before_write().await?;
     let store = Arc::clone(store);
     blocking(move || {
         let collection = store.collection(&write.collection)?;

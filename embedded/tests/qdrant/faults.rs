@@ -117,6 +117,10 @@ async fn faults_are_switched_over_http() {
     assert_eq!(refused(write().await.map(drop)).0, Code::Unavailable);
     assert_eq!(put(r#"{"fail": {"calls": 1, "code": 8}}"#).await, 200);
     assert_eq!(refused(write().await.map(drop)).0, Code::ResourceExhausted);
+    let failing = r#"{"fail_writes": {"calls": 1, "code": 8}}"#;
+    assert_eq!(put(failing).await, 200);
+    assert!(get(&server.client, 1).await.is_none());
+    assert_eq!(refused(write().await.map(drop)).0, Code::ResourceExhausted);
     assert_eq!(put(r#"{"refused": true}"#).await, 400);
     write().await.unwrap();
     let shown = http.get(&url).send().await.unwrap().text().await.unwrap();
