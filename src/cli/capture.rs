@@ -13,7 +13,7 @@ use super::{
     run::Signals,
     selection::{Records, Selection, counted, needs},
 };
-use crate::{capture::CaptureWriter, telemetry};
+use crate::capture::CaptureWriter;
 
 /// Write the records of topics to a file, byte for byte, one JSON object a line
 ///
@@ -37,9 +37,7 @@ impl Command {
     ) -> anyhow::Result<ExitStatus> {
         let names_topics = self.selection.names_topics();
         let config = options.load_config_for(|key| needs(key, names_topics))?;
-        if options.log_level.is_some() {
-            telemetry::init_logging(&config.log)?;
-        }
+        options.log_if_asked(&config)?;
         let records = self.selection.read(&config).await?;
         let name = self.output.display();
         if self.output.as_os_str() == "-" {

@@ -10,7 +10,7 @@ use std::{fmt, io::Write};
 use clap::Args;
 
 use super::{ExitStatus, Options, Output, failure::causes};
-use crate::{config::DEFAULT_FILE, telemetry};
+use crate::config::DEFAULT_FILE;
 
 /// Ask every server whether what is configured will work, and change nothing
 ///
@@ -27,9 +27,7 @@ impl Command {
         out: &mut Output,
     ) -> anyhow::Result<ExitStatus> {
         let config = options.load_config()?;
-        if options.log_level.is_some() {
-            telemetry::init_logging(&config.log)?;
-        }
+        options.log_if_asked(&config)?;
         let mut report = Report::default();
         let file = match &options.config {
             Some(file) => file.display().to_string(),

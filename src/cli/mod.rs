@@ -26,7 +26,10 @@ pub use self::{
     failure::{ExitStatus, describe, exit_status},
     output::Output,
 };
-use crate::config::{Config, Flag, Problems, Sources};
+use crate::{
+    config::{Config, Flag, Problems, Sources},
+    telemetry,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -114,6 +117,15 @@ impl Options {
             });
         }
         sources.load_for(needs)
+    }
+
+    /// Logs, for a command that tells by what it prints what `run` tells by its log, only where a level
+    /// was asked for.
+    fn log_if_asked(&self, config: &Config) -> anyhow::Result<()> {
+        if self.log_level.is_some() {
+            telemetry::init_logging(&config.log)?;
+        }
+        Ok(())
     }
 }
 

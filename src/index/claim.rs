@@ -17,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    error::{Disposition, Failure},
+    error::Failure,
     record::{Epoch, Offset, PointId, RESERVED_FIELD, TopicPartition, Watermark},
 };
 
 use super::{
     Connection, Fence,
-    failure::failure,
+    failure::of_no_record,
     fence,
     operations::no_vectors,
     points,
@@ -94,11 +94,7 @@ impl Claim {
                 // Somebody else has claimed it at the same time: above that, then.
                 Ok(None) => outage.over(),
                 Err(failure) => {
-                    let go_on = tokio::select! {
-                        go_on = outage.pause(&failure) => go_on,
-                        () = until.cancelled() => false,
-                    };
-                    if !go_on {
+                    if !outage.pause_until(until, &failure).await {
                         break;
                     }
                 }
@@ -175,13 +171,8 @@ impl Claim {
             .with_vectors(false);
         let answer = self.connection.client.scroll(request).await;
         let points = answer.map_err(|error| self.failure(&error))?.result;
-        Ok(points.first().and_then(|point| {
-            let object = point.payload.get(RESERVED_FIELD)?;
-            match &object.kind {
-                Some(Kind::StructValue(object)) => Object(object).integer(EPOCH).map(Epoch),
-                _ => None,
-            }
-        }))
+        let highest = points.first().and_then(|point| Object::of(&point.payload));
+        Ok(highest.and_then(|object| object.integer(EPOCH).map(Epoch)))
     }
 
     async fn read(&self) -> Result<Option<Claimed>, Failure> {
@@ -189,12 +180,7 @@ impl Claim {
         let fields = vec![RESERVED_FIELD.to_owned()];
         let points = points::read(&self.connection, "claim", ids, fields, false).await?;
         let found = points.into_values().next();
-        Ok(
-            found.and_then(|point| match &point.payload.get(RESERVED_FIELD)?.kind {
-                Some(Kind::StructValue(object)) => Claimed::from_object(Object(object)),
-                _ => None,
-            }),
-        )
+        Ok(found.and_then(|point| Claimed::from_object(Object::of(&point.payload)?)))
     }
 
     async fn write(&self, epoch: Epoch, watermark: Option<Watermark>) -> Result<(), Failure> {
@@ -224,15 +210,8 @@ impl Claim {
     }
 
     fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
-        let failure = failure(error, &self.connection.collection);
-        match failure.disposition {
-            // No record is at fault.
-            Disposition::Record => Failure::blocked(
-                "claim",
-                format!("Qdrant refuses the bookkeeping of a partition: {error}"),
-            ),
-            _ => failure,
-        }
+        let refuses = "Qdrant refuses the bookkeeping of a partition";
+        of_no_record(error, &self.connection.collection, "claim", refuses)
     }
 
     /// Removes the tombstones that were written before `before_ms` (milliseconds since 1970), after
@@ -264,11 +243,7 @@ impl Claim {
                     return true;
                 }
                 Err(failure) => {
-                    let go_on = tokio::select! {
-                        go_on = outage.pause(&failure) => go_on,
-                        () = until.cancelled() => false,
-                    };
-                    if !go_on {
+                    if !outage.pause_until(until, &failure).await {
                         return false;
                     }
                 }

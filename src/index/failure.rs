@@ -46,6 +46,21 @@ pub(super) fn failure(error: &QdrantError, collection: &str) -> Failure {
     }
 }
 
+/// The same for a call that is made for no record: what would be a record's fault blocks the lane.
+/// `refuses` says what could not be done.
+pub(super) fn of_no_record(
+    error: &QdrantError,
+    collection: &str,
+    reason: &'static str,
+    refuses: &str,
+) -> Failure {
+    let failure = failure(error, collection);
+    match failure.disposition {
+        Disposition::Record => Failure::blocked(reason, format!("{refuses}: {error}")),
+        _ => failure,
+    }
+}
+
 fn of_status(status: i32, message: &str, collection: &str) -> Failure {
     match status {
         code::INVALID_ARGUMENT

@@ -13,8 +13,8 @@ use std::{
 
 use qdrant_client::qdrant::{
     Condition, CreateFieldIndexCollectionBuilder, DeletePointsBuilder, FieldType, Filter,
-    GetPointsBuilder, NamedVectors, PointStruct, Range, SetPayloadPointsBuilder, Struct,
-    UpsertPointsBuilder, Value, Vectors, value::Kind, vectors,
+    GetPointsBuilder, PointStruct, Range, SetPayloadPointsBuilder, Struct, UpsertPointsBuilder,
+    Value, value::Kind,
 };
 use tokio::{
     runtime::Handle,
@@ -25,11 +25,14 @@ use tracing::debug;
 use uuid::Uuid;
 
 use crate::{
-    error::{Disposition, Failure},
+    error::Failure,
     record::{PointId, RESERVED_FIELD, SourcePosition, TruncateMark},
 };
 
-use super::{Connection, failure::failure, service::Outage, value};
+use super::{
+    Connection, failure::of_no_record, operations::no_vectors, service::Outage, stored::Object,
+    value,
+};
 
 /// How often the marks are read: so long may a truncate that another member met stay unknown here.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -231,15 +234,8 @@ impl Mark {
     }
 
     fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
-        let failure = failure(error, &self.connection.collection);
-        match failure.disposition {
-            // No record is at fault.
-            Disposition::Record => Failure::blocked(
-                "truncate",
-                format!("the table was truncated, and Qdrant refuses to apply that: {error}"),
-            ),
-            _ => failure,
-        }
+        let refuses = "the table was truncated, and Qdrant refuses to apply that";
+        of_no_record(error, &self.connection.collection, "truncate", refuses)
     }
 
     async fn read(&self) -> Result<MarkState, Failure> {
@@ -259,9 +255,7 @@ impl Mark {
         let point = PointStruct {
             id: Some(value::point_id(self.id())),
             payload: [(RESERVED_FIELD.to_owned(), to_value(&self.topic, mark))].into(),
-            vectors: Some(Vectors {
-                vectors_options: Some(vectors::VectorsOptions::Vectors(NamedVectors::default())),
-            }),
+            vectors: Some(no_vectors()),
         };
         let request = UpsertPointsBuilder::new(&self.connection.collection, [point]).wait(true);
         let answer = self.connection.client.upsert_points(request).await;
@@ -362,14 +356,8 @@ fn to_value(topic: &str, mark: TruncateMark) -> Value {
 
 /// The mark that a point is.
 pub(super) fn from_payload(payload: &HashMap<String, Value>) -> Option<MarkState> {
-    let Some(Kind::StructValue(object)) = &payload.get(RESERVED_FIELD)?.kind else {
-        return None;
-    };
-    let integer = |name: &str| match object.fields.get(name)?.kind {
-        Some(Kind::IntegerValue(integer)) => Some(integer),
-        _ => None,
-    };
-    let swept = match &object.fields.get(SWEPT)?.kind {
+    let object = Object::of(payload)?;
+    let swept = match &object.0.fields.get(SWEPT)?.kind {
         Some(Kind::StructValue(swept)) => swept
             .fields
             .iter()
@@ -382,8 +370,8 @@ pub(super) fn from_payload(payload: &HashMap<String, Value>) -> Option<MarkState
     };
     Some(MarkState::Truncated {
         mark: TruncateMark {
-            source: integer(SOURCE_POSITION).map(SourcePosition),
-            commit_ms: integer(TRUNCATED_MS)?,
+            source: object.integer(SOURCE_POSITION).map(SourcePosition),
+            commit_ms: object.integer(TRUNCATED_MS)?,
         },
         swept,
     })

@@ -5,17 +5,14 @@ use std::{collections::HashMap, sync::Arc};
 use qdrant_client::{
     Qdrant, QdrantError,
     qdrant::{
-        GetPointsBuilder, QueryPointsBuilder, RetrievedPoint, Value as Field, value::Kind,
+        GetPointsBuilder, QueryPointsBuilder, RetrievedPoint, Value as Field,
         vectors_output::VectorsOptions,
     },
 };
 
 use crate::{
     error::Failure,
-    record::{
-        Content, KnownPoint, Payload, PointId, PointState, RESERVED_FIELD, Tombstone, TruncateMark,
-        Value,
-    },
+    record::{Content, KnownPoint, Payload, PointId, PointState, Tombstone, TruncateMark, Value},
 };
 
 use super::{
@@ -203,8 +200,5 @@ fn bookkeeping(payload: &HashMap<String, Field>) -> Bookkeeping {
 
 /// The row's key in canonical form.
 fn key(payload: &HashMap<String, Field>) -> Option<String> {
-    match &payload.get(RESERVED_FIELD)?.kind {
-        Some(Kind::StructValue(object)) => Object(object).text("key").map(str::to_owned),
-        _ => None,
-    }
+    Object::of(payload)?.text("key").map(str::to_owned)
 }

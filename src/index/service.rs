@@ -6,6 +6,7 @@ use tokio::sync::{
     Semaphore,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
@@ -102,6 +103,18 @@ impl<'a> Outage<'a> {
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
             () = self.connection.shutdown.cancelled() => false,
+        }
+    }
+
+    /// The same, for work that is given up when `until` is cancelled.
+    pub(super) async fn pause_until(
+        &mut self,
+        until: &CancellationToken,
+        failure: &Failure,
+    ) -> bool {
+        tokio::select! {
+            go_on = self.pause(failure) => go_on,
+            () = until.cancelled() => false,
         }
     }
 }

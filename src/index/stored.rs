@@ -146,9 +146,8 @@ pub(super) fn tombstone_to_value(tombstone: &Tombstone, epoch: Epoch) -> qdrant:
 
 /// What a point's payload says about its making. The source columns are not read back.
 pub fn from_payload(payload: &HashMap<String, qdrant::Value, impl BuildHasher>) -> PointState {
-    let object = match payload.get(RESERVED_FIELD).map(|object| &object.kind) {
-        Some(Some(Kind::StructValue(object))) => Object(object),
-        _ => return PointState::Foreign,
+    let Some(object) = Object::of(payload) else {
+        return PointState::Foreign;
     };
     let content = match object.integer(DELETED_MS) {
         Some(deleted_ms) => object.tombstone(deleted_ms).map(Content::Tombstone),
@@ -165,6 +164,16 @@ pub fn from_payload(payload: &HashMap<String, qdrant::Value, impl BuildHasher>) 
 pub(super) struct Object<'a>(pub(super) &'a Struct);
 
 impl<'a> Object<'a> {
+    /// That of a point's payload, if there is one.
+    pub(super) fn of(
+        payload: &'a HashMap<String, qdrant::Value, impl BuildHasher>,
+    ) -> Option<Self> {
+        match &payload.get(RESERVED_FIELD)?.kind {
+            Some(Kind::StructValue(object)) => Some(Self(object)),
+            _ => None,
+        }
+    }
+
     pub(super) fn text(self, name: &str) -> Option<&'a str> {
         match &self.0.fields.get(name)?.kind {
             Some(Kind::StringValue(text)) => Some(text),

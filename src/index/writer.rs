@@ -56,10 +56,9 @@ pub(super) async fn write(connection: Arc<Connection>, batch: Vec<WriteRequest>)
     let mut batches = vec![batch];
     let mut is_repeated = false;
     while let Some(batch) = batches.pop() {
-        let mut attempts = wanted(batch);
         // A member that may have been stopped asks first whether it is still a member.
         connection.lease.trusted().await;
-        attempts.retain(|attempt| !attempt.request.reply.is_closed());
+        let mut attempts = wanted(batch);
         if attempts.is_empty() {
             continue;
         }

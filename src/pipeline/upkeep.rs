@@ -105,19 +105,15 @@ impl Keeper {
         })
     }
 
-    /// Begins what is due. `frontier` may be committed once the watermark is noted; `now_ms` is the
-    /// time in milliseconds since 1970.
-    pub(super) fn on_time(
+    /// Does what is [due](Self::due). `frontier` may be committed once the watermark is noted; `now_ms`
+    /// is the time in milliseconds since 1970.
+    pub(super) fn keep_up(
         &mut self,
-        watermark: Option<Watermark>,
+        watermark: Watermark,
         frontier: Offset,
         now: Instant,
         now_ms: i64,
     ) {
-        let is_due = self.due(Some(frontier)).is_some_and(|due| due <= now);
-        let Some(watermark) = watermark.filter(|_| is_due) else {
-            return;
-        };
         let sweeps = self.next_sweep <= now;
         if sweeps {
             self.next_sweep = now + self.upkeep.sweep_every();

@@ -22,7 +22,6 @@ use crate::{
     error::Failure,
     record::TopicPartition,
     source::{Reading, StartAt, TopicReader},
-    telemetry,
 };
 
 use filter::Filter;
@@ -102,9 +101,7 @@ impl Command {
     ) -> anyhow::Result<ExitStatus> {
         let needs = |key: &str| needs(key, true) || key.starts_with("dead_letter.");
         let config = options.load_config_for(needs)?;
-        if options.log_level.is_some() {
-            telemetry::init_logging(&config.log)?;
-        }
+        options.log_if_asked(&config)?;
         match self.what {
             What::List(list) => list.run(&config, out).await?,
             What::Show(show) => show.run(&config, out).await?,

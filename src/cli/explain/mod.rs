@@ -35,7 +35,6 @@ use crate::{
     index::{self, FoundPoint, Searcher},
     record::{Desired, Fingerprint, RawRecord, RowKey, TopicPartition},
     source::{self, LookBack},
-    telemetry,
 };
 
 use bounds::{Bound, Bounds};
@@ -94,9 +93,7 @@ impl Command {
     ) -> anyhow::Result<ExitStatus> {
         let names_topic = self.topic.is_some();
         let config = options.load_config_for(|key| is_needed(key, names_topic))?;
-        if options.log_level.is_some() {
-            telemetry::init_logging(&config.log)?;
-        }
+        options.log_if_asked(&config)?;
         let report = self.explain(&config).await?;
         if self.json {
             writeln!(out, "{:#}", report.to_json())?;

@@ -24,7 +24,6 @@ use super::{
     run::Signals,
     selection::{Records, Selection, needs},
 };
-use crate::telemetry;
 
 use summary::Summary;
 
@@ -66,9 +65,7 @@ impl Command {
     ) -> anyhow::Result<ExitStatus> {
         let has_topics = self.file.is_some() || self.selection.names_topics();
         let config = options.load_config_for(|key| needs(key, has_topics))?;
-        if options.log_level.is_some() {
-            telemetry::init_logging(&config.log)?;
-        }
+        options.log_if_asked(&config)?;
         let mut interpreter = Interpreter::new(&config)?;
         let records = match &self.file {
             Some(file) => Records::of_file(file)?,

@@ -17,7 +17,6 @@ use crate::{
     config::Config,
     embed,
     index::{self, FieldFilter, Hit, Searcher},
-    telemetry,
 };
 
 const EXAMPLES: &str = "\
@@ -69,9 +68,7 @@ impl Command {
         out: &mut Output,
     ) -> anyhow::Result<ExitStatus> {
         let config = options.load_config_for(is_needed)?;
-        if options.log_level.is_some() {
-            telemetry::init_logging(&config.log)?;
-        }
+        options.log_if_asked(&config)?;
         let table = match (&self.topic, &self.collection) {
             (Some(topic), _) => sections_of(&config, topic)?,
             (None, Some(_)) => *config.table_sections().last().context("no table")?,

@@ -110,8 +110,13 @@ impl State {
         self.release_withheld();
         if let Some(frontier) = self.ledger.frontier() {
             self.frontier.publish(frontier);
-            let watermark = self.reflected.watermark(frontier);
-            self.keeper.on_time(watermark, frontier, now, now_ms());
+            let is_due = self
+                .keeper
+                .due(Some(frontier))
+                .is_some_and(|due| due <= now);
+            if is_due && let Some(watermark) = self.reflected.watermark(frontier) {
+                self.keeper.keep_up(watermark, frontier, now, now_ms());
+            }
         }
         self.show();
         self.tell_of_held();
