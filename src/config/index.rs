@@ -1,6 +1,10 @@
 //! `[index]`.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,6 +20,12 @@ pub struct IndexConfig {
     pub url: String,
     /// The key that Qdrant wants, if it wants one.
     pub api_key: Option<SecretRef>,
+    /// PEM file of the authorities that may sign Qdrant's certificate; the system's own when absent.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of this client's certificate, for mutual TLS.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file of the client certificate's private key.
+    pub key_file: Option<PathBuf>,
     /// The collection's name.
     pub collection: String,
     /// The name of the vector in a point.
@@ -60,6 +70,9 @@ impl Default for IndexConfig {
         Self {
             url: "http://localhost:6334".into(),
             api_key: None,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
             collection: "products".into(),
             vector: "text".into(),
             distance: Distance::default(),
@@ -148,6 +161,7 @@ impl IndexConfig {
             }
             None => report.http_url("index.url", &self.url),
         }
+        self.validate_certificates(report);
         for (key, name, most) in [
             ("index.collection", &self.collection, 255),
             ("index.vector", &self.vector, 200),
@@ -179,6 +193,40 @@ impl IndexConfig {
             "must be 1s or more; an hour outlives what may be under way",
         );
         report.backoff("index", self.retry_initial, self.retry_max);
+    }
+
+    fn validate_certificates(&self, report: &mut Report) {
+        for (name, is_set) in [
+            ("ca_file", self.ca_file.is_some()),
+            ("certificate_file", self.certificate_file.is_some()),
+            ("key_file", self.key_file.is_some()),
+        ] {
+            report.refuse_if(
+                is_set && !self.url.starts_with("https:"),
+                format!("index.{name}"),
+                "has no effect without an https:// address in index.url",
+            );
+        }
+        for (name, is_set, needs, has) in [
+            (
+                "certificate_file",
+                self.certificate_file.is_some(),
+                "key_file",
+                self.key_file.is_some(),
+            ),
+            (
+                "key_file",
+                self.key_file.is_some(),
+                "certificate_file",
+                self.certificate_file.is_some(),
+            ),
+        ] {
+            report.refuse_if(
+                is_set && !has,
+                format!("index.{name}"),
+                format!("needs index.{needs} beside it"),
+            );
+        }
     }
 }
 

@@ -11,7 +11,10 @@ use smallvec::SmallVec;
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::{EmbedReply, EmbedRequest};
-use crate::{error::Failure, record::Ticket};
+use crate::{
+    error::Failure,
+    record::{Ticket, Vector},
+};
 
 /// Below this many queued texts nobody looks for unwanted ones before their turn.
 const SWEEP_FROM: usize = 1024;
@@ -115,7 +118,7 @@ impl Batcher {
     }
 
     /// Hands a vector to everyone who asked for it.
-    pub(super) fn answer(&mut self, text: &str, vector: Vec<f32>) {
+    pub(super) fn answer(&mut self, text: &str, vector: Vector) {
         self.reply(text, Ok(vector));
     }
 
@@ -124,7 +127,7 @@ impl Batcher {
         self.reply(text, Err(failure));
     }
 
-    fn reply(&mut self, text: &str, outcome: Result<Vec<f32>, Failure>) {
+    fn reply(&mut self, text: &str, outcome: Result<Vector, Failure>) {
         let mut askers = self.askers.remove(text).unwrap_or_default();
         let Some(last) = askers.pop() else { return };
         for asker in askers {
@@ -179,7 +182,7 @@ impl Asker {
         self.wanted.strong_count() > 0 && !self.reply.is_closed()
     }
 
-    fn reply(self, outcome: Result<Vec<f32>, Failure>) {
+    fn reply(self, outcome: Result<Vector, Failure>) {
         let ticket = self.ticket;
         // A partition that was revoked has stopped listening; its new owner asks for itself.
         let _ = self.reply.send(EmbedReply { ticket, outcome });

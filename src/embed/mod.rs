@@ -60,7 +60,7 @@ use self::{
 use crate::{
     config::EncodingFormat,
     error::Failure,
-    record::Ticket,
+    record::{Ticket, Vector},
     telemetry::{EmbedMetrics, Health, Lane, LaneState},
 };
 
@@ -88,7 +88,7 @@ pub struct EmbedReply {
     pub ticket: Ticket,
     /// The vector, of the configured length and finite; or why this one text has none, always
     /// [`Disposition::Record`](crate::error::Disposition::Record).
-    pub outcome: Result<Vec<f32>, Failure>,
+    pub outcome: Result<Vector, Failure>,
 }
 
 /// Settings that can't work.
@@ -179,7 +179,7 @@ pub async fn check(settings: &Settings) -> anyhow::Result<()> {
 
 /// The vector of one text, such as a search's words, asked for once. The error's message says what
 /// to do.
-pub async fn vector_of(settings: &Settings, text: &str) -> anyhow::Result<Vec<f32>> {
+pub async fn vector_of(settings: &Settings, text: &str) -> anyhow::Result<Vector> {
     let client = Client::new(settings)?;
     let texts = [Arc::from(text)];
     let mut answer = client.call(&texts, settings.encoding_format).await;

@@ -10,17 +10,19 @@
 
 use std::fmt;
 
-use base64_simd::{AsOut as _, STANDARD_NO_PAD};
+use base64_simd::STANDARD_NO_PAD;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, SeqAccess, Unexpected, Visitor},
 };
 
+use crate::record::Vector;
+
 /// What a request bought.
 #[derive(Debug, PartialEq)]
 pub(super) struct Answer {
     /// One vector an input, in the order of the inputs; each finite and of the right length.
-    pub(super) vectors: Vec<Vec<f32>>,
+    pub(super) vectors: Vec<Vector>,
     /// What the provider says it charged; 0 if it doesn't say.
     pub(super) tokens: u64,
 }
@@ -45,12 +47,12 @@ pub(super) fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Ans
         serde_json::from_slice(body).map_err(|error| BadAnswer::Malformed(error.to_string()))?;
     let vectors = in_order(body.data, inputs)?;
     for vector in &vectors {
-        if vector.len() != dimensions {
+        if vector.dimensions() != dimensions {
             return Err(BadAnswer::WrongLength {
-                found: vector.len(),
+                found: vector.dimensions(),
             });
         }
-        if !vector.iter().all(|number| number.is_finite()) {
+        if !vector.is_finite() {
             return Err(BadAnswer::Malformed(
                 "a vector holds numbers that are not finite".into(),
             ));
@@ -65,7 +67,7 @@ pub(super) fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Ans
 
 /// The vectors in the order of the inputs. Where no item has an index their order is the inputs';
 /// where some have, an absent one is 0, which protobuf's JSON leaves out.
-fn in_order(items: Vec<Item>, inputs: usize) -> Result<Vec<Vec<f32>>, BadAnswer> {
+fn in_order(items: Vec<Item>, inputs: usize) -> Result<Vec<Vector>, BadAnswer> {
     if items.len() != inputs {
         return Err(BadAnswer::Malformed(format!(
             "{} vectors for {inputs} inputs",
@@ -114,7 +116,7 @@ struct Usage {
     total_tokens: Option<u64>,
 }
 
-struct Embedding(Vec<f32>);
+struct Embedding(Vector);
 
 impl<'de> Deserialize<'de> for Embedding {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -127,7 +129,7 @@ impl<'de> Deserialize<'de> for Embedding {
 struct EmbeddingVisitor;
 
 impl<'de> Visitor<'de> for EmbeddingVisitor {
-    type Value = Vec<f32>;
+    type Value = Vector;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("base64 of 32-bit floats, or an array of numbers")
@@ -135,44 +137,27 @@ impl<'de> Visitor<'de> for EmbeddingVisitor {
 
     fn visit_bytes<E: Error>(self, text: &[u8]) -> Result<Self::Value, E> {
         // Without the text itself: it is thousands of characters long.
-        floats(text).ok_or_else(|| E::invalid_value(Unexpected::Other("other text"), &self))
+        vector(text).ok_or_else(|| E::invalid_value(Unexpected::Other("other text"), &self))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Self::Value, A::Error> {
-        let mut vector = Vec::with_capacity(256);
-        while let Some(number) = numbers.next_element()? {
-            vector.push(number);
+        let mut bytes = Vec::with_capacity(1024);
+        while let Some(number) = numbers.next_element::<f32>()? {
+            bytes.extend_from_slice(&number.to_le_bytes());
         }
-        Ok(vector)
+        Vector::from_le_bytes(bytes).ok_or_else(|| A::Error::custom("floats are whole"))
     }
 }
 
-/// Characters decoded at a time: a multiple of 16, which is 12 bytes, which is 3 floats.
-const CHUNK: usize = 4096;
-
-/// The floats that standard base64 encodes, padded or not: some encoders leave the padding out.
-///
-/// Goes by way of a buffer on the stack that stays in the first cache, instead of one as long as
-/// the vector; and with vector instructions, for it is a good part of what is done to a new row.
-fn floats(mut text: &[u8]) -> Option<Vec<f32>> {
+/// The vector that standard base64 encodes, padded or not: some encoders leave the padding out.
+fn vector(mut text: &[u8]) -> Option<Vector> {
     if text.len().is_multiple_of(4) {
         text = text
             .strip_suffix(b"==")
             .or_else(|| text.strip_suffix(b"="))
             .unwrap_or(text);
     }
-    let mut vector = Vec::with_capacity(text.len() / 16 * 3 + 3);
-    let mut bytes = [0; CHUNK / 4 * 3];
-    for chunk in text.chunks(CHUNK) {
-        let decoded = STANDARD_NO_PAD
-            .decode(chunk, bytes.as_mut_slice().as_out())
-            .ok()?;
-        let (floats, []) = decoded.as_chunks() else {
-            return None;
-        };
-        vector.extend(floats.iter().copied().map(f32::from_le_bytes));
-    }
-    Some(vector)
+    Vector::from_le_bytes(STANDARD_NO_PAD.decode_to_vec(text).ok()?)
 }
 
 #[cfg(test)]
@@ -195,6 +180,10 @@ mod tests {
             .flat_map(|number| number.to_le_bytes())
             .collect();
         BASE64_STANDARD.encode(bytes)
+    }
+
+    fn vectors<const N: usize>(vectors: [[f32; 2]; N]) -> Vec<Vector> {
+        vectors.map(Vector::from_iter).to_vec()
     }
 
     fn read(
@@ -225,7 +214,7 @@ mod tests {
         assert_eq!(
             read(&body, 2, 2),
             Ok(Answer {
-                vectors: vec![vec![1.0, -2.5], vec![3.0, 0.125]],
+                vectors: vectors([[1.0, -2.5], [3.0, 0.125]]),
                 tokens: 9
             })
         );
@@ -243,7 +232,7 @@ mod tests {
             }
             let body = json!({"data": [{"index": 0, "embedding": text}]});
             let answer = read(&body, 1, vector.len()).unwrap();
-            prop_assert_eq!(answer.vectors, vec![vector]);
+            prop_assert_eq!(answer.vectors, vec![vector.into_iter().collect::<Vector>()]);
         }
 
         #[test]
@@ -281,19 +270,18 @@ mod tests {
             {"index": 1, "embedding": [2, 2]},
             {"index": 0, "embedding": [1, 1]},
         ]});
-        assert_eq!(read(&body, 2, 2).unwrap().vectors, [[1.0, 1.0], [2.0, 2.0]]);
+        let expected = vectors([[1.0, 1.0], [2.0, 2.0]]);
+        assert_eq!(read(&body, 2, 2).unwrap().vectors, expected);
     }
 
     #[test]
     fn without_an_index_the_order_is_the_inputs() {
         let body = json!({"data": [{"embedding": [1, 1]}, {"embedding": [2, 2]}]});
-        assert_eq!(read(&body, 2, 2).unwrap().vectors, [[1.0, 1.0], [2.0, 2.0]]);
+        let expected = vectors([[1.0, 1.0], [2.0, 2.0]]);
+        assert_eq!(read(&body, 2, 2).unwrap().vectors, expected);
         let zero_left_out =
             json!({"data": [{"index": 1, "embedding": [2, 2]}, {"embedding": [1, 1]}]});
-        assert_eq!(
-            read(&zero_left_out, 2, 2).unwrap().vectors,
-            [[1.0, 1.0], [2.0, 2.0]]
-        );
+        assert_eq!(read(&zero_left_out, 2, 2).unwrap().vectors, expected);
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Shop {
     }
 
     /// Asks, and waits for all replies: vectors or messages, in the order of the texts.
-    async fn buy(&mut self, texts: &[&str]) -> Vec<Result<Vec<f32>, String>> {
+    async fn buy(&mut self, texts: &[&str]) -> Vec<Result<Vector, String>> {
         self.ask(texts);
         let mut replies = BTreeMap::new();
         while replies.len() < texts.len() {
@@ -209,8 +209,8 @@ impl Shop {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it is compared with replies")]
-fn bought(text: &str) -> Result<Vec<f32>, String> {
-    Ok(vec![text.len() as f32, 1.0])
+fn bought(text: &str) -> Result<Vector, String> {
+    Ok([text.len() as f32, 1.0].into_iter().collect())
 }
 
 #[tokio::test]
@@ -359,7 +359,7 @@ async fn an_endpoint_that_is_not_there_yet_is_waited_for() {
 
     let _endpoint = Endpoint::start_at(address, |_, seen| seen.answer()).await;
     let reply = shop.replies.recv().await.unwrap();
-    assert_eq!(reply.outcome, Ok(vec![3.0, 1.0]));
+    assert_eq!(reply.outcome, Ok([3.0, 1.0].into_iter().collect()));
     assert_eq!(shop.health.get(Lane::Embed), LaneState::Ready);
 }
 
@@ -402,7 +402,7 @@ async fn a_wrong_key_blocks_the_lane_until_it_is_mended() {
     assert_eq!(shop.trouble().await, LaneState::Blocked(expected));
     mended.store(true, Ordering::Relaxed);
     let reply = shop.replies.recv().await.unwrap();
-    assert_eq!(reply.outcome, Ok(vec![3.0, 1.0]));
+    assert_eq!(reply.outcome, Ok([3.0, 1.0].into_iter().collect()));
     assert_eq!(shop.health.get(Lane::Embed), LaneState::Ready);
 }
 
@@ -513,8 +513,8 @@ async fn answers_of_real_size_are_read() {
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     for reply in shop.buy(&texts).await {
         let vector = reply.unwrap();
-        assert_eq!(vector.len(), 1536);
-        assert_eq!(vector.last(), Some(&1535.0));
+        assert_eq!(vector.dimensions(), 1536);
+        assert_eq!(vector.floats().last(), Some(1535.0));
     }
 }
 

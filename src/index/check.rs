@@ -1,10 +1,11 @@
 //! Whether Qdrant and the collection are what is needed, without changing anything.
 
-use qdrant_client::{Qdrant, QdrantError, qdrant::CountPointsBuilder};
+use qdrant_client::qdrant::{CountPointsBuilder, HealthCheckRequest};
+use tonic::Status;
 
 use crate::error::Failure;
 
-use super::{CollectionError, CollectionSpec, collection, failure::failure};
+use super::{Client, CollectionError, CollectionSpec, collection};
 
 /// The oldest server that knows `update_filter`: not needed yet, but writes conditional on it are
 /// what keeps a stale member from changing anything, and will be.
@@ -23,10 +24,11 @@ pub enum Found {
 }
 
 /// The server's version, if it is new enough. The error says what to do.
-pub async fn server_version(client: &Qdrant) -> Result<String, Failure> {
-    let answer = client.health_check().await;
+pub async fn server_version(client: &Client) -> Result<String, Failure> {
+    let answer = client.server().health_check(HealthCheckRequest {}).await;
     // No collection is asked about.
-    let version = answer.map_err(|error| failure(&error, ""))?.version;
+    let answer = answer.map_err(|error| client.failure(&error, ""))?;
+    let version = answer.into_inner().version;
     match parse(&version) {
         Some(number) if number < OLDEST => Err(Failure::blocked(
             "version",
@@ -46,13 +48,10 @@ fn parse(version: &str) -> Option<(u64, u64)> {
 }
 
 /// Looks for the collection.
-pub async fn look(client: &Qdrant, spec: &CollectionSpec) -> Result<Found, CollectionError> {
-    let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
-    if !client
-        .collection_exists(&spec.name)
-        .await
-        .map_err(refused)?
-    {
+pub async fn look(client: &Client, spec: &CollectionSpec) -> Result<Found, CollectionError> {
+    let refused = |error: Status| CollectionError::Refused(client.failure(&error, &spec.name));
+    let exists = collection::exists(client, &spec.name).await;
+    if !exists.map_err(refused)? {
         return if spec.create {
             Ok(Found::Absent)
         } else {
@@ -61,11 +60,12 @@ pub async fn look(client: &Qdrant, spec: &CollectionSpec) -> Result<Found, Colle
     }
     collection::check(client, spec).await?;
     let count = client
-        .count(CountPointsBuilder::new(&spec.name).exact(false))
+        .points()
+        .count(CountPointsBuilder::new(&spec.name).exact(false).build())
         .await
         .map_err(refused)?;
     Ok(Found::Fits {
-        points: count.result.map_or(0, |result| result.count),
+        points: count.into_inner().result.map_or(0, |result| result.count),
     })
 }
 

@@ -14,6 +14,7 @@ use qdrant_client::qdrant::{
     value::Kind,
 };
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use uuid::Uuid;
 
 use crate::{
@@ -22,9 +23,7 @@ use crate::{
 };
 
 use super::{
-    Connection, Fence,
-    failure::of_no_record,
-    fence,
+    Connection, Fence, fence,
     operations::no_vectors,
     points,
     service::Outage,
@@ -169,8 +168,16 @@ impl Claim {
             .limit(1)
             .with_payload(true)
             .with_vectors(false);
-        let answer = self.connection.client.scroll(request).await;
-        let points = answer.map_err(|error| self.failure(&error))?.result;
+        let answer = self
+            .connection
+            .client
+            .points()
+            .scroll(request.build())
+            .await;
+        let points = answer
+            .map_err(|error| self.failure(&error))?
+            .into_inner()
+            .result;
         let highest = points.first().and_then(|point| Object::of(&point.payload));
         Ok(highest.and_then(|object| object.integer(EPOCH).map(Epoch)))
     }
@@ -178,7 +185,7 @@ impl Claim {
     async fn read(&self) -> Result<Option<Claimed>, Failure> {
         let ids = std::iter::once(self.id);
         let fields = vec![RESERVED_FIELD.to_owned()];
-        let points = points::read(&self.connection, "claim", ids, fields, false).await?;
+        let points = points::read(&self.connection, "claim", ids, fields).await?;
         let found = points.into_values().next();
         Ok(found.and_then(|point| Claimed::from_object(Object::of(&point.payload)?)))
     }
@@ -204,14 +211,20 @@ impl Claim {
         };
         let collection = &self.connection.collection;
         let request = UpdateBatchPointsBuilder::new(collection, vec![upsert]).wait(true);
-        let answer = self.connection.client.update_points_batch(request).await;
+        let answer = self
+            .connection
+            .client
+            .points()
+            .update_batch(request.build())
+            .await;
         self.connection.metrics.count_call("claim", answer.is_ok());
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
 
-    fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
+    fn failure(&self, error: &Status) -> Failure {
         let refuses = "Qdrant refuses the bookkeeping of a partition";
-        of_no_record(error, &self.connection.collection, "claim", refuses)
+        self.connection
+            .failure_of_no_record(error, "claim", refuses)
     }
 
     /// Removes the tombstones that were written before `before_ms` (milliseconds since 1970), after
@@ -269,7 +282,12 @@ impl Claim {
         let request = DeletePointsBuilder::new(&self.connection.collection)
             .points(swept)
             .wait(true);
-        let answer = self.connection.client.delete_points(request).await;
+        let answer = self
+            .connection
+            .client
+            .points()
+            .delete(request.build())
+            .await;
         self.connection.metrics.count_call("sweep", answer.is_ok());
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use qdrant_client::{
-    Qdrant, QdrantError,
-    qdrant::{
-        CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
-        IntegerIndexParams, KeywordIndexParams, VectorParams, VectorParamsBuilder,
-        VectorsConfigBuilder, payload_index_params::IndexParams, vectors_config,
-    },
+use qdrant_client::qdrant::{
+    CollectionExistsRequest, CollectionInfo, CreateCollectionBuilder,
+    CreateFieldIndexCollectionBuilder, Distance, FieldType, GetCollectionInfoRequest,
+    IntegerIndexParams, KeywordIndexParams, VectorParams, VectorParamsBuilder,
+    VectorsConfigBuilder, payload_index_params::IndexParams, vectors_config,
 };
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tracing::info;
 
 use crate::{
@@ -20,8 +19,7 @@ use crate::{
 };
 
 use super::{
-    Calls,
-    failure::failure,
+    Calls, Client,
     stored::{DELETED_MS, DELETED_OFFSET, EPOCH, field},
 };
 
@@ -70,7 +68,7 @@ pub enum CollectionError {
 
 /// Makes or checks the collection, waiting for the server as long as it takes.
 pub(super) async fn ensure(
-    client: &Qdrant,
+    client: &Client,
     spec: &CollectionSpec,
     calls: Calls,
     health: &LanePart,
@@ -104,15 +102,11 @@ pub(super) async fn ensure(
 
 /// One attempt.
 pub(crate) async fn try_ensure(
-    client: &Qdrant,
+    client: &Client,
     spec: &CollectionSpec,
 ) -> Result<(), CollectionError> {
-    let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
-    if !client
-        .collection_exists(&spec.name)
-        .await
-        .map_err(refused)?
-    {
+    let refused = |error: Status| CollectionError::Refused(client.failure(&error, &spec.name));
+    if !exists(client, &spec.name).await.map_err(refused)? {
         if !spec.create {
             return Err(CollectionError::Absent(spec.name.clone()));
         }
@@ -133,17 +127,18 @@ const BOOKKEEPING: [(&str, FieldType); 5] = [
 
 /// Indexes what every write and every claim filters by, where that isn't done yet: servers in strict
 /// mode refuse filters by other fields, and all are slow without.
-async fn index_bookkeeping(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
-    let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
-    let info = client.collection_info(&spec.name).await.map_err(refused)?;
-    let indexed = info.result.unwrap_or_default().payload_schema;
+async fn index_bookkeeping(client: &Client, spec: &CollectionSpec) -> Result<(), CollectionError> {
+    let refused = |error: Status| CollectionError::Refused(client.failure(&error, &spec.name));
+    let info = info(client, &spec.name).await.map_err(refused)?;
+    let indexed = info.unwrap_or_default().payload_schema;
     for (name, kind) in BOOKKEEPING {
         let name = field(name);
         if !indexed.contains_key(&name) {
             let request = CreateFieldIndexCollectionBuilder::new(&spec.name, name, kind)
                 .field_index_params(not_for_searches(kind))
                 .wait(true);
-            client.create_field_index(request).await.map_err(refused)?;
+            let made = client.points().create_field_index(request.build()).await;
+            made.map_err(refused)?;
         }
     }
     Ok(())
@@ -165,16 +160,32 @@ fn not_for_searches(kind: FieldType) -> IndexParams {
     }
 }
 
-async fn create(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
-    let refused = |error: QdrantError| CollectionError::Refused(failure(&error, &spec.name));
+/// Whether there is a collection, or an alias, of this name.
+pub(super) async fn exists(client: &Client, name: &str) -> Result<bool, Status> {
+    let request = CollectionExistsRequest {
+        collection_name: name.to_owned(),
+    };
+    let answer = client.collections().collection_exists(request).await?;
+    Ok(answer.into_inner().result.is_some_and(|found| found.exists))
+}
+
+async fn info(client: &Client, name: &str) -> Result<Option<CollectionInfo>, Status> {
+    let request = GetCollectionInfoRequest {
+        collection_name: name.to_owned(),
+    };
+    let answer = client.collections().get(request).await?;
+    Ok(answer.into_inner().result)
+}
+
+async fn create(client: &Client, spec: &CollectionSpec) -> Result<(), CollectionError> {
+    let refused = |error: Status| CollectionError::Refused(client.failure(&error, &spec.name));
     let mut vectors = VectorsConfigBuilder::default();
     vectors.add_named_vector_params(
         &spec.vector,
         VectorParamsBuilder::new(u64::from(spec.dimensions), spec.distance),
     );
-    let made = client
-        .create_collection(CreateCollectionBuilder::new(&spec.name).vectors_config(vectors))
-        .await;
+    let collection = CreateCollectionBuilder::new(&spec.name).vectors_config(vectors);
+    let made = client.collections().create(collection.build()).await;
     match made {
         Ok(_) => info!(
             collection = spec.name,
@@ -183,35 +194,23 @@ async fn create(client: &Qdrant, spec: &CollectionSpec) -> Result<(), Collection
             "made the collection"
         ),
         // Another member of the group was faster.
-        Err(_)
-            if client
-                .collection_exists(&spec.name)
-                .await
-                .map_err(refused)? =>
-        {
-            return Ok(());
-        }
+        Err(_) if exists(client, &spec.name).await.map_err(refused)? => return Ok(()),
         Err(error) => return Err(refused(error)),
     }
     for (field, kind) in &spec.payload_indexes {
-        client
-            .create_field_index(
-                CreateFieldIndexCollectionBuilder::new(&spec.name, field, *kind).wait(true),
-            )
-            .await
-            .map_err(refused)?;
+        let index = CreateFieldIndexCollectionBuilder::new(&spec.name, field, *kind).wait(true);
+        let made = client.points().create_field_index(index.build()).await;
+        made.map_err(refused)?;
     }
     Ok(())
 }
 
 /// Whether the collection has the vector that the configuration wants.
-pub(super) async fn check(client: &Qdrant, spec: &CollectionSpec) -> Result<(), CollectionError> {
-    let info = client
-        .collection_info(&spec.name)
+pub(super) async fn check(client: &Client, spec: &CollectionSpec) -> Result<(), CollectionError> {
+    let info = info(client, &spec.name)
         .await
-        .map_err(|error| CollectionError::Refused(failure(&error, &spec.name)))?;
+        .map_err(|error| CollectionError::Refused(client.failure(&error, &spec.name)))?;
     let config = info
-        .result
         .and_then(|result| result.config)
         .and_then(|config| config.params)
         .and_then(|params| params.vectors_config)

@@ -1,69 +1,51 @@
 //! What Qdrant's errors mean.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
-use qdrant_client::QdrantError;
+use tonic::{Code, Status};
 
 use crate::error::{Disposition, Failure};
 
-/// gRPC's status codes, by number, as in the specification.
-mod code {
-    pub(super) const INVALID_ARGUMENT: i32 = 3;
-    pub(super) const NOT_FOUND: i32 = 5;
-    pub(super) const PERMISSION_DENIED: i32 = 7;
-    pub(super) const RESOURCE_EXHAUSTED: i32 = 8;
-    pub(super) const UNIMPLEMENTED: i32 = 12;
-    pub(super) const UNAUTHENTICATED: i32 = 16;
-}
+use super::Client;
 
-/// What to do about an error of a call on `collection`.
-pub(super) fn failure(error: &QdrantError, collection: &str) -> Failure {
-    match error {
-        QdrantError::ResourceExhaustedError {
-            retry_after_seconds,
-            ..
-        } => Failure::new(
-            Disposition::Throttled {
-                after: Some(Duration::from_secs(*retry_after_seconds)),
-            },
-            "resource_exhausted",
-            "Qdrant is overloaded and asks to wait",
-        ),
-        QdrantError::ResponseError { status } => {
-            of_status(status.code() as i32, status.message(), collection)
+impl Client {
+    /// What to do about an error of a call on `collection`.
+    pub(super) fn failure(&self, error: &Status, collection: &str) -> Failure {
+        match error.code() {
+            // There was no answer, or none that came from Qdrant itself.
+            Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled => {
+                Failure::transient(
+                    "unavailable",
+                    format!("Qdrant can't be reached: {}: {}", self.url(), plain(error)),
+                )
+            }
+            _ => of_status(error, collection),
         }
-        QdrantError::InvalidUri(error) => Failure::blocked(
-            "invalid_url",
-            format!("index.url is no URL ({error}); correct it and restart"),
-        ),
-        QdrantError::Io(error) => {
-            Failure::transient("io", format!("Qdrant can't be reached: {error}"))
+    }
+
+    /// The same for a call that is made for no record: what would be a record's fault blocks the
+    /// lane. `refuses` says what could not be done.
+    pub(super) fn failure_of_no_record(
+        &self,
+        error: &Status,
+        collection: &str,
+        reason: &'static str,
+        refuses: &str,
+    ) -> Failure {
+        let failure = self.failure(error, collection);
+        match failure.disposition {
+            Disposition::Record => {
+                Failure::blocked(reason, format!("{refuses}: {}", error.message()))
+            }
+            _ => failure,
         }
-        other => Failure::blocked(
-            "client",
-            format!("Qdrant's client refused the request: {other}"),
-        ),
     }
 }
 
-/// The same for a call that is made for no record: what would be a record's fault blocks the lane.
-/// `refuses` says what could not be done.
-pub(super) fn of_no_record(
-    error: &QdrantError,
-    collection: &str,
-    reason: &'static str,
-    refuses: &str,
-) -> Failure {
-    let failure = failure(error, collection);
-    match failure.disposition {
-        Disposition::Record => Failure::blocked(reason, format!("{refuses}: {error}")),
-        _ => failure,
-    }
-}
-
-fn of_status(status: i32, message: &str, collection: &str) -> Failure {
-    match status {
-        code::INVALID_ARGUMENT
+fn of_status(error: &Status, collection: &str) -> Failure {
+    let message = error.message();
+    match error.code() {
+        Code::InvalidArgument
             if message.contains("dimension") || message.contains("vector name") =>
         {
             Failure::blocked(
@@ -73,75 +55,95 @@ fn of_status(status: i32, message: &str, collection: &str) -> Failure {
                 ),
             )
         }
-        code::INVALID_ARGUMENT => Failure::record(
+        Code::InvalidArgument => Failure::record(
             "invalid_argument",
             format!("Qdrant refuses the point: {message}"),
         ),
-        code::NOT_FOUND => Failure::blocked(
+        Code::NotFound => Failure::blocked(
             "not_found",
             format!(
                 "Qdrant does not find what is written to ({message}); if collection `{collection}` was deleted on purpose, set the group's offsets back to the beginning (or name another kafka.group) and restart to have it made anew"
             ),
         ),
-        code::UNAUTHENTICATED | code::PERMISSION_DENIED => Failure::blocked(
+        Code::Unauthenticated | Code::PermissionDenied => Failure::blocked(
             "unauthorized",
             format!(
                 "Qdrant refuses the API key ({message}); set index.api_key to one that may write"
             ),
         ),
-        code::UNIMPLEMENTED => Failure::blocked(
+        Code::Unimplemented => Failure::blocked(
             "unimplemented",
             format!(
                 "this Qdrant does not know the call ({message}); version 1.16 or later is needed"
             ),
         ),
-        code::RESOURCE_EXHAUSTED => Failure::new(
-            Disposition::Throttled { after: None },
+        Code::ResourceExhausted => Failure::new(
+            Disposition::Throttled {
+                after: retry_after(error),
+            },
             "resource_exhausted",
             format!("Qdrant is overloaded: {message}"),
         ),
-        _ => Failure::transient(
-            "unavailable",
-            format!("Qdrant can't be reached: {}", plain(message)),
-        ),
+        _ => Failure::transient("unavailable", format!("Qdrant gives no answer: {message}")),
     }
 }
 
-/// The client says in debug form why it can't connect: `…: tonic::transport::Error(…, Os { code:
-/// 111, kind: ConnectionRefused, message: "Connection refused" })`. In plain words: where to, and
-/// what the system said.
-fn plain(message: &str) -> String {
-    let parts = message
-        .strip_prefix("Failed to connect to ")
-        .and_then(|rest| rest.split_once(": tonic::transport::Error("));
-    let Some((url, cause)) = parts else {
-        return message.to_owned();
-    };
-    match cause.split('"').skip(1).step_by(2).last() {
-        Some(words) => format!("{url}: {words}"),
-        None => format!("{url}: {cause}"),
+/// How long a server that is overloaded asks to wait, in the metadata of its answer.
+fn retry_after(error: &Status) -> Option<Duration> {
+    let seconds = error.metadata().get("retry-after")?.to_str().ok()?;
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
+/// What went wrong in the end: the last cause, without the system's number for it.
+fn plain(error: &Status) -> String {
+    let mut words = error.message().to_owned();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = error.to_string();
+        cause = error.source();
+    }
+    match words.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => words,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use super::*;
 
-    #[test]
-    fn why_there_is_no_connection_is_said_in_plain_words() {
-        for (message, words) in [
-            (
-                "Failed to connect to http://localhost:1/: tonic::transport::Error(Transport, ConnectError(ConnectError(\"tcp connect error\", 127.0.0.1:1, Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" })))",
-                "http://localhost:1/: Connection refused",
-            ),
-            ("broken pipe", "broken pipe"),
-        ] {
-            assert_eq!(plain(message), words);
-        }
+    fn client() -> Client {
+        let config = crate::config::IndexConfig::default();
+        super::super::connect_client(&config, "http://localhost:6334").unwrap()
+    }
+
+    #[tokio::test]
+    async fn why_there_is_no_connection_is_said_in_plain_words() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        let error = Status::from_error(Box::new(std::io::Error::other(refused)));
+        assert_eq!(
+            client().failure(&error, "p").message,
+            "Qdrant can't be reached: http://localhost:6334: Connection refused"
+        );
     }
 
     #[test]
-    fn each_status_has_its_disposition() {
+    fn an_overloaded_server_says_how_long_to_wait() {
+        let mut error = Status::resource_exhausted("busy");
+        let seconds = "7".parse().unwrap();
+        error.metadata_mut().insert("retry-after", seconds);
+        assert_eq!(
+            of_status(&error, "p").disposition,
+            Disposition::Throttled {
+                after: Some(Duration::from_secs(7))
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn each_status_has_its_disposition() {
         for (status, message, disposition) in [
             (14, "connection refused", Disposition::Transient),
             (4, "deadline", Disposition::Transient),
@@ -168,7 +170,9 @@ mod tests {
             (12, "unknown", Disposition::Blocked),
         ] {
             assert_eq!(
-                of_status(status, message, "p").disposition,
+                client()
+                    .failure(&Status::new(status.into(), message), "p")
+                    .disposition,
                 disposition,
                 "{status} {message}"
             );

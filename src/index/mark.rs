@@ -21,6 +21,7 @@ use tokio::{
     sync::{Mutex, watch},
 };
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tracing::debug;
 use uuid::Uuid;
 
@@ -29,10 +30,7 @@ use crate::{
     record::{PointId, RESERVED_FIELD, SourcePosition, TruncateMark},
 };
 
-use super::{
-    Connection, failure::of_no_record, operations::no_vectors, service::Outage, stored::Object,
-    value,
-};
+use super::{Connection, operations::no_vectors, service::Outage, stored::Object, value};
 
 /// How often the marks are read: so long may a truncate that another member met stay unknown here.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -222,7 +220,8 @@ impl Mark {
             let answer = self
                 .connection
                 .client
-                .create_field_index(request.wait(true))
+                .points()
+                .create_field_index(request.wait(true).build())
                 .await;
             answer.map_err(|error| self.failure(&error))?;
         }
@@ -233,9 +232,10 @@ impl Mark {
         id_of(&self.topic)
     }
 
-    fn failure(&self, error: &qdrant_client::QdrantError) -> Failure {
+    fn failure(&self, error: &Status) -> Failure {
         let refuses = "the table was truncated, and Qdrant refuses to apply that";
-        of_no_record(error, &self.connection.collection, "truncate", refuses)
+        self.connection
+            .failure_of_no_record(error, "truncate", refuses)
     }
 
     async fn read(&self) -> Result<MarkState, Failure> {
@@ -243,8 +243,11 @@ impl Mark {
             GetPointsBuilder::new(&self.connection.collection, [value::point_id(self.id())])
                 .with_payload(true)
                 .with_vectors(false);
-        let answer = self.connection.client.get_points(request).await;
-        let points = answer.map_err(|error| self.failure(&error))?.result;
+        let answer = self.connection.client.points().get(request.build()).await;
+        let points = answer
+            .map_err(|error| self.failure(&error))?
+            .into_inner()
+            .result;
         let state = points
             .first()
             .and_then(|point| from_payload(&point.payload));
@@ -258,7 +261,12 @@ impl Mark {
             vectors: Some(no_vectors()),
         };
         let request = UpsertPointsBuilder::new(&self.connection.collection, [point]).wait(true);
-        let answer = self.connection.client.upsert_points(request).await;
+        let answer = self
+            .connection
+            .client
+            .points()
+            .upsert(request.build())
+            .await;
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
 
@@ -266,7 +274,12 @@ impl Mark {
         let request = DeletePointsBuilder::new(&self.connection.collection)
             .points(covered)
             .wait(true);
-        let answer = self.connection.client.delete_points(request).await;
+        let answer = self
+            .connection
+            .client
+            .points()
+            .delete(request.build())
+            .await;
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
 
@@ -277,7 +290,12 @@ impl Mark {
             .points_selector(vec![value::point_id(self.id())])
             .key(format!("{RESERVED_FIELD}.{SWEPT}"))
             .wait(true);
-        let answer = self.connection.client.set_payload(request).await;
+        let answer = self
+            .connection
+            .client
+            .points()
+            .set_payload(request.build())
+            .await;
         answer.map(|_| ()).map_err(|error| self.failure(&error))
     }
 }

@@ -9,13 +9,14 @@
 //! changes nothing where a later owner of the partition has written: see [`Fence`]. A partition's
 //! owner makes a [`Claim`] first.
 
+mod batch;
 mod check;
 mod claim;
+mod client;
 mod collection;
 mod failure;
 mod fence;
 mod filter;
-mod kept;
 mod lookup;
 mod mark;
 mod operations;
@@ -28,6 +29,7 @@ mod service;
 mod settings;
 mod stored;
 mod value;
+mod wire;
 mod writer;
 
 use std::{
@@ -37,16 +39,15 @@ use std::{
     time::Duration,
 };
 
-use qdrant_client::{
-    Qdrant,
-    qdrant::{Condition, Filter, ScrollPointsBuilder},
-};
+use qdrant_client::qdrant::{Condition, Filter, ScrollPointsBuilder};
 use tokio::{runtime::Handle, sync::mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
 use lookup::LookupRequest;
 
 use crate::{
+    error::Failure,
     lease::Lease,
     record::{Epoch, PointId, PointState, Ticket, TopicPartition, Write, WriteOutcome},
     telemetry::{IndexMetrics, LanePart},
@@ -54,6 +55,7 @@ use crate::{
 
 pub use check::{Found, look, server_version};
 pub use claim::{Claim, Predecessor};
+pub use client::Client;
 pub use collection::{CollectionError, CollectionSpec};
 pub use fence::Fence;
 pub use filter::{Comparison, FieldFilter, Test};
@@ -124,7 +126,7 @@ impl WriteRequest {
 
 /// What the services share.
 struct Connection {
-    client: Qdrant,
+    client: Client,
     collection: String,
     vector: String,
     calls: Calls,
@@ -136,6 +138,19 @@ struct Connection {
     shutdown: CancellationToken,
     /// Cancelled when a call panicked.
     broken: CancellationToken,
+}
+
+impl Connection {
+    /// What to do about an error of a call.
+    fn failure(&self, error: &Status) -> Failure {
+        self.client.failure(error, &self.collection)
+    }
+
+    /// The same for a call that is made for no record; see [`Client::failure_of_no_record`].
+    fn failure_of_no_record(&self, error: &Status, reason: &'static str, refuses: &str) -> Failure {
+        self.client
+            .failure_of_no_record(error, &self.collection, reason, refuses)
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -170,7 +185,7 @@ impl Index {
         reason = "each is something else, and there is one caller"
     )]
     pub async fn connect(
-        client: Qdrant,
+        client: Client,
         spec: &CollectionSpec,
         calls: Calls,
         metrics: IndexMetrics,
@@ -232,8 +247,8 @@ impl Index {
             .limit(1)
             .with_payload(false)
             .with_vectors(false);
-        let answer = connection.client.scroll(any).await;
-        answer.is_ok_and(|page| page.result.is_empty())
+        let answer = connection.client.points().scroll(any.build()).await;
+        answer.is_ok_and(|page| page.get_ref().result.is_empty())
     }
 
     /// The mark of a table's last truncate, by the table's topic.

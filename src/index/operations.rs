@@ -3,19 +3,22 @@
 //! Qdrant charges by operation, not by point, and a fence belongs to an operation: so all deletes of
 //! a partition are one operation, and so are all its upserts.
 
-use std::collections::HashMap;
-
+use prost::Message as _;
 use qdrant_client::qdrant::{
-    Condition, DenseVector, Filter, NamedVectors, PointStruct, PointsSelector,
-    PointsUpdateOperation, UpdateMode, Vector, Vectors,
+    Condition, Filter, NamedVectors, PointsSelector, UpdateMode, Vectors,
     points_selector::PointsSelectorOneOf,
-    points_update_operation::{Operation, OverwritePayload, PointStructList},
-    vector, vectors,
+    points_update_operation::{OverwritePayload, PointStructList},
+    vectors::VectorsOptions,
 };
 
-use crate::record::{Epoch, Expected, Payload, PointId, RESERVED_FIELD, Stored, Write};
+use crate::record::{Epoch, Expected, Payload, RESERVED_FIELD, Stored, Write};
 
-use super::{fence, fence::Fence, stored, value};
+use super::{
+    fence,
+    fence::Fence,
+    stored, value,
+    wire::{self, Fields},
+};
 
 /// A write, and what it is to be made with.
 pub(super) struct Planned<'a> {
@@ -23,79 +26,95 @@ pub(super) struct Planned<'a> {
     pub(super) fence: &'a Fence,
     /// Under which epoch of the fence.
     pub(super) epoch: Epoch,
-    /// The vectors that a patch keeps, where it is written as an upsert.
-    pub(super) kept: Option<Vectors>,
+    /// The vectors that a patch keeps, where it is written as an upsert, as they were read.
+    pub(super) kept: Option<&'a [u8]>,
+}
+
+/// An operation of a batch: the message of one of its kinds, written.
+#[derive(Debug)]
+pub(super) struct Operation {
+    kind: Kind,
+    message: Vec<u8>,
+}
+
+/// The kinds of operations, by the numbers of their fields in `PointsUpdateOperation`.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+enum Kind {
+    Upsert = 1,
+    OverwritePayload = 4,
+}
+
+impl Operation {
+    /// So many bytes it takes in a batch, at most.
+    pub(super) fn room(&self) -> usize {
+        const HEADS: usize = 24;
+        self.message.len() + HEADS
+    }
+
+    /// Appends what goes before [`Self::message`], where the operation is an element of the list
+    /// that has this number in its message.
+    pub(super) fn write_head(&self, list: u32, buffer: &mut Vec<u8>) {
+        let mut inner = Vec::new();
+        wire::head(&mut inner, self.kind as u32, self.message.len());
+        wire::head(buffer, list, inner.len() + self.message.len());
+        buffer.append(&mut inner);
+    }
+
+    /// The written message.
+    pub(super) fn message(&self) -> &[u8] {
+        &self.message
+    }
 }
 
 /// The operations that apply these writes, of which no two are to the same point.
 pub(super) fn of_writes<'a>(
     writes: impl Iterator<Item = Planned<'a>>,
     vector_name: &str,
-) -> Vec<PointsUpdateOperation> {
+) -> Vec<Operation> {
     let mut deletes = Lists::default();
     let mut patches = Vec::new();
     let mut patches_with_vector = Lists::default();
     let mut upserts = Lists::default();
     for planned in writes {
-        let Planned {
-            write,
-            fence,
-            epoch,
-            kept,
-        } = planned;
-        let id = Some(value::point_id(write.point()));
-        match write {
-            Write::Delete {
-                tombstone,
-                expected,
-                ..
-            } => {
-                let payload = stored::tombstone_to_value(tombstone, epoch);
-                let point = PointStruct {
-                    id,
-                    payload: [(RESERVED_FIELD.to_owned(), payload)].into(),
-                    vectors: Some(no_vectors()),
-                };
-                deletes.add(point, fence, epoch, expected.as_ref());
-            }
+        let id = planned.write.point();
+        let epoch = planned.epoch;
+        match planned.write {
+            Write::Delete { tombstone, .. } => wire::point(
+                deletes.list(&planned),
+                POINTS,
+                id,
+                |fields| {
+                    fields.object(RESERVED_FIELD, |fields| {
+                        stored::write_tombstone(fields, tombstone, epoch);
+                    });
+                },
+                wire::Vectors::None,
+            ),
             Write::PatchPayload {
-                point,
-                payload,
-                stored,
-                expected,
-                ..
-            } => {
-                let payload = full_payload(payload, stored, epoch);
-                match kept {
-                    Some(_) => {
-                        let point = PointStruct {
-                            id,
-                            payload,
-                            vectors: kept,
-                        };
-                        patches_with_vector.add(point, fence, epoch, expected.as_ref());
-                    }
-                    None => patches.push(overwrite(
-                        *point,
-                        payload,
-                        condition(fence, epoch, expected.as_ref()),
-                    )),
-                }
-            }
+                payload, stored, ..
+            } => match planned.kept {
+                Some(kept) => wire::point(
+                    patches_with_vector.list(&planned),
+                    POINTS,
+                    id,
+                    |fields| write_payload(fields, payload, stored, epoch),
+                    wire::Vectors::AsRead(kept),
+                ),
+                None => patches.push(overwrite(&planned, payload, stored)),
+            },
             Write::Upsert {
                 vector,
                 payload,
                 stored,
-                expected,
                 ..
-            } => {
-                let point = PointStruct {
-                    id,
-                    payload: full_payload(payload, stored, epoch),
-                    vectors: Some(named(vector_name, vector)),
-                };
-                upserts.add(point, fence, epoch, expected.as_ref());
-            }
+            } => wire::point(
+                upserts.list(&planned),
+                POINTS,
+                id,
+                |fields| write_payload(fields, payload, stored, epoch),
+                wire::Vectors::One(vector_name, vector),
+            ),
         }
     }
     // First what is gone: it must not wait behind anything.
@@ -107,55 +126,44 @@ pub(super) fn of_writes<'a>(
     operations
 }
 
+/// The number of the points in a `PointStructList`.
+const POINTS: u32 = 1;
+/// The number of the fields in an `OverwritePayload`.
+const PAYLOAD: u32 = 1;
+
 /// Points to upsert, a list for each condition.
 #[derive(Default)]
 struct Lists<'a> {
-    of_fence: Vec<(&'a Fence, Epoch, Vec<PointStruct>)>,
-    of_others: Vec<(PointStruct, Filter)>,
+    of_fence: Vec<(&'a Fence, Epoch, Vec<u8>)>,
+    of_others: Vec<(Filter, Vec<u8>)>,
 }
 
 impl<'a> Lists<'a> {
-    fn add(
-        &mut self,
-        point: PointStruct,
-        fence: &'a Fence,
-        epoch: Epoch,
-        expected: Option<&Expected>,
-    ) {
-        if expected.is_some() {
-            let condition = condition(fence, epoch, expected);
-            return self.of_others.push((point, condition));
+    /// The list for a write's point.
+    fn list(&mut self, planned: &Planned<'a>) -> &mut Vec<u8> {
+        let (fence, epoch) = (planned.fence, planned.epoch);
+        if let Some(expected) = planned.write.expected() {
+            let condition = condition(fence, epoch, Some(expected));
+            return &mut self.of_others.push_mut((condition, Vec::new())).1;
         }
-        let list = self
-            .of_fence
-            .iter_mut()
-            .find(|(of, under, _)| of.is(fence) && *under == epoch);
-        match list {
-            Some((_, _, points)) => points.push(point),
-            None => self.of_fence.push((fence, epoch, vec![point])),
-        }
+        let is_of = |(of, under, _): &(&Fence, Epoch, _)| of.is(fence) && *under == epoch;
+        let known = self.of_fence.iter().position(is_of);
+        let at = known.unwrap_or_else(|| {
+            self.of_fence.push((fence, epoch, Vec::new()));
+            self.of_fence.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "it was found there, or pushed")]
+        &mut self.of_fence[at].2
     }
 
-    fn into_operations(self, mode: UpdateMode) -> Vec<PointsUpdateOperation> {
-        let upsert = |points, condition| {
-            operation(Operation::Upsert(PointStructList {
-                points,
-                shard_key_selector: None,
-                update_filter: Some(condition),
-                update_mode: Some(mode.into()),
-            }))
-        };
+    fn into_operations(self, mode: UpdateMode) -> Vec<Operation> {
         let of_fence = self
             .of_fence
             .into_iter()
-            .map(|(fence, epoch, points)| (points, condition(fence, epoch, None)));
-        let of_others = self
-            .of_others
-            .into_iter()
-            .map(|(point, condition)| (vec![point], condition));
+            .map(|(fence, epoch, points)| (condition(fence, epoch, None), points));
         of_fence
-            .chain(of_others)
-            .map(|(points, condition)| upsert(points, condition))
+            .chain(self.of_others)
+            .map(|(condition, points)| upsert(points, condition, mode))
             .collect()
     }
 }
@@ -168,74 +176,63 @@ fn condition(fence: &Fence, epoch: Epoch, expected: Option<&Expected>) -> Filter
     }
 }
 
-fn overwrite(
-    point: PointId,
-    payload: HashMap<String, qdrant_client::qdrant::Value>,
-    condition: Filter,
-) -> PointsUpdateOperation {
-    let this = Condition::has_id([value::point_id(point)]);
+fn upsert(points: Vec<u8>, condition: Filter, mode: UpdateMode) -> Operation {
+    // A message's fields may come in any order.
+    let rest = PointStructList {
+        points: Vec::new(),
+        shard_key_selector: None,
+        update_filter: Some(condition),
+        update_mode: Some(mode.into()),
+    };
+    let mut message = points;
+    message.append(&mut rest.encode_to_vec());
+    let kind = Kind::Upsert;
+    Operation { kind, message }
+}
+
+fn overwrite(planned: &Planned<'_>, payload: &Payload, stored: &Stored) -> Operation {
+    let Planned {
+        write,
+        fence,
+        epoch,
+        ..
+    } = planned;
+    let this = Condition::has_id([value::point_id(write.point())]);
+    let condition = condition(fence, *epoch, write.expected());
     let filter = Filter::must([this, condition.into()]);
-    operation(Operation::OverwritePayload(OverwritePayload {
-        payload,
+    let rest = OverwritePayload {
         points_selector: Some(PointsSelector {
             points_selector_one_of: Some(PointsSelectorOneOf::Filter(filter)),
         }),
-        shard_key_selector: None,
-        key: None,
-    }))
+        ..OverwritePayload::default()
+    };
+    let mut message = rest.encode_to_vec();
+    let mut fields = Fields::of_map(&mut message, PAYLOAD);
+    write_payload(&mut fields, payload, stored, *epoch);
+    let kind = Kind::OverwritePayload;
+    Operation { kind, message }
 }
 
-fn full_payload(
-    payload: &Payload,
-    stored: &Stored,
-    epoch: Epoch,
-) -> HashMap<String, qdrant_client::qdrant::Value> {
-    let mut fields: HashMap<_, _> = payload
-        .fields()
-        .iter()
-        .map(|(name, column)| (name.to_string(), value::value(column)))
-        .collect();
-    fields.insert(RESERVED_FIELD.to_owned(), stored::to_value(stored, epoch));
-    fields
+fn write_payload(fields: &mut Fields<'_>, payload: &Payload, stored: &Stored, epoch: Epoch) {
+    for (name, column) in payload.fields() {
+        fields.column(name, column);
+    }
+    fields.object(RESERVED_FIELD, |fields| {
+        stored::write(fields, stored, epoch)
+    });
 }
 
 /// A point without any vector: no vector search returns it.
 pub(super) fn no_vectors() -> Vectors {
     Vectors {
-        vectors_options: Some(vectors::VectorsOptions::Vectors(NamedVectors::default())),
-    }
-}
-
-#[expect(
-    deprecated,
-    reason = "the struct's own deprecated fields have to be given"
-)]
-fn named(name: &str, data: &[f32]) -> Vectors {
-    let vector = Vector {
-        data: Vec::new(),
-        indices: None,
-        vectors_count: None,
-        vector: Some(vector::Vector::Dense(DenseVector {
-            data: data.to_vec(),
-        })),
-    };
-    Vectors {
-        vectors_options: Some(vectors::VectorsOptions::Vectors(NamedVectors {
-            vectors: [(name.to_owned(), vector)].into(),
-        })),
-    }
-}
-
-fn operation(operation: Operation) -> PointsUpdateOperation {
-    PointsUpdateOperation {
-        operation: Some(operation),
+        vectors_options: Some(VectorsOptions::Vectors(NamedVectors::default())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Offset, PayloadHash, Tombstone, TopicPartition};
+    use crate::record::{Offset, PayloadHash, PointId, Tombstone, TopicPartition};
 
     const EPOCH: Epoch = Epoch(7);
 
@@ -289,14 +286,14 @@ mod tests {
         }
     }
 
-    fn count(writes: &[Write], kept: Option<&Vectors>) -> usize {
+    fn count(writes: &[Write], kept: Option<&[u8]>) -> usize {
         let fences = fences();
         let planned = writes.iter().zip(fences.iter().cycle());
         let planned = planned.map(|(write, fence)| Planned {
             write,
             fence,
             epoch: EPOCH,
-            kept: kept.cloned(),
+            kept,
         });
         of_writes(planned, "text").len()
     }
@@ -310,7 +307,7 @@ mod tests {
     #[test]
     fn patches_that_keep_a_vector_are_one_operation_a_partition() {
         let writes: Vec<Write> = (0..256).map(patch).collect();
-        assert_eq!(count(&writes, Some(&no_vectors())), 4);
+        assert_eq!(count(&writes, Some(&[])), 4);
     }
 
     #[test]

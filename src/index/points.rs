@@ -4,13 +4,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use qdrant_client::qdrant::{
-    GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint,
+    GetPoints, GetPointsBuilder, PayloadIncludeSelector, PointId, RetrievedPoint,
     with_payload_selector::SelectorOptions,
 };
+use tonic::Status;
 
 use crate::{error::Failure, record};
 
-use super::{Connection, failure::failure, service::Outage, value};
+use super::{Connection, batch::PointWithVectors, service::Outage, value};
 
 /// A request for one point.
 pub(super) trait PointRequest: Sized {
@@ -58,37 +59,64 @@ pub(super) async fn get<R: PointRequest>(connection: Arc<Connection>, mut batch:
 
 async fn call<R: PointRequest>(connection: &Connection, batch: &[R]) -> Result<Points, Failure> {
     let ids = batch.iter().map(R::point);
-    read(connection, R::LABEL, ids, R::fields(batch), false).await
+    read(connection, R::LABEL, ids, R::fields(batch)).await
 }
 
 /// The points that were found, by their ids.
 pub(super) type Points = HashMap<PointId, RetrievedPoint>;
 
-/// One call: these points with these fields of their payload, and with all their vectors if wanted.
+/// One call: these points with these fields of their payload.
 pub(super) async fn read(
     connection: &Connection,
     label: &'static str,
     ids: impl Iterator<Item = record::PointId>,
     fields: Vec<String>,
-    vectors: bool,
 ) -> Result<Points, Failure> {
+    let request = request(connection, ids, fields, false);
+    let mut client = connection.client.points();
+    let answer = timed(connection, label, client.get(request)).await?;
+    let points = answer.into_inner().result.into_iter();
+    let by_id = points.filter_map(|point| Some((point.id.clone()?, point)));
+    Ok(by_id.collect())
+}
+
+/// The same, with all their vectors.
+pub(super) async fn read_with_vectors(
+    connection: &Connection,
+    ids: impl Iterator<Item = record::PointId>,
+    fields: Vec<String>,
+) -> Result<HashMap<PointId, PointWithVectors>, Failure> {
+    let request = request(connection, ids, fields, true);
+    let call = connection.client.get_with_vectors(request);
+    let points = timed(connection, "read_vectors", call).await?.into_iter();
+    let by_id = points.filter_map(|point| Some((point.id.clone()?, point)));
+    Ok(by_id.collect())
+}
+
+fn request(
+    connection: &Connection,
+    ids: impl Iterator<Item = record::PointId>,
+    fields: Vec<String>,
+    vectors: bool,
+) -> GetPoints {
     let ids: Vec<PointId> = ids.map(value::point_id).collect();
     let fields = SelectorOptions::Include(PayloadIncludeSelector { fields });
-    let request = GetPointsBuilder::new(&connection.collection, ids)
+    GetPointsBuilder::new(&connection.collection, ids)
         .with_payload(fields)
-        .with_vectors(vectors);
-    let timer = connection
-        .metrics
-        .duration
-        .with_label_values(&[label])
-        .start_timer();
-    let answer = connection.client.get_points(request).await;
+        .with_vectors(vectors)
+        .build()
+}
+
+/// Measures a call, and says what to do about its error.
+async fn timed<T>(
+    connection: &Connection,
+    label: &'static str,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Failure> {
+    let metrics = &connection.metrics;
+    let timer = metrics.duration.with_label_values(&[label]).start_timer();
+    let answer = call.await;
     timer.observe_duration();
-    connection.metrics.count_call(label, answer.is_ok());
-    let points = answer.map_err(|error| failure(&error, &connection.collection))?;
-    Ok(points
-        .result
-        .into_iter()
-        .filter_map(|point| Some((point.id.clone()?, point)))
-        .collect())
+    metrics.count_call(label, answer.is_ok());
+    answer.map_err(|error| connection.failure(&error))
 }

@@ -14,7 +14,6 @@ use crate::{
 
 use super::{
     Connection,
-    failure::failure,
     fence::{self, Fence},
     points,
     stored::{self, EPOCH, field},
@@ -53,8 +52,7 @@ pub(super) async fn find(
     let mut states = HashMap::new();
     if !ids.is_empty() {
         let fields = stored::fields();
-        let found =
-            points::read(connection, "read_back", ids.iter().copied(), fields, false).await?;
+        let found = points::read(connection, "read_back", ids.iter().copied(), fields).await?;
         for id in ids.into_iter().map(value::point_id) {
             let state = found.get(&id).map_or(PointState::Absent, |point| {
                 stored::from_payload(&point.payload)
@@ -119,9 +117,11 @@ async fn ask_for_exceptions(
             fields: stored::fields(),
         }))
         .with_vectors(false);
-    let answer = connection.client.scroll(request).await;
+    let answer = connection.client.points().scroll(request.build()).await;
     connection.metrics.count_call("read_back", answer.is_ok());
-    let found = answer.map_err(|error| failure(&error, &connection.collection))?;
+    let found = answer
+        .map_err(|error| connection.failure(&error))?
+        .into_inner();
     Ok(found
         .result
         .into_iter()

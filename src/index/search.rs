@@ -2,23 +2,21 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use qdrant_client::{
-    Qdrant, QdrantError,
-    qdrant::{
-        GetPointsBuilder, QueryPointsBuilder, RetrievedPoint, Value as Field,
-        vectors_output::VectorsOptions,
-    },
+use qdrant_client::qdrant::{
+    GetPointsBuilder, QueryPointsBuilder, RetrievedPoint, Value as Field,
+    vectors_output::VectorsOptions,
 };
+use tonic::Status;
 
 use crate::{
     error::Failure,
-    record::{Content, KnownPoint, Payload, PointId, PointState, Tombstone, TruncateMark, Value},
+    record::{
+        Content, KnownPoint, Payload, PointId, PointState, Tombstone, TruncateMark, Value, Vector,
+    },
 };
 
 use super::{
-    FieldFilter, MarkState,
-    failure::failure,
-    filter,
+    Client, FieldFilter, MarkState, collection, filter,
     lookup::{known, payload_of},
     mark,
     stored::{self, Object},
@@ -29,7 +27,7 @@ use super::{
 /// answer.
 #[derive(Clone)]
 pub struct Searcher {
-    client: Qdrant,
+    client: Client,
     collection: String,
     vector: String,
 }
@@ -76,7 +74,7 @@ pub fn as_stored(column: &Value) -> Value {
 
 impl Searcher {
     /// Asks `collection`, whose vector is called `vector`.
-    pub fn new(client: Qdrant, collection: &str, vector: &str) -> Self {
+    pub fn new(client: Client, collection: &str, vector: &str) -> Self {
         Self {
             client,
             collection: collection.to_owned(),
@@ -91,7 +89,7 @@ impl Searcher {
 
     /// Fails, saying what to do, when the server is away or the collection is not there.
     pub async fn ask(&self) -> Result<(), Failure> {
-        let exists = self.client.collection_exists(&self.collection).await;
+        let exists = collection::exists(&self.client, &self.collection).await;
         if exists.map_err(|error| self.failure(&error))? {
             return Ok(());
         }
@@ -108,19 +106,19 @@ impl Searcher {
     /// What has no vector is never found: deleted rows, and what is kept beside the rows.
     pub async fn search(
         &self,
-        vector: Vec<f32>,
+        vector: &Vector,
         filters: &[FieldFilter],
         topic: Option<&str>,
         limit: u64,
     ) -> Result<Vec<Hit>, Failure> {
         let query = QueryPointsBuilder::new(&self.collection)
-            .query(vector)
+            .query(vector.floats().collect::<Vec<f32>>())
             .using(&self.vector)
             .filter(filter::of(filters, topic))
             .with_payload(true)
             .limit(limit);
-        let answer = self.client.query(query).await;
-        let answer = answer.map_err(|error| self.failure(&error))?;
+        let answer = self.client.points().query(query.build()).await;
+        let answer = answer.map_err(|error| self.failure(&error))?.into_inner();
         let hits = answer.result.into_iter().map(|point| Hit {
             score: point.score,
             id: point.id.as_ref().map(value::shown_id).unwrap_or_default(),
@@ -154,13 +152,16 @@ impl Searcher {
         let request = GetPointsBuilder::new(&self.collection, [value::point_id(id)])
             .with_payload(true)
             .with_vectors(vectors);
-        let answer = self.client.get_points(request).await;
-        let points = answer.map_err(|error| self.failure(&error))?.result;
+        let answer = self.client.points().get(request.build()).await;
+        let points = answer
+            .map_err(|error| self.failure(&error))?
+            .into_inner()
+            .result;
         Ok(points.into_iter().next())
     }
 
-    fn failure(&self, error: &QdrantError) -> Failure {
-        failure(error, &self.collection)
+    fn failure(&self, error: &Status) -> Failure {
+        self.client.failure(error, &self.collection)
     }
 }
 

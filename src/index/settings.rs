@@ -1,40 +1,75 @@
 //! From the configuration to a client of Qdrant, and to what is asked of it.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use anyhow::Context;
-use qdrant_client::{
-    Qdrant,
-    qdrant::{Distance, FieldType},
-};
+use qdrant_client::qdrant::{Distance, FieldType};
 use reqwest::Url;
+use tonic::{
+    metadata::{Ascii, MetadataValue},
+    transport::{Certificate, ClientTlsConfig, Endpoint, Identity},
+};
 use tracing::warn;
 
 use crate::config::{self, IndexConfig, PayloadIndexKind};
 
-use super::{Calls, CollectionSpec};
+use super::{Calls, Client, CollectionSpec};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often an idle connection is tried, so that one that a router has forgotten is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
 /// A client of the Qdrant at `url`, its gRPC address. It connects with its first call, and with
-/// `https://` trusts the authorities that the system trusts. Fails where `index.api_key` leads to
-/// no secret, or `url` is none.
-pub fn connect_client(config: &IndexConfig, url: &str) -> anyhow::Result<Qdrant> {
-    let mut client = Qdrant::from_url(url)
+/// `https://` trusts the authorities of `index.ca_file`, or those that the system trusts. Fails
+/// where a secret or a file can't be read, or `url` is none. To be called within a runtime.
+pub fn connect_client(config: &IndexConfig, url: &str) -> anyhow::Result<Client> {
+    let mut endpoint = Endpoint::from_shared(url.to_owned())
+        .context("cannot use index.url")?
         .timeout(config.timeout)
         .connect_timeout(config.timeout.min(CONNECT_TIMEOUT))
-        .keep_alive_while_idle()
-        // It blocks, and prints to standard output.
-        .skip_compatibility_check();
-    if let Some(key) = &config.api_key {
-        let key = key.resolve().context("cannot read index.api_key")?;
-        if is_readable_on_the_way(url) {
-            warn!("index.api_key is sent unencrypted: use an https:// address in index.url");
-        }
-        client.set_api_key(key.expose());
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_while_idle(true);
+    if url.starts_with("https:") {
+        endpoint = endpoint
+            .tls_config(encryption(config)?)
+            .context("cannot use the certificates of [index]")?;
     }
-    client.build().context("cannot use index.url")
+    let key = api_key(config)?;
+    if key.is_some() && is_readable_on_the_way(url) {
+        warn!("index.api_key is sent unencrypted: use an https:// address in index.url");
+    }
+    Ok(Client::new(endpoint.connect_lazy(), key, url))
+}
+
+fn encryption(config: &IndexConfig) -> anyhow::Result<ClientTlsConfig> {
+    let read = |name: &str, file: &Path| {
+        fs::read(file).with_context(|| format!("cannot read index.{name} {}", file.display()))
+    };
+    let mut tls = ClientTlsConfig::new();
+    tls = match &config.ca_file {
+        Some(file) => tls.ca_certificate(Certificate::from_pem(read("ca_file", file)?)),
+        None => tls.with_native_roots(),
+    };
+    if let (Some(certificate), Some(key)) = (&config.certificate_file, &config.key_file) {
+        tls = tls.identity(Identity::from_pem(
+            read("certificate_file", certificate)?,
+            read("key_file", key)?,
+        ));
+    }
+    Ok(tls)
+}
+
+fn api_key(config: &IndexConfig) -> anyhow::Result<Option<MetadataValue<Ascii>>> {
+    let Some(key) = &config.api_key else {
+        return Ok(None);
+    };
+    let key = key.resolve().context("cannot read index.api_key")?;
+    let mut value = MetadataValue::try_from(key.expose())
+        .context("index.api_key holds characters that no key has")?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// Whether what is sent to `url` crosses a network unencrypted.
@@ -124,8 +159,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_client_is_made_for_tls_too_without_connecting() {
+    #[tokio::test]
+    async fn a_client_is_made_for_tls_too_without_connecting() {
         for url in ["http://localhost:6334", "https://localhost:6334"] {
             assert!(
                 connect_client(&IndexConfig::default(), url).is_ok(),
@@ -134,8 +169,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_key_that_leads_nowhere_and_a_url_that_is_none_are_named() {
+    #[tokio::test]
+    async fn a_key_that_leads_nowhere_and_a_url_that_is_none_are_named() {
         let config = IndexConfig {
             api_key: Some(SecretRef::Env("VECTIDE_TEST_SURELY_UNSET".into())),
             ..IndexConfig::default()

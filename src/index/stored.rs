@@ -8,7 +8,7 @@ use crate::record::{
     Content, Epoch, Offset, PointState, RESERVED_FIELD, SourcePosition, Stored, Tombstone,
 };
 
-use super::value;
+use super::wire::Fields;
 
 /// The columns of the text that the payload doesn't hold.
 pub(super) const SOURCE_COLUMNS: &str = "source_columns";
@@ -50,98 +50,56 @@ pub(super) fn field(name: &str) -> String {
     format!("{RESERVED_FIELD}.{name}")
 }
 
-/// The fields of an object that is being made.
-struct Fields(HashMap<String, qdrant::Value>);
-
-impl Fields {
-    /// What all points say of the record that they are as of.
-    fn of_record(
-        topic: &str,
-        partition: i32,
-        offset: Offset,
-        timestamp_ms: i64,
-        key: &str,
-        epoch: Epoch,
-    ) -> Self {
-        let mut fields = Self(HashMap::with_capacity(20));
-        fields.put("topic", value::text(topic));
-        fields.put("partition", value::integer(i64::from(partition)));
-        fields.put("offset", value::integer(offset.0));
-        fields.put("timestamp_ms", value::integer(timestamp_ms));
-        fields.put("key", value::text(key));
-        fields.put(EPOCH, value::integer(epoch.0));
-        fields
-    }
-
-    fn put(&mut self, name: &str, value: qdrant::Value) {
-        self.0.insert(name.to_owned(), value);
-    }
-
-    fn put_place(&mut self, commit_ms: Option<i64>, source: Option<SourcePosition>) {
-        if let Some(commit_ms) = commit_ms {
-            self.put("commit_ms", value::integer(commit_ms));
-        }
-        if let Some(SourcePosition(position)) = source {
-            self.put("source_position", value::integer(position));
-        }
-    }
-
-    fn into_value(self) -> qdrant::Value {
-        value::wrap(Kind::StructValue(Struct { fields: self.0 }))
-    }
-}
-
-/// The object to store with a row that is written under `epoch`.
-pub(super) fn to_value(stored: &Stored, epoch: Epoch) -> qdrant::Value {
-    let mut fields = Fields::of_record(
-        &stored.topic,
-        stored.partition,
-        stored.offset,
-        stored.timestamp_ms,
-        &stored.key,
-        epoch,
-    );
-    fields.put_place(stored.commit_ms, stored.source);
-    fields.put("payload_hash", value::text(stored.payload_hash.to_string()));
-    fields.put("model", value::text(&*stored.fingerprint));
+/// Writes what a row's point says, when it is written under `epoch`.
+pub(super) fn write(fields: &mut Fields<'_>, stored: &Stored, epoch: Epoch) {
+    fields.text("topic", &stored.topic);
+    fields.integer("partition", i64::from(stored.partition));
+    fields.integer("offset", stored.offset.0);
+    fields.integer("timestamp_ms", stored.timestamp_ms);
+    fields.text("key", &stored.key);
+    fields.integer(EPOCH, epoch.0);
+    write_place(fields, stored.commit_ms, stored.source);
+    fields.text("payload_hash", &stored.payload_hash.to_string());
+    fields.text("model", &stored.fingerprint);
     if let Some(hash) = stored.text_hash {
-        fields.put("text_hash", value::text(hash.to_string()));
+        fields.text("text_hash", &hash.to_string());
     }
     if let Some(hash) = stored.wanted {
-        fields.put("wanted", value::text(hash.to_string()));
+        fields.text("wanted", &hash.to_string());
     }
     if let Some(version) = stored.version {
-        fields.put("version", value::text(format!("{version:016x}")));
+        fields.text("version", &format!("{version:016x}"));
     }
-    if !stored.source_columns.fields().is_empty() {
-        let columns = stored
-            .source_columns
-            .fields()
-            .iter()
-            .map(|(name, column)| (name.to_string(), value::value(column)))
-            .collect();
-        fields.put(
-            SOURCE_COLUMNS,
-            value::wrap(Kind::StructValue(Struct { fields: columns })),
-        );
+    let columns = stored.source_columns.fields();
+    if !columns.is_empty() {
+        fields.object(SOURCE_COLUMNS, |fields| {
+            for (name, column) in columns {
+                fields.column(name, column);
+            }
+        });
     }
-    fields.into_value()
 }
 
-/// The object to store in place of a row that is gone.
-pub(super) fn tombstone_to_value(tombstone: &Tombstone, epoch: Epoch) -> qdrant::Value {
-    let mut fields = Fields::of_record(
-        &tombstone.topic,
-        tombstone.partition,
-        tombstone.offset,
-        tombstone.timestamp_ms,
-        &tombstone.key,
-        epoch,
-    );
-    fields.put_place(tombstone.commit_ms, tombstone.source);
-    fields.put(DELETED_MS, value::integer(tombstone.deleted_ms));
-    fields.put(DELETED_OFFSET, value::integer(tombstone.offset.0));
-    fields.into_value()
+/// Writes what the point says that takes the place of a row that is gone.
+pub(super) fn write_tombstone(fields: &mut Fields<'_>, tombstone: &Tombstone, epoch: Epoch) {
+    fields.text("topic", &tombstone.topic);
+    fields.integer("partition", i64::from(tombstone.partition));
+    fields.integer("offset", tombstone.offset.0);
+    fields.integer("timestamp_ms", tombstone.timestamp_ms);
+    fields.text("key", &tombstone.key);
+    fields.integer(EPOCH, epoch.0);
+    write_place(fields, tombstone.commit_ms, tombstone.source);
+    fields.integer(DELETED_MS, tombstone.deleted_ms);
+    fields.integer(DELETED_OFFSET, tombstone.offset.0);
+}
+
+fn write_place(fields: &mut Fields<'_>, commit_ms: Option<i64>, source: Option<SourcePosition>) {
+    if let Some(commit_ms) = commit_ms {
+        fields.integer("commit_ms", commit_ms);
+    }
+    if let Some(SourcePosition(position)) = source {
+        fields.integer("source_position", position);
+    }
 }
 
 /// What a point's payload says about its making. The source columns are not read back.
@@ -228,8 +186,23 @@ impl<'a> Object<'a> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use prost::Message as _;
+
     use super::*;
-    use crate::record::{Payload, PayloadHash, TextHash};
+    use crate::{
+        index::value,
+        record::{Payload, PayloadHash, TextHash},
+    };
+
+    /// A payload with the bookkeeping that is written.
+    fn payload(write: impl FnOnce(&mut Fields<'_>)) -> HashMap<String, qdrant::Value> {
+        let mut buffer = Vec::new();
+        // The fields of a `Struct`.
+        Fields::of_map(&mut buffer, 1).object(RESERVED_FIELD, write);
+        Struct::decode(&*buffer).unwrap().fields
+    }
 
     #[test]
     fn what_is_stored_is_read_back() {
@@ -249,7 +222,7 @@ mod tests {
             source_columns: Payload::default(),
         };
         let epoch = Epoch(1 << 50);
-        let payload = HashMap::from([(RESERVED_FIELD.to_owned(), to_value(&stored, epoch))]);
+        let payload = payload(|fields| write(fields, &stored, epoch));
         let content = Content::Row(stored);
         let epoch = Some(epoch);
         assert_eq!(from_payload(&payload), PointState::Ours { epoch, content });
@@ -267,8 +240,7 @@ mod tests {
             key: "[17]".into(),
             deleted_ms: 1_700_000_000_600,
         };
-        let value = tombstone_to_value(&tombstone, Epoch(5));
-        let payload = HashMap::from([(RESERVED_FIELD.to_owned(), value)]);
+        let payload = payload(|fields| write_tombstone(fields, &tombstone, Epoch(5)));
         let content = Content::Tombstone(tombstone);
         let epoch = Some(Epoch(5));
         assert_eq!(from_payload(&payload), PointState::Ours { epoch, content });

@@ -61,7 +61,7 @@ fn titled(title: &str) -> Payload {
 fn upsert(offset: i64, title: &str) -> Write {
     Write::Upsert {
         point: POINT,
-        vector: vec![1.0; 4],
+        vector: [1.0; 4].into_iter().collect(),
         payload: titled(title),
         stored: Box::new(stored(offset, text("a"))),
         unread: false,
@@ -292,7 +292,7 @@ async fn a_contested_patch_does_not_claim_a_vector_of_another_text() {
     let fence = Fence::new(partition(0), Epoch(1));
     let other = Write::Upsert {
         point: POINT,
-        vector: vec![1.0; 4],
+        vector: [1.0; 4].into_iter().collect(),
         payload: titled("other"),
         stored: Box::new(stored(1, text("b"))),
         unread: false,

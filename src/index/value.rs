@@ -92,7 +92,7 @@ fn decimal(digits: &str) -> Kind {
 /// JSON that is nested deeper goes in as its text from there on. A payload value is three messages
 /// a level on the wire, and servers refuse to read more than 100 in one another, whatever else is
 /// in the call (protobuf's default limit on recursion).
-const DEEPEST: usize = 24;
+pub(super) const DEEPEST: usize = 24;
 
 fn json_value(json: &serde_json::Value, depth: usize) -> qdrant::Value {
     wrap(match json {

@@ -6,11 +6,13 @@
 //! this process may have been stopped, when somebody else may have become the owner.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
     time::Instant,
 };
 
-use qdrant_client::qdrant::{UpdateBatchPointsBuilder, Vectors};
+use prost::bytes::Bytes;
+use qdrant_client::qdrant::PointId;
 
 use crate::{
     error::{Disposition, Failure},
@@ -19,12 +21,10 @@ use crate::{
 
 use super::{
     Connection, IndexReply, WriteRequest,
-    failure::failure,
-    kept,
+    batch::{PointWithVectors, UpdateBatch},
     operations::{self, Planned},
     patches::{PatchBy, patch_by},
-    points::{self, Points},
-    read_back,
+    points, read_back,
     service::Outage,
     stored, value,
 };
@@ -43,8 +43,8 @@ pub(super) struct Attempt {
 pub(super) enum How {
     /// By an operation whose effect need not be doubted.
     Upserted,
-    /// By an upsert that keeps these vectors.
-    Kept(Vectors),
+    /// By an upsert that keeps these vectors, as they were read.
+    Kept(Bytes),
     /// By a payload operation.
     PayloadOperation,
     /// Not at all: the point is not what it was thought to be, but this.
@@ -176,7 +176,7 @@ async fn prepare_patches(connection: &Connection, attempts: &mut [Attempt]) -> R
     let ids = with_vector
         .iter()
         .map(|attempt| attempt.request.write.point());
-    let points = points::read(connection, "read_vectors", ids, stored::fields(), true).await?;
+    let points = points::read_with_vectors(connection, ids, stored::fields()).await?;
     for attempt in with_vector {
         attempt.how = kept_by(&attempt.request.write, &points);
     }
@@ -184,7 +184,7 @@ async fn prepare_patches(connection: &Connection, attempts: &mut [Attempt]) -> R
 }
 
 /// A patch relies on the text that the vector is known to be of.
-fn kept_by(write: &Write, points: &Points) -> How {
+fn kept_by(write: &Write, points: &HashMap<PointId, PointWithVectors>) -> How {
     let Write::PatchPayload { stored, point, .. } = write else {
         return How::Upserted;
     };
@@ -196,7 +196,7 @@ fn kept_by(write: &Write, points: &Points) -> How {
         .row()
         .filter(|row| row.fingerprint == stored.fingerprint)
         .and_then(|row| row.text_hash);
-    match found.vectors.clone().map(kept::vectors) {
+    match found.vectors.clone() {
         Some(vectors) if state.row().is_some() && vector_of == stored.text_hash => {
             How::Kept(vectors)
         }
@@ -212,7 +212,7 @@ async fn update(connection: &Connection, attempts: &[Attempt]) -> Result<(), Fai
     let planned = attempts.iter().filter_map(|attempt| {
         let kept = match &attempt.how {
             How::NotMade(_) => return None,
-            How::Kept(vectors) => Some(vectors.clone()),
+            How::Kept(vectors) => Some(&**vectors),
             How::Upserted | How::PayloadOperation => None,
         };
         Some(Planned {
@@ -229,14 +229,15 @@ async fn update(connection: &Connection, attempts: &[Attempt]) -> Result<(), Fai
     let metrics = &connection.metrics;
     metrics.operations.observe(operations.len() as f64);
     metrics.batch_points.observe(attempts.len() as f64);
-    let request = UpdateBatchPointsBuilder::new(&connection.collection, operations).wait(true);
+    let batch = UpdateBatch {
+        collection: connection.collection.clone(),
+        operations,
+    };
     let timer = metrics.duration.with_label_values(&["write"]).start_timer();
-    let answer = connection.client.update_points_batch(request).await;
+    let answer = connection.client.update(batch).await;
     timer.observe_duration();
     metrics.count_call("write", answer.is_ok());
-    answer
-        .map(|_| ())
-        .map_err(|error| failure(&error, &connection.collection))
+    answer.map_err(|error| connection.failure(&error))
 }
 
 /// Finds out what became of the writes.

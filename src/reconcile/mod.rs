@@ -34,7 +34,7 @@ use crate::{
     error::Failure,
     record::{
         Ack, Desired, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Stored, Ticket,
-        TopicPartition, TruncateMark, WriteOutcome,
+        TopicPartition, TruncateMark, Vector, WriteOutcome,
     },
 };
 
@@ -204,7 +204,7 @@ impl Reconciler {
     pub fn on_embedded(
         &mut self,
         ticket: Ticket,
-        outcome: Result<Vec<f32>, Failure>,
+        outcome: Result<Vector, Failure>,
         now: Instant,
         out: &mut Vec<Action>,
     ) {

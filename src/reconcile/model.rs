@@ -19,8 +19,8 @@ use crate::{
     commit::OffsetLedger,
     record::{
         Completion, Content, Creation, Desired, Document, KeyChange, Offset, Payload, PayloadHash,
-        RawRecord, Reflected, RowKey, SourcePosition, TextHash, TruncateMark, Value, Watermark,
-        Write,
+        RawRecord, Reflected, RowKey, SourcePosition, TextHash, TruncateMark, Value, Vector,
+        Watermark, Write,
     },
 };
 
@@ -464,7 +464,7 @@ impl World {
                 ..
             } => {
                 let text = stored.text_hash.unwrap();
-                let of_text: Vec<f32> = text.to_string().bytes().map(f32::from).collect();
+                let of_text: Vector = text.to_string().bytes().map(f32::from).collect();
                 assert_eq!(
                     *vector, of_text,
                     "a vector is written with the hash of its own text"

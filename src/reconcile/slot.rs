@@ -12,7 +12,7 @@ use crate::{
     record::{
         Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, PointState,
         Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded, TextHash, Ticket,
-        Tombstone, TopicPartition, WriteOutcome,
+        Tombstone, TopicPartition, Vector, WriteOutcome,
     },
     window::Debounce,
 };
@@ -97,7 +97,7 @@ pub(super) struct Slot {
     pub(super) writing: Option<InFlight>,
     pub(super) embedding: Option<Embedding>,
     /// A vector that came back, and the text it is of.
-    pub(super) vector: Option<(TextHash, Vec<f32>)>,
+    pub(super) vector: Option<(TextHash, Vector)>,
     /// A text that waits to be quiet.
     pub(super) held: Option<(TextHash, Debounce)>,
     /// A text that the provider refused.
@@ -180,7 +180,7 @@ impl Slot {
         matches!(&self.news.desired, Desired::Row(document) if self.refused(document.text_hash).is_some())
     }
 
-    pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<Vec<f32>, Failure>) {
+    pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<Vector, Failure>) {
         let Some(embedding) = self
             .embedding
             .take_if(|embedding| embedding.ticket == ticket)

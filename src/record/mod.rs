@@ -21,6 +21,7 @@ mod schema;
 mod ticket;
 mod truncate;
 mod value;
+mod vector;
 mod watermark;
 mod write;
 
@@ -41,5 +42,6 @@ pub use schema::{SchemaId, SchemaLanguage, WriterSchema};
 pub use ticket::Ticket;
 pub use truncate::TruncateMark;
 pub use value::{NeededColumns, Row, Value, exact_number};
+pub use vector::Vector;
 pub use watermark::{Reflected, Watermark};
 pub use write::{Expected, Write, WriteOutcome};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Failure;
 
-use super::{Epoch, Offset, Payload, PointId, PointState, Stored, Tombstone};
+use super::{Epoch, Offset, Payload, PointId, PointState, Stored, Tombstone, Vector};
 
 /// One write to one point. Whoever carries it out fences it: it changes nothing where the point was
 /// written under a greater [`Epoch`](super::Epoch).
@@ -15,7 +15,7 @@ pub enum Write {
         /// Which point.
         point: PointId,
         /// The vector, of the configured length.
-        vector: Vec<f32>,
+        vector: Vector,
         /// What searchers see.
         payload: Payload,
         /// What Vectide keeps.

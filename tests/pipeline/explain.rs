@@ -82,7 +82,10 @@ impl Shop {
     }
 
     pub(crate) fn qdrant_client(&self) -> qdrant_client::Qdrant {
-        index::connect_client(&self.config.index, &self.qdrant.url()).unwrap()
+        qdrant_client::Qdrant::from_url(&self.qdrant.url())
+            .skip_compatibility_check()
+            .build()
+            .unwrap()
     }
 
     fn point_of(&self, key: &RowKey) -> qdrant_client::qdrant::PointId {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::PointIdKind,
     document::PointIds,
-    record::{PointId, RowKey},
+    record::{PointId, RowKey, Vector},
 };
 
 /// Rows whose text changes during the stall; a third of them are about to leave, too.
@@ -39,13 +39,13 @@ pub(super) async fn tell(
     view: &View,
     topic: &str,
     words: &str,
-    vector: Vec<f32>,
+    vector: &Vector,
 ) -> anyhow::Result<Vec<Duration>> {
     report.step(
         3,
         "The embedding endpoint stalls. Meanwhile texts change, products sell out and are deleted.",
     )?;
-    let best = view.search(vector.clone(), 1).await?;
+    let best = view.search(vector, 1).await?;
     let best = best.first().context("the search found nothing")?.id;
     let leaving = change_texts(shop, best).await?;
     let latencies = Departures::new(topic, &leaving)

@@ -21,6 +21,7 @@ use crate::{
     app::App,
     config::{ByteSize, Config},
     embed, index,
+    record::Vector,
     stand_ins::{Endpoints, StandIns},
     telemetry,
 };
@@ -95,7 +96,7 @@ impl Story {
             .clone();
         control.update(|behaviour| behaviour.stall = true);
         let before = Tally::of(app.metrics());
-        let latencies = stall::tell(&mut report, &mut shop, &view, &topic, words, vector).await?;
+        let latencies = stall::tell(&mut report, &mut shop, &view, &topic, words, &vector).await?;
         let bought = Tally::of(app.metrics()).embedded - before.embedded;
         report.line(&format!("    vectors bought meanwhile: {bought}"))?;
 
@@ -217,11 +218,11 @@ impl Story {
         report: &mut Report<'_>,
         view: &View,
         words: &str,
-    ) -> anyhow::Result<Vec<f32>> {
+    ) -> anyhow::Result<Vector> {
         report.step(2, "Shoppers search in plain words.")?;
         for query in ["noise-cancelling headphones for long flights", words] {
             report.line(&format!("    \"{query}\""))?;
-            for hit in view.search(view.vector_of(query).await?, 3).await? {
+            for hit in view.search(&view.vector_of(query).await?, 3).await? {
                 report.line(&format!(
                     "      {:.2}  {} ({})",
                     hit.score, hit.title, hit.price

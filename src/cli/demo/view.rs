@@ -2,12 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use qdrant_client::{
-    Qdrant,
-    qdrant::{
-        Condition, CountPointsBuilder, Filter, GetPointsBuilder, PointId, RetrievedPoint,
-        ScrollPointsBuilder, Value, point_id::PointIdOptions, value::Kind,
-    },
+use qdrant_client::qdrant::{
+    Condition, CountPointsBuilder, Filter, GetPointsBuilder, PointId, RetrievedPoint,
+    ScrollPointsBuilder, Value, point_id::PointIdOptions, value::Kind,
 };
 
 use super::{
@@ -17,15 +14,15 @@ use super::{
 use crate::{
     embed,
     index::{self, Comparison, FieldFilter, Searcher, Test},
-    record::{PointId as Id, TextHash, Value as Column},
+    record::{PointId as Id, TextHash, Value as Column, Vector},
 };
 
 /// Points read at once.
 const PAGE: u32 = 500;
 
-/// Looks at a collection through Qdrant's own client.
+/// Looks at a collection.
 pub(super) struct View {
-    pub(super) client: Qdrant,
+    pub(super) client: index::Client,
     pub(super) collection: String,
     pub(super) vector: String,
     pub(super) embed: embed::Settings,
@@ -41,12 +38,12 @@ pub(super) struct Hit {
 
 impl View {
     /// The vector of a search's words, bought as any searcher would buy it.
-    pub(super) async fn vector_of(&self, words: &str) -> anyhow::Result<Vec<f32>> {
+    pub(super) async fn vector_of(&self, words: &str) -> anyhow::Result<Vector> {
         embed::vector_of(&self.embed, words).await
     }
 
     /// The nearest products that are in stock.
-    pub(super) async fn search(&self, vector: Vec<f32>, limit: u64) -> anyhow::Result<Vec<Hit>> {
+    pub(super) async fn search(&self, vector: &Vector, limit: u64) -> anyhow::Result<Vec<Hit>> {
         let in_stock = FieldFilter {
             field: "stock".to_owned(),
             test: Test::Number(Comparison::Greater, 0.0),
@@ -68,11 +65,10 @@ impl View {
     /// Of these points, those that a shopper still sees: they exist and are in stock.
     pub(super) async fn visible(&self, ids: &[Id]) -> anyhow::Result<Vec<PointId>> {
         let ids: Vec<PointId> = ids.iter().map(|id| index::to_point_id(*id)).collect();
-        let answer = self
-            .client
-            .get_points(GetPointsBuilder::new(&self.collection, ids).with_payload(true))
-            .await?;
+        let asked = GetPointsBuilder::new(&self.collection, ids).with_payload(true);
+        let answer = self.client.points().get(asked.build()).await?;
         Ok(answer
+            .into_inner()
             .result
             .into_iter()
             .filter(|point| integer(&point.payload, "stock").is_some_and(|stock| stock > 0))
@@ -85,8 +81,8 @@ impl View {
         let count = CountPointsBuilder::new(&self.collection)
             .filter(self.rows())
             .exact(true);
-        let answer = self.client.count(count).await?;
-        Ok(answer.result.map_or(0, |result| result.count))
+        let answer = self.client.points().count(count.build()).await?;
+        Ok(answer.into_inner().result.map_or(0, |result| result.count))
     }
 
     /// Compares every row with its point, and every point with its row: a line for each
@@ -139,7 +135,12 @@ impl View {
             if let Some(offset) = offset {
                 page = page.offset(offset);
             }
-            let answer = self.client.scroll(page).await?;
+            let answer = self
+                .client
+                .points()
+                .scroll(page.build())
+                .await?
+                .into_inner();
             points.extend(answer.result);
             offset = answer.next_page_offset;
             if offset.is_none() {

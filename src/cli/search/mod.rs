@@ -107,7 +107,7 @@ impl Command {
         searcher.ask().await?;
         let vector = embed::vector_of(&settings, &self.words).await?;
         let (topic, limit) = (self.topic.as_deref(), u64::from(self.limit));
-        let hits = searcher.search(vector, &self.filter, topic, limit).await?;
+        let hits = searcher.search(&vector, &self.filter, topic, limit).await?;
         Ok(hits)
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     embed::{EmbedReply, call::PROBE_TEXT},
     error::Disposition,
     record::Ticket,
+    record::Vector,
     telemetry::{Lane, LaneState},
 };
 
@@ -128,7 +129,7 @@ impl Desk {
         let vectors = call
             .texts
             .iter()
-            .map(|text| vec![text.len() as f32])
+            .map(|text| Vector::from_iter([text.len() as f32]))
             .collect();
         let answer = Answer {
             vectors,
@@ -146,7 +147,7 @@ impl Desk {
         let mut replied = BTreeMap::new();
         while let Ok(EmbedReply { ticket, outcome }) = self.replies.try_recv() {
             let outcome = match outcome {
-                Ok(vector) => Ok(*vector.first().unwrap()),
+                Ok(vector) => Ok(vector.floats().next().unwrap()),
                 Err(failure) => {
                     assert_eq!(failure.disposition, Disposition::Record);
                     Err(failure.message)
