@@ -28,8 +28,12 @@ const ENGINE_CONFIG_FILE: &str = "edge_config.json";
 const ENGINE_LOG_FOLDER: &str = "wal";
 const CLOSED_LOG_PREFIX: &str = "closed-";
 
-/// Closed log files at which the engine is reopened without them.
+/// Closed log files at which the engine is reopened without them, once nobody has written for
+/// [`QUIET`]: it answers nothing meanwhile, for a second or two where there is much to load...
 const MAX_CLOSED_LOGS: usize = 8;
+/// ...or all the same, when the disk would suffer otherwise.
+const MOST_CLOSED_LOGS: usize = 64;
+const QUIET: Duration = Duration::from_secs(2);
 /// Writes are flushed this long after the first of them...
 const FLUSH_AFTER: Duration = Duration::from_secs(30);
 /// ...or when so much is in the journal that replaying it would take seconds.
@@ -77,6 +81,8 @@ struct Writer {
     next_operation: u64,
     /// When the oldest write that isn't flushed came in.
     unflushed_since: Option<Instant>,
+    /// When the last write came in.
+    written: Instant,
 }
 
 impl Collection {
@@ -130,6 +136,7 @@ impl Collection {
                 journal,
                 next_operation: 0,
                 unflushed_since: None,
+                written: Instant::now(),
             }),
         })
     }
@@ -186,17 +193,18 @@ impl Collection {
 
     /// Does what is due: flushes, or gets rid of the engine's log. To be called every second or so.
     pub(super) fn upkeep(&self) -> Result<(), Status> {
-        self.read(|shard| {
+        let is_quiet = self.read(|shard| {
             let mut writer = self.writer();
             if writer.flush_is_due() {
                 writer.flush(shard)?;
             }
-            Ok(())
+            Ok(writer.written.elapsed() >= QUIET)
         })?;
         let logs = self
             .closed_logs()
             .map_err(|error| internal(error.to_string()))?;
-        if logs.len() >= MAX_CLOSED_LOGS {
+        let most = if is_quiet { MAX_CLOSED_LOGS } else { MOST_CLOSED_LOGS };
+        if logs.len() >= most {
             self.drop_logs()
                 .map_err(|error| internal(error.to_string()))?;
         }
@@ -297,7 +305,8 @@ impl Writer {
     fn apply(&mut self, shard: &EdgeShard, operation: UpdateOperation) -> Result<u64, Status> {
         let number = self.next_operation;
         self.next_operation += 1;
-        self.unflushed_since.get_or_insert_with(Instant::now);
+        self.written = Instant::now();
+        self.unflushed_since.get_or_insert(self.written);
         shard.update(operation).map_err(engine)?;
         Ok(number)
     }
