@@ -17,7 +17,7 @@ use tracing::warn;
 
 use crate::{
     admin::Admin,
-    config::{Config, ReplayPolicy},
+    config::{Config, Parking, ReplayPolicy},
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
@@ -25,7 +25,8 @@ use crate::{
     index::{self, Calls, CollectionSpec, Index},
     lease::Lease,
     pipeline::{
-        BlockedTables, Breakers, Pipeline, Routes, Services, Settings, TableSettings, Upkeep,
+        BlockedTables, Breakers, ParkAfter, Pipeline, Routes, Services, Settings, TableSettings,
+        Upkeep,
     },
     reconcile::{Delays, Replay},
     record::Fingerprint,
@@ -245,6 +246,10 @@ impl Shared {
             upkeep: Upkeep {
                 note_every: config.commit.interval,
                 retention: config.index.tombstone_retention,
+            },
+            park_after: match config.pipeline.parking {
+                Parking::Auto => Some(ParkAfter(config.pipeline.park_after)),
+                Parking::Never => None,
             },
             tables,
         })

@@ -31,7 +31,8 @@
 //!    [`reconcile::Plan`]: the least that makes the two equal. It does no I/O; what it wants done
 //!    it says in [`reconcile::Action`]s, and the worker does it.
 //! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
-//!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions.
+//!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions. A row that
+//!    would wait too long is [`record::Parked`] in the index, and gets its vector when there is time.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
 //!    payload, or a delete, which leaves a [`record::Tombstone`]. It answers when Qdrant has applied
 //!    it. An [`index::Fence`] keeps former owners from changing what their successors wrote, and

@@ -64,7 +64,7 @@ impl OffsetLedger {
     pub fn lighten(&mut self, ack: &Ack, charge: u64) -> u64 {
         let entry = ack
             .sequence()
-            .checked_sub(self.first)
+            .and_then(|sequence| sequence.checked_sub(self.first))
             .and_then(|index| usize::try_from(index).ok())
             .and_then(|index| self.entries.get_mut(index));
         let Some(left) = entry.and_then(|entry| entry.unsettled.as_mut()) else {
@@ -86,7 +86,7 @@ impl OffsetLedger {
     pub fn settle(&mut self, ack: Ack) -> u64 {
         let Some(entry) = ack
             .sequence()
-            .checked_sub(self.first)
+            .and_then(|sequence| sequence.checked_sub(self.first))
             .and_then(|index| usize::try_from(index).ok())
             .and_then(|index| self.entries.get_mut(index))
         else {

@@ -54,7 +54,7 @@ pub use self::{
     kafka_security::{SaslMechanism, SecurityConfig, SecurityProtocol},
     load::{ConfigFile, DEFAULT_FILE, Flag, Sources},
     log::{LogConfig, LogFormat},
-    pipeline::PipelineConfig,
+    pipeline::{Parking, PipelineConfig},
     problem::{Place, Problem, Problems},
     registry::RegistryConfig,
     rows::{RowsConfig, TruncatePolicy},

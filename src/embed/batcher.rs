@@ -13,7 +13,7 @@ use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 use super::{EmbedReply, EmbedRequest};
 use crate::{
     error::Failure,
-    record::{Ticket, Vector},
+    record::{Ticket, Vector, Wish},
 };
 
 /// Below this many queued texts nobody looks for unwanted ones before their turn.
@@ -34,7 +34,7 @@ pub(super) struct Batcher {
 #[derive(Debug)]
 struct Asker {
     ticket: Ticket,
-    wanted: Weak<()>,
+    wanted: Weak<Wish>,
     reply: UnboundedSender<EmbedReply>,
 }
 
@@ -70,7 +70,12 @@ impl Batcher {
             reply,
         };
         match self.askers.entry(text) {
-            Entry::Occupied(mut known) => known.get_mut().push(asker),
+            Entry::Occupied(mut known) => {
+                if known.get().iter().any(Asker::is_sent) {
+                    asker.note_sent();
+                }
+                known.get_mut().push(asker);
+            }
             Entry::Vacant(new) => {
                 let text = Arc::clone(new.key());
                 self.queue.push_back(Queued { text, since: now });
@@ -106,6 +111,9 @@ impl Batcher {
             && let Some(Queued { text, .. }) = self.queue.pop_front()
         {
             if self.is_wanted(&text) {
+                for asker in self.askers.get(&text).into_iter().flatten() {
+                    asker.note_sent();
+                }
                 texts.push(text);
             }
         }
@@ -180,6 +188,16 @@ impl Batcher {
 impl Asker {
     fn is_waiting(&self) -> bool {
         self.wanted.strong_count() > 0 && !self.reply.is_closed()
+    }
+
+    fn note_sent(&self) {
+        if let Some(wish) = self.wanted.upgrade() {
+            wish.send();
+        }
+    }
+
+    fn is_sent(&self) -> bool {
+        self.wanted.upgrade().is_some_and(|wish| wish.is_sent())
     }
 
     fn reply(self, outcome: Result<Vector, Failure>) {

@@ -60,7 +60,7 @@ use self::{
 use crate::{
     config::EncodingFormat,
     error::Failure,
-    record::{Ticket, Vector},
+    record::{Ticket, Vector, Wish},
     telemetry::{EmbedMetrics, Health, Lane, LaneState},
 };
 
@@ -76,7 +76,7 @@ pub struct EmbedRequest {
     pub text: Arc<str>,
     /// The caller holds the strong side and drops it when it wants the vector no more. Then the
     /// text is not sent, or not again, on this caller's behalf, and no reply is promised.
-    pub wanted: Weak<()>,
+    pub wanted: Weak<Wish>,
     /// Where the reply goes.
     pub reply: UnboundedSender<EmbedReply>,
 }

@@ -152,7 +152,7 @@ struct Shop {
     metrics: EmbedMetrics,
     health: Health,
     shutdown: CancellationToken,
-    wish: Arc<()>,
+    wish: Arc<Wish>,
     reply: UnboundedSender<EmbedReply>,
     replies: UnboundedReceiver<EmbedReply>,
 }
@@ -169,7 +169,7 @@ impl Shop {
             metrics,
             health,
             shutdown,
-            wish: Arc::new(()),
+            wish: Arc::new(Wish::default()),
             reply,
             replies,
         }

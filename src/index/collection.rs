@@ -20,7 +20,7 @@ use crate::{
 
 use super::{
     Calls, Client,
-    stored::{DELETED_MS, DELETED_OFFSET, EPOCH, field},
+    stored::{DELETED_MS, DELETED_OFFSET, EPOCH, PARKED_MS, field},
 };
 
 /// What the collection must be.
@@ -117,12 +117,13 @@ pub(crate) async fn try_ensure(
 }
 
 /// The fields of the bookkeeping by which points are fenced, claimed and swept.
-const BOOKKEEPING: [(&str, FieldType); 5] = [
+const BOOKKEEPING: [(&str, FieldType); 6] = [
     ("topic", FieldType::Keyword),
     ("partition", FieldType::Integer),
     (EPOCH, FieldType::Integer),
     (DELETED_MS, FieldType::Integer),
     (DELETED_OFFSET, FieldType::Integer),
+    (PARKED_MS, FieldType::Integer),
 ];
 
 /// Indexes what every write and every claim filters by, where that isn't done yet: servers in strict

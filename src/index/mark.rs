@@ -30,7 +30,9 @@ use crate::{
     record::{PointId, RESERVED_FIELD, SourcePosition, TruncateMark},
 };
 
-use super::{Connection, operations::no_vectors, service::Outage, stored::Object, value};
+use super::{
+    Connection, operations::no_vectors, service::Outage, stored::DELETED_MS, stored::Object, value,
+};
 
 /// How often the marks are read: so long may a truncate that another member met stay unknown here.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -332,7 +334,12 @@ fn covered(topic: &str, partition: Option<i32>, mark: TruncateMark) -> Filter {
         lt: Some(mark.commit_ms as f64),
         ..Range::default()
     };
-    let mut own = vec![Condition::matches(field("topic"), topic.to_owned())];
+    let mut own = vec![
+        Condition::matches(field("topic"), topic.to_owned()),
+        // Tombstones stay, and serve their time: a former owner may yet write a row that was made
+        // after the truncate and has been deleted since.
+        Condition::is_empty(field(DELETED_MS)),
+    ];
     if let Some(partition) = partition {
         own.push(Condition::matches(field("partition"), i64::from(partition)));
     }

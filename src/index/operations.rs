@@ -113,7 +113,9 @@ pub(super) fn of_writes<'a>(
                 POINTS,
                 id,
                 |fields| write_payload(fields, payload, stored, epoch),
-                wire::Vectors::One(vector_name, vector),
+                vector.as_ref().map_or(wire::Vectors::None, |vector| {
+                    wire::Vectors::One(vector_name, vector)
+                }),
             ),
         }
     }
@@ -280,6 +282,7 @@ mod tests {
                 fingerprint: "m/4@e".into(),
                 version: None,
                 source_columns: Payload::default(),
+                parked: None,
             }),
             contested: false,
             expected: None,

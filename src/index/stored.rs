@@ -5,7 +5,7 @@ use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 use qdrant_client::qdrant::{self, Struct, value::Kind};
 
 use crate::record::{
-    Content, Epoch, Offset, PointState, RESERVED_FIELD, SourcePosition, Stored, Tombstone,
+    Content, Epoch, Offset, Parked, PointState, RESERVED_FIELD, SourcePosition, Stored, Tombstone,
 };
 
 use super::wire::Fields;
@@ -22,7 +22,13 @@ pub(super) const DELETED_MS: &str = "deleted_ms";
 /// The offset of a tombstone once more, in a field that no row has: only it needs an index.
 pub(super) const DELETED_OFFSET: &str = "deleted_offset";
 
-/// What is read back of it: all but the source columns, which are most of its bytes.
+/// When a row was parked; only parked rows have it.
+pub(super) const PARKED_MS: &str = "parked_ms";
+
+/// The text whose vector a parked row is owed.
+pub(super) const PARKED_TEXT: &str = "parked_text";
+
+/// What is read back of it: all but texts and source columns, which are most of its bytes.
 const READ_BACK: [&str; 14] = [
     "topic",
     "partition",
@@ -69,6 +75,10 @@ pub(super) fn write(fields: &mut Fields<'_>, stored: &Stored, epoch: Epoch) {
     }
     if let Some(version) = stored.version {
         fields.text("version", &format!("{version:016x}"));
+    }
+    if let Some(Parked { text, at_ms }) = &stored.parked {
+        fields.integer(PARKED_MS, *at_ms);
+        fields.text(PARKED_TEXT, text);
     }
     let columns = stored.source_columns.fields();
     if !columns.is_empty() {
@@ -167,6 +177,14 @@ impl<'a> Object<'a> {
                 .text("version")
                 .and_then(|hash| u64::from_str_radix(hash, 16).ok()),
             source_columns: crate::record::Payload::default(),
+            parked: self.parked(),
+        })
+    }
+
+    fn parked(self) -> Option<Parked> {
+        Some(Parked {
+            text: self.text(PARKED_TEXT)?.into(),
+            at_ms: self.integer(PARKED_MS)?,
         })
     }
 
@@ -220,6 +238,10 @@ mod tests {
             fingerprint: "m/8@e".into(),
             version: Some(u64::MAX),
             source_columns: Payload::default(),
+            parked: Some(Parked {
+                text: "b".into(),
+                at_ms: 1_700_000_000_900,
+            }),
         };
         let epoch = Epoch(1 << 50);
         let payload = payload(|fields| write(fields, &stored, epoch));

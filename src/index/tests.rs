@@ -13,8 +13,8 @@ use super::*;
 use crate::{
     config::Config,
     record::{
-        Content, Expected, Offset, Payload, PayloadHash, Stored, TextHash, Tombstone, Value,
-        Watermark,
+        Content, Expected, Offset, Parked, Payload, PayloadHash, Stored, TextHash, Tombstone,
+        TruncateMark, Value, Watermark,
     },
     telemetry::{Health, Lane, Metrics},
 };
@@ -51,6 +51,7 @@ fn stored(offset: i64, text_hash: TextHash) -> Stored {
         fingerprint: "m/4@e".into(),
         version: None,
         source_columns: Payload::default(),
+        parked: None,
     }
 }
 
@@ -61,7 +62,7 @@ fn titled(title: &str) -> Payload {
 fn upsert(offset: i64, title: &str) -> Write {
     Write::Upsert {
         point: POINT,
-        vector: [1.0; 4].into_iter().collect(),
+        vector: Some([1.0; 4].into_iter().collect()),
         payload: titled(title),
         stored: Box::new(stored(offset, text("a"))),
         unread: false,
@@ -263,6 +264,104 @@ async fn a_row_that_was_deleted_is_not_brought_back_by_a_former_owner() {
 }
 
 #[tokio::test]
+async fn the_sweep_after_a_truncate_takes_rows_and_leaves_tombstones() {
+    let world = World::open().await;
+    let fence = Fence::new(partition(0), Epoch(1));
+    let until = CancellationToken::new();
+    let mark = world.index.mark(&"t".into());
+    let truncated = TruncateMark {
+        source: None,
+        commit_ms: 100,
+    };
+    let before = |mut write: Write| {
+        match &mut write {
+            Write::Delete { tombstone, .. } => tombstone.commit_ms = Some(50),
+            Write::Upsert { stored, .. } | Write::PatchPayload { stored, .. } => {
+                stored.commit_ms = Some(50);
+            }
+        }
+        write
+    };
+    mark.raise(truncated, &until).await;
+    world.write(&fence, before(upsert(5, "Tent"))).await;
+    mark.sweep(0, truncated, &until).await;
+    assert_eq!(world.state().await, PointState::Absent);
+    world.write(&fence, before(delete(6))).await;
+    mark.sweep(0, truncated, &until).await;
+    assert!(matches!(
+        world.state().await,
+        PointState::Ours {
+            content: Content::Tombstone(_),
+            ..
+        }
+    ));
+}
+
+#[tokio::test]
+async fn the_parked_rows_of_a_partition_are_found_page_by_page_until_they_have_their_vectors() {
+    let world = World::open().await;
+    let fence = Fence::new(partition(0), Epoch(1));
+    let until = CancellationToken::new();
+    let parked = Parked {
+        text: "a".into(),
+        at_ms: 7,
+    };
+    let park = |id| Write::Upsert {
+        point: PointId::Integer(id),
+        vector: None,
+        payload: titled("Tent"),
+        stored: Box::new(Stored {
+            text_hash: None,
+            wanted: Some(text("a")),
+            parked: Some(parked.clone()),
+            ..stored(1, text("a"))
+        }),
+        unread: false,
+        expected: None,
+    };
+    for id in 1..=3 {
+        world.write(&fence, park(id)).await;
+    }
+    let page = async |from| {
+        let parked = partition(0);
+        let page = world.index.parked_rows(&parked, from, 2, &until);
+        page.await.unwrap()
+    };
+    let first = page(None).await;
+    let [(id, found), _] = &first.rows[..] else {
+        panic!("{first:?}")
+    };
+    assert_eq!(*id, POINT);
+    assert_eq!(found.payload, titled("Tent"));
+    assert_eq!(found.stored.parked, Some(parked.clone()));
+    let last = page(first.next).await;
+    assert_eq!((last.rows.len(), last.next), (1, None));
+
+    let patched = world.write(&fence, patch_of_parked()).await;
+    assert_eq!(patched, WriteOutcome::Applied, "it has no vector to keep");
+    world.write(&fence, upsert(1, "Tent")).await;
+    assert_eq!(page(None).await.rows.len(), 2);
+    let other = partition(1);
+    let page = world.index.parked_rows(&other, None, 2, &until);
+    assert!(page.await.unwrap().rows.is_empty());
+}
+
+/// Of a row that has no vector yet, as somebody may be writing it at the same time.
+fn patch_of_parked() -> Write {
+    Write::PatchPayload {
+        point: POINT,
+        payload: titled("Tents"),
+        stored: Box::new(Stored {
+            text_hash: None,
+            wanted: Some(text("a")),
+            ..stored(1, text("a"))
+        }),
+        contested: true,
+        expected: None,
+    }
+}
+
+#[tokio::test]
 async fn a_patch_keeps_the_vector_whichever_way_it_is_written() {
     for contested in [false, true] {
         let world = World::open().await;
@@ -292,7 +391,7 @@ async fn a_contested_patch_does_not_claim_a_vector_of_another_text() {
     let fence = Fence::new(partition(0), Epoch(1));
     let other = Write::Upsert {
         point: POINT,
-        vector: [1.0; 4].into_iter().collect(),
+        vector: Some([1.0; 4].into_iter().collect()),
         payload: titled("other"),
         stored: Box::new(stored(1, text("b"))),
         unread: false,

@@ -16,6 +16,14 @@ pub fn point_id(point: PointId) -> qdrant::PointId {
     }
 }
 
+/// A point's id from the wire; `None` for one that is neither a number nor a UUID.
+pub(super) fn record_id(id: &qdrant::PointId) -> Option<PointId> {
+    Some(match id.point_id_options.as_ref()? {
+        PointIdOptions::Uuid(id) => PointId::Uuid(id.parse().ok()?),
+        PointIdOptions::Num(id) => PointId::Integer(*id),
+    })
+}
+
 /// The same as it is shown.
 pub(super) fn shown_id(id: &qdrant::PointId) -> String {
     match &id.point_id_options {

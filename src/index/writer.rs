@@ -196,15 +196,14 @@ fn kept_by(write: &Write, points: &HashMap<PointId, PointWithVectors>) -> How {
         .row()
         .filter(|row| row.fingerprint == stored.fingerprint)
         .and_then(|row| row.text_hash);
-    match found.vectors.clone() {
-        Some(vectors) if state.row().is_some() && vector_of == stored.text_hash => {
-            How::Kept(vectors)
-        }
-        // A point of somebody else has no bookkeeping to tell what its vector is of.
-        Some(vectors) if state == PointState::Foreign && stored.text_hash.is_none() => {
-            How::Kept(vectors)
-        }
-        _ => How::NotMade(state),
+    // A parked row may have none.
+    let vectors = found.vectors.clone().unwrap_or_default();
+    let is_known = state.row().is_some() && vector_of == stored.text_hash;
+    // A point of somebody else has no bookkeeping to tell what its vector is of.
+    if is_known || state == PointState::Foreign && stored.text_hash.is_none() {
+        How::Kept(vectors)
+    } else {
+        How::NotMade(state)
     }
 }
 

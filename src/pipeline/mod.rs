@@ -13,6 +13,7 @@
 
 mod blocked;
 mod breakers;
+mod debts;
 mod held;
 mod incomplete;
 mod routes;
@@ -52,6 +53,7 @@ pub use blocked::BlockedTables;
 pub use breakers::Breakers;
 pub use routes::Routes;
 pub use upkeep::Upkeep;
+pub use worker::ParkAfter;
 
 use worker::Assignment;
 
@@ -70,6 +72,8 @@ pub struct Settings {
     pub cache_keys: usize,
     /// When a partition's bookkeeping is kept up.
     pub upkeep: Upkeep,
+    /// When rows are parked that wait for their vectors, if ever.
+    pub park_after: Option<ParkAfter>,
     /// What each table has of its own.
     pub tables: Routes<TableSettings>,
 }

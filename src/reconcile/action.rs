@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::{
     error::Failure,
-    record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Write},
+    record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Wish, Write},
 };
 
 impl Action {
@@ -35,7 +35,7 @@ pub enum Action {
         /// Of this text.
         text: Arc<str>,
         /// Once this can't be upgraded, nobody wants the vector any more.
-        wanted: Weak<()>,
+        wanted: Weak<Wish>,
     },
     /// Write to the index.
     Write {

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, time::Instant};
 
 use crate::{
     error::Failure,
-    record::{Desired, PointId, Settled, Superseded, Write},
+    record::{Desired, Parked, PointId, Settled, Superseded, Write},
 };
 
 use super::{
@@ -47,6 +47,12 @@ impl Reconciler {
             Plan::Embed if contested && slot.is_refused() => {
                 self.touch(point, &observed, now, out);
             }
+            Plan::Embed if slot.is_parked() => {
+                self.settle_parked(point, &observed, out);
+            }
+            Plan::Embed | Plan::PatchThenEmbed if slot.is_to_be_parked() => {
+                self.park_slot(point, &observed, contested, now, out);
+            }
             Plan::Nothing => self.settle(point, &observed, out),
             Plan::Delete => self.delete(point, &observed, now, out),
             Plan::Patch => {
@@ -68,14 +74,14 @@ impl Reconciler {
         }
     }
 
-    fn forget_text(&mut self, point: PointId) {
+    pub(super) fn forget_text(&mut self, point: PointId) {
         if let Some(slot) = self.slots.get_mut(&point) {
             slot.forget_text(&mut self.embeddings);
         }
     }
 
     /// Index and table agree about this key: its record settles.
-    fn settle(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
+    pub(super) fn settle(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
         self.cache.insert(point, observed);
         if let Some(mut slot) = self.slots.remove(&point) {
             slot.forget_text(&mut self.embeddings);
@@ -134,11 +140,23 @@ impl Reconciler {
         self.write(point, write, becomes, Settled::Deleted, out);
     }
 
-    fn patch(
+    pub(super) fn patch(
         &mut self,
         point: PointId,
         observed: &Observed,
         contested: bool,
+        out: &mut Vec<Action>,
+    ) {
+        self.patch_parked(point, observed, contested, None, out);
+    }
+
+    /// The same, where the text may be `parked`.
+    pub(super) fn patch_parked(
+        &mut self,
+        point: PointId,
+        observed: &Observed,
+        contested: bool,
+        parked: Option<Parked>,
         out: &mut Vec<Action>,
     ) {
         let Some(slot) = self.slots.get(&point) else {
@@ -156,6 +174,7 @@ impl Reconciler {
         let mut stored = slot.stored(document, partition, fingerprint);
         stored.text_hash = present.text;
         stored.wanted = (present.text != Some(document.text_hash)).then_some(document.text_hash);
+        stored.parked = parked;
         let becomes = self.observer.observe_row(&stored, Some(*since));
         let expected = observed.expected();
         let write = Write::PatchPayload {
@@ -187,7 +206,7 @@ impl Reconciler {
         let becomes = self.observer.observe_row(&stored, Some(*since));
         let write = Write::Upsert {
             point,
-            vector,
+            vector: Some(vector),
             payload: document.payload.clone(),
             stored: Box::new(stored),
             unread: *observed == Observed::AssumedAbsent,
@@ -196,7 +215,7 @@ impl Reconciler {
         self.write(point, write, becomes, Settled::Written, out);
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         point: PointId,
         write: Write,
@@ -205,6 +224,7 @@ impl Reconciler {
         out: &mut Vec<Action>,
     ) {
         let ticket = self.issue(point);
+        let parks = write.parks();
         if let Some(slot) = self.slots.get_mut(&point) {
             slot.writing = Some(InFlight {
                 becomes,
@@ -212,6 +232,7 @@ impl Reconciler {
                 settles_as,
                 superseded: Superseded::new(),
                 is_doubtful: false,
+                parks,
             });
             out.push(Action::Write { ticket, write });
         }
@@ -229,7 +250,11 @@ impl Reconciler {
         };
         let (text, hash) = (document.text.clone(), document.text_hash);
         if let Some(failure) = slot.refused(hash) {
-            return self.give_up(point, "embed", failure, out);
+            return if slot.is_owed() {
+                self.cancel_debt(point, out);
+            } else {
+                self.give_up(point, "embed", failure, out);
+            };
         }
         let is_under_way = |embedding: &Embedding| embedding.text == hash;
         if slot.embedding.as_ref().is_some_and(is_under_way) {

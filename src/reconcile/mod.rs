@@ -18,6 +18,7 @@ mod advance;
 mod cache;
 mod compact;
 mod observed;
+mod park;
 mod past;
 mod plan;
 mod slot;
@@ -157,7 +158,10 @@ impl Reconciler {
         if let Some(slot) = self.slots.get_mut(&point) {
             slot.supersede(change, out);
         } else {
-            let slot = Slot::new(change, self.cache.get(&point));
+            // What is remembered may be older than the debt, if a former owner parked the row late.
+            let remembered = self.cache.get(&point);
+            let remembered = remembered.filter(|_| !change.ack.is_debt());
+            let slot = Slot::new(change, remembered, now);
             if slot.view == View::Unknown {
                 self.read(point, out);
             }

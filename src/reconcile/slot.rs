@@ -12,7 +12,7 @@ use crate::{
     record::{
         Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, PointState,
         Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded, TextHash, Ticket,
-        Tombstone, TopicPartition, Vector, WriteOutcome,
+        Tombstone, TopicPartition, Vector, Wish, WriteOutcome,
     },
     window::Debounce,
 };
@@ -62,6 +62,8 @@ pub(super) struct InFlight {
     pub(super) superseded: Superseded,
     /// Whether its effect is in doubt, whatever the answer.
     pub(super) is_doubtful: bool,
+    /// The text that the point then says is owed.
+    pub(super) parks: Option<TextHash>,
 }
 
 /// An embedding on its way.
@@ -70,21 +72,19 @@ pub(super) struct Embedding {
     ticket: Ticket,
     pub(super) text: TextHash,
     /// Kept while the vector is wanted.
-    _wanted: Arc<()>,
+    wish: Arc<Wish>,
 }
 
 impl Embedding {
-    pub(super) fn new(ticket: Ticket, text: TextHash) -> (Self, Weak<()>) {
-        let wanted = Arc::new(());
-        let weak = Arc::downgrade(&wanted);
-        (
-            Self {
-                ticket,
-                text,
-                _wanted: wanted,
-            },
-            weak,
-        )
+    pub(super) fn new(ticket: Ticket, text: TextHash) -> (Self, Weak<Wish>) {
+        let wish = Arc::new(Wish::default());
+        let weak = Arc::downgrade(&wish);
+        (Self { ticket, text, wish }, weak)
+    }
+
+    /// Whether the text is on its way to the provider.
+    fn is_sent(&self) -> bool {
+        self.wish.is_sent()
     }
 }
 
@@ -102,10 +102,20 @@ pub(super) struct Slot {
     pub(super) held: Option<(TextHash, Debounce)>,
     /// A text that the provider refused.
     refused: Option<(TextHash, Failure)>,
+    /// Since when there has been unsettled news of the key.
+    since: Instant,
+    /// Whether the text is not to be waited for.
+    parks: bool,
+    /// The text that the point says is owed.
+    pub(super) parked: Option<TextHash>,
 }
 
 impl Slot {
-    pub(super) fn new(change: KeyChange, observed: Option<Observed>) -> Self {
+    pub(super) fn new(change: KeyChange, observed: Option<Observed>, now: Instant) -> Self {
+        let parked = match &change.desired {
+            Desired::Row(document) if change.ack.is_debt() => Some(document.text_hash),
+            _ => None,
+        };
         Self {
             key: change.key.clone(),
             news: News::of(change),
@@ -115,12 +125,16 @@ impl Slot {
             vector: None,
             held: None,
             refused: None,
+            since: now,
+            parks: false,
+            parked,
         }
     }
 
     /// Takes later news in; the earlier settles if the later one holds the whole row, and at once
     /// unless its write is under way: who goes on from its offset must know that it may still arrive.
     pub(super) fn supersede(&mut self, change: KeyChange, out: &mut Vec<Action>) {
+        self.parks = false;
         let earlier = std::mem::replace(&mut self.news, News::of(change));
         let position = earlier.position;
         let News {
@@ -211,16 +225,52 @@ impl Slot {
             WriteOutcome::Applied if write.is_doubtful => self.view = View::Unknown,
             WriteOutcome::Applied => {
                 self.view = View::Known(write.becomes);
+                self.parked = write.parks;
                 if of_this_news {
                     self.news.settles_as = write.settles_as;
                 }
             }
-            WriteOutcome::NotApplied(state) => self.view = View::Known(observe(&state)),
+            WriteOutcome::NotApplied(state) => {
+                self.view = View::Known(observe(&state));
+                self.parked = None;
+            }
             WriteOutcome::Fenced => self.view = View::Unknown,
             WriteOutcome::Refused(failure) if of_this_news => return Err(failure),
             WriteOutcome::Refused(_) => {}
         }
         Ok(())
+    }
+
+    /// Whether the key waits for nothing but its vector since `then`, and the text is not yet on its
+    /// way.
+    pub(super) fn may_park(&self, then: Instant) -> bool {
+        let waits = match &self.embedding {
+            Some(embedding) => !embedding.is_sent(),
+            None => self.held.is_some(),
+        };
+        waits && self.since <= then && self.writing.is_none() && !self.parks
+    }
+
+    /// From now on the text is not waited for.
+    pub(super) fn park(&mut self) {
+        self.parks = true;
+    }
+
+    /// Whether the point says that the text of the news at hand is owed.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(self.view, View::Known(Observed::Present(_)))
+            && matches!(&self.news.desired, Desired::Row(document) if self.parked == Some(document.text_hash))
+    }
+
+    /// Whether the text of the news at hand is not to be waited for, and the point says that it is owed.
+    pub(super) fn is_parked(&self) -> bool {
+        self.is_to_be_parked() && self.is_owed()
+    }
+
+    /// Whether the text of the news at hand is not to be waited for, and the point is to say that it
+    /// is owed.
+    pub(super) fn is_to_be_parked(&self) -> bool {
+        self.parks && !self.is_refused()
     }
 
     /// Notes that a text waits. Returns when it is due, and whether that is another time than
@@ -295,6 +345,7 @@ impl Slot {
             fingerprint: fingerprint.shared(),
             version: document.version,
             source_columns: document.source_columns.clone(),
+            parked: None,
         }
     }
 

@@ -271,6 +271,104 @@ fn a_topic_made_anew_is_not_taken_for_a_replay() {
     );
 }
 
+#[test]
+fn a_new_row_that_is_parked_settles_without_a_vector_and_gets_it_later() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    let parked = &world.index[&point(1)];
+    assert_eq!(parked.payload, document((1, 5)).payload);
+    assert_eq!(parked.vector_of, None);
+    assert!(world.owner.ledger.is_empty(), "its record has settled");
+    assert!(world.bought.is_empty(), "nothing was sent");
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 1);
+}
+
+#[test]
+fn a_text_that_is_sent_already_is_not_parked() {
+    let mut world = World::new();
+    world.produce(1, Some((0, 5)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 1);
+}
+
+#[test]
+fn a_delete_of_a_parked_row_takes_its_debt_along() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    world.produce(1, None);
+    world.settle_all();
+    world.assert_equal();
+    assert!(world.bought.is_empty());
+}
+
+#[test]
+fn a_new_owner_works_off_what_the_former_one_parked() {
+    let mut world = World::new();
+    for key in 1..4 {
+        world.produce(key, Some((key, 5)));
+        world.deliver();
+        world.answer(0);
+    }
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    world.commit();
+    assert_eq!(world.committed, 3);
+    world.crash();
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 3, "each text once");
+}
+
+#[test]
+fn a_parked_row_whose_text_is_refused_becomes_a_dead_letter_and_is_owed_nothing() {
+    let mut world = World::new();
+    world.produce(1, Some((9, 5)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.dead.len(), 1);
+}
+
+#[test]
+fn a_payload_that_changes_while_its_row_is_parked_is_written_at_once() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    world.produce(1, Some((1, 0)));
+    world.deliver();
+    world.park();
+    world.settle_pending();
+    assert_eq!(world.index[&point(1)].payload, document((1, 0)).payload);
+    world.settle_all();
+    world.assert_equal();
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Produce(u8, ModelRow),
@@ -286,6 +384,8 @@ enum Step {
     Sweep,
     Truncate,
     Learn,
+    Park,
+    WorkOff(usize),
 }
 
 /// Mostly a few texts, sometimes the one that the provider refuses.
@@ -308,6 +408,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Sweep),
         1 => Just(Step::Truncate),
         1 => Just(Step::Learn),
+        2 => Just(Step::Park),
+        2 => any::<usize>().prop_map(Step::WorkOff),
     ]
 }
 
@@ -334,6 +436,10 @@ proptest! {
                 Step::Sweep => world.sweep(),
                 Step::Truncate => world.truncate(),
                 Step::Learn => world.learn(),
+                Step::Park => world.park(),
+                Step::WorkOff(pick) => {
+                    world.work_off(pick);
+                }
             }
         }
         world.settle_all();

@@ -1,24 +1,46 @@
 //! Acknowledgements: the right, and the duty, to settle one received record.
 
-/// The right to settle one record of one partition's ledger.
+/// The right to settle one record of one partition's ledger, or a parked row's debt.
 ///
 /// It can be moved but not copied, so a record settles at most once; dropping it settles nothing,
 /// so a record whose handling was given up stays unsettled and is delivered again.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a dropped acknowledgement leaves its record unsettled, and the committed offset behind it"]
 pub struct Ack {
-    sequence: u64,
+    right: Right,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Right {
+    Record(u64),
+    Debt,
 }
 
 impl Ack {
-    /// Only the ledger makes acknowledgements.
+    /// Only the ledger makes acknowledgements of records.
     pub(crate) fn new(sequence: u64) -> Self {
-        Self { sequence }
+        Self {
+            right: Right::Record(sequence),
+        }
     }
 
-    /// The record's running number in its ledger.
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
+    /// Settles the debt of a [`Parked`](super::Parked) row, whose record settled before: no offset
+    /// waits for it.
+    pub(crate) fn of_debt() -> Self {
+        Self { right: Right::Debt }
+    }
+
+    /// The record's running number in its ledger, if it is in one.
+    pub(crate) fn sequence(&self) -> Option<u64> {
+        match self.right {
+            Right::Record(sequence) => Some(sequence),
+            Right::Debt => None,
+        }
+    }
+
+    /// Whether it is of a parked row.
+    pub(crate) fn is_debt(&self) -> bool {
+        self.right == Right::Debt
     }
 }
 
@@ -36,18 +58,22 @@ pub enum Settled {
     Superseded,
     /// It can't be processed and was delivered to the dead-letter topic.
     DeadLettered,
+    /// It is reflected in the index but for the vector of its text, which the index itself says is
+    /// owed; see [`Parked`](super::Parked).
+    Parked,
     /// It carries no row: a heartbeat, a transaction marker, a logical message.
     Skipped,
 }
 
 impl Settled {
     /// All ways, in the order in which metrics list them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Written,
         Self::Deleted,
         Self::Unchanged,
         Self::Superseded,
         Self::DeadLettered,
+        Self::Parked,
         Self::Skipped,
     ];
 
@@ -59,6 +85,7 @@ impl Settled {
             Self::Unchanged => "unchanged",
             Self::Superseded => "superseded",
             Self::DeadLettered => "dead_lettered",
+            Self::Parked => "parked",
             Self::Skipped => "skipped",
         }
     }

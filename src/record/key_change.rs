@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Ack, Document, Offset, PointId, Position, RawRecord, RowKey};
+use super::{Ack, Document, KnownPoint, Offset, PointId, Position, RawRecord, RowKey};
 
 /// What the table says about a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,4 +156,54 @@ pub struct KeyChange {
     /// Whether earlier news of the key, which this superseded, said something else. A former owner
     /// of the partition may be writing that.
     pub replaces: bool,
+}
+
+impl KeyChange {
+    /// A row that is parked at `point`, as news of itself: to get what it is owed. `None` where it
+    /// is not parked.
+    pub fn of_parked(point: PointId, known: KnownPoint) -> Option<Self> {
+        let KnownPoint {
+            stored, payload, ..
+        } = known;
+        let (parked, text_hash) = (stored.parked?, stored.wanted?);
+        let columns = payload
+            .fields()
+            .iter()
+            .chain(stored.source_columns.fields());
+        let row: serde_json::Map<_, _> = columns
+            .map(|(name, column)| (name.to_string(), column.clone().into_json()))
+            .collect();
+        Some(Self {
+            position: Position {
+                offset: stored.offset,
+                timestamp_ms: stored.timestamp_ms,
+                commit_ms: stored.commit_ms,
+                source: stored.source,
+            },
+            // What becomes a dead letter, if it must: Kafka may have the record no more.
+            raw: RawRecord {
+                topic: stored.topic,
+                partition: stored.partition,
+                offset: stored.offset,
+                timestamp_ms: Some(stored.timestamp_ms),
+                key: Some(stored.key.as_bytes().into()),
+                value: serde_json::to_vec(&row).ok().map(Into::into),
+                headers: Vec::new(),
+            },
+            key: RowKey::from_canonical(stored.key),
+            point,
+            desired: Desired::Row(Box::new(Document {
+                text: parked.text,
+                text_hash,
+                payload,
+                payload_hash: stored.payload_hash,
+                source_columns: stored.source_columns,
+                version: stored.version,
+            })),
+            ack: Ack::of_debt(),
+            creation: Creation::No,
+            completion: Completion::default(),
+            replaces: false,
+        })
+    }
 }

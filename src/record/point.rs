@@ -54,6 +54,17 @@ pub struct Stored {
     pub version: Option<u64>,
     /// Columns of the text that the payload doesn't hold.
     pub source_columns: Payload,
+    /// The text of `wanted`, where the row is parked: its record has settled, and the vector is owed.
+    pub parked: Option<Parked>,
+}
+
+/// What a parked row waits for: its text has yet to be embedded, and nothing but its point says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// The text.
+    pub text: Arc<str>,
+    /// When it was parked, in milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// A point as the index holds it, as far as it was asked for.

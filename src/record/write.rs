@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Failure;
 
-use super::{Epoch, Offset, Payload, PointId, PointState, Stored, Tombstone, Vector};
+use super::{Epoch, Offset, Payload, PointId, PointState, Stored, TextHash, Tombstone, Vector};
 
 /// One write to one point. Whoever carries it out fences it: it changes nothing where the point was
 /// written under a greater [`Epoch`](super::Epoch).
@@ -14,8 +14,9 @@ pub enum Write {
     Upsert {
         /// Which point.
         point: PointId,
-        /// The vector, of the configured length.
-        vector: Vector,
+        /// The vector, of the configured length; `None` where the row is parked and never had one, so
+        /// that no vector search finds it.
+        vector: Option<Vector>,
         /// What searchers see.
         payload: Payload,
         /// What Vectide keeps.
@@ -79,6 +80,16 @@ impl Write {
         match self {
             Self::Upsert { stored, .. } | Self::PatchPayload { stored, .. } => stored.offset,
             Self::Delete { tombstone, .. } => tombstone.offset,
+        }
+    }
+
+    /// The text that the point will say is owed.
+    pub fn parks(&self) -> Option<TextHash> {
+        match self {
+            Self::Upsert { stored, .. } | Self::PatchPayload { stored, .. } => {
+                stored.wanted.filter(|_| stored.parked.is_some())
+            }
+            Self::Delete { .. } => None,
         }
     }
 

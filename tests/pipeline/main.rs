@@ -15,6 +15,7 @@ mod explain;
 mod gate;
 mod letters;
 mod outages;
+mod parking;
 mod replay;
 mod shop;
 mod tables;

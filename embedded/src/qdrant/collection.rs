@@ -203,7 +203,11 @@ impl Collection {
         let logs = self
             .closed_logs()
             .map_err(|error| internal(error.to_string()))?;
-        let most = if is_quiet { MAX_CLOSED_LOGS } else { MOST_CLOSED_LOGS };
+        let most = if is_quiet {
+            MAX_CLOSED_LOGS
+        } else {
+            MOST_CLOSED_LOGS
+        };
         if logs.len() >= most {
             self.drop_logs()
                 .map_err(|error| internal(error.to_string()))?;

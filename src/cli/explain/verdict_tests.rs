@@ -66,6 +66,7 @@ fn point(offset: i64, title: &str, stock: i64) -> FoundPoint {
         fingerprint: model().shared(),
         version: None,
         source_columns: Payload::default(),
+        parked: None,
     };
     FoundPoint {
         payload: document.payload.clone(),

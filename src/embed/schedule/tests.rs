@@ -15,8 +15,8 @@ use super::*;
 use crate::{
     embed::{EmbedReply, call::PROBE_TEXT},
     error::Disposition,
-    record::Ticket,
     record::Vector,
+    record::{Ticket, Wish},
     telemetry::{Lane, LaneState},
 };
 
@@ -51,7 +51,7 @@ struct Desk {
     now: Instant,
     health: Health,
     metrics: EmbedMetrics,
-    wishes: HashMap<u64, Arc<()>>,
+    wishes: HashMap<u64, Arc<Wish>>,
     reply: UnboundedSender<EmbedReply>,
     replies: UnboundedReceiver<EmbedReply>,
 }
@@ -75,7 +75,7 @@ impl Desk {
     }
 
     fn ask(&mut self, ticket: u64, text: &str) {
-        let wish = Arc::new(());
+        let wish = Arc::new(Wish::default());
         let request = EmbedRequest {
             ticket: Ticket(ticket),
             text: text.into(),

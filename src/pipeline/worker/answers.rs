@@ -106,7 +106,9 @@ impl State {
             self.close_window(now);
         }
         self.reconciler.on_time(now, &mut self.actions);
+        self.park(now);
         self.act();
+        self.work_off(now);
         self.release_withheld();
         if let Some(frontier) = self.ledger.frontier() {
             self.frontier.publish(frontier);
@@ -167,9 +169,19 @@ impl State {
 
     /// The one path by which records settle.
     pub(super) fn settle(&mut self, ack: Ack, settled: Settled, position: Option<Position>) {
+        if settled == Settled::Parked {
+            self.debts.on_parked();
+        }
+        if ack.is_debt() {
+            return self.on_debt_settled(settled, position);
+        }
         let refund = self.ledger.settle(ack);
         self.tally.refund(refund);
         self.tally.settle(settled);
+        self.count_latency(settled, position);
+    }
+
+    pub(super) fn count_latency(&mut self, settled: Settled, position: Option<Position>) {
         if let Some(position) = position
             && matches!(settled, Settled::Written | Settled::Deleted)
         {

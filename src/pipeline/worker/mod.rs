@@ -6,6 +6,7 @@
 
 mod answers;
 mod hold;
+mod parking;
 mod records;
 mod rows;
 mod show;
@@ -32,7 +33,7 @@ use crate::{
     decode::Decoder,
     document::{DocumentBuilder, PointIds},
     embed::EmbedReply,
-    index::{Index, IndexReply, LookedUp, MarkState},
+    index::{Index, IndexReply, LookedUp, MarkState, ParkedRows},
     reconcile::{Action, ObservedCache, Reconciler, TakeOver},
     record::{Ack, RawRecord, Reflected, Ticket, TopicPartition, TruncateMark, Watermark, Write},
     source::{Drain, Gate, LastCommitted},
@@ -41,6 +42,7 @@ use crate::{
 
 use super::{
     Services, Settings, TableSettings,
+    debts::Debts,
     held::{Cause, Held},
     incomplete::IncompleteRows,
     stall::Stall,
@@ -51,6 +53,8 @@ use super::{
 };
 
 use show::now_ms;
+
+pub use parking::ParkAfter;
 
 /// How long a partition that is given up waits for vectors on their way. They are paid for, but
 /// while the endpoint stalls, waiting would hold up the partitions that this member keeps.
@@ -78,6 +82,9 @@ struct State {
     ledger: OffsetLedger,
     reflected: Reflected,
     keeper: Keeper,
+    park_after: Option<ParkAfter>,
+    next_park: Instant,
+    debts: Debts,
     /// Writes that wait, because another member seems to have owned the partition meanwhile.
     suspended: Option<Vec<(Ticket, Write)>>,
     frontier: Frontier,
@@ -120,6 +127,7 @@ struct Receivers {
     mark: watch::Receiver<MarkState>,
     swept: UnboundedReceiver<TruncateMark>,
     kept: UnboundedReceiver<Kept>,
+    parked: UnboundedReceiver<ParkedRows>,
     lookup: UnboundedReceiver<LookedUp>,
     index: UnboundedReceiver<IndexReply>,
     embed: UnboundedReceiver<EmbedReply>,
@@ -262,10 +270,13 @@ impl State {
         let (truncates, swept) =
             Truncates::new(table.index.mark(&partition.topic), partition.partition);
         services.breakers.assign(&partition.topic);
+        let now = Instant::now();
+        let (debts, parked) = Debts::new(now);
         let receivers = Receivers {
             mark: truncates.watch(),
             swept,
             kept,
+            parked,
             lookup: lookup_answers,
             index: index_answers,
             embed: embed_answers,
@@ -288,6 +299,9 @@ impl State {
             ledger: OffsetLedger::default(),
             reflected,
             keeper,
+            park_after: settings.park_after,
+            next_park: now,
+            debts,
             suspended: None,
             frontier,
             gate,
@@ -339,6 +353,7 @@ impl State {
                 }
                 Some(mark) = receivers.swept.recv() => self.on_swept(mark),
                 Some(kept) = receivers.kept.recv() => self.on_kept(kept),
+                Some(rows) = receivers.parked.recv() => self.on_parked_rows(rows),
                 (id, found) = self.stall.answer() => self.on_schema(id, found),
                 records = queue.recv(), if !self.stall.is_stalled() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),
@@ -359,6 +374,8 @@ impl State {
             self.reconciler.due(),
             self.keeper.due(self.ledger.frontier()),
             closes_gate,
+            self.parks_at(),
+            self.debts.due(),
             self.withheld.due(Instant::now()),
         ]
         .into_iter()

@@ -32,6 +32,8 @@ pub struct PipelineMetrics {
     pub settle_latency: HistogramVec,
     /// Records held because their table is blocked.
     pub held: IntGauge,
+    /// Parked rows that got their vectors.
+    pub debts_paid: IntCounter,
     /// Keys with unsettled news.
     pub pending_keys: IntGauge,
     /// Keys whose hashes are remembered, so that the index needs not be read.
@@ -59,6 +61,7 @@ impl PipelineMetrics {
             texts_unchanged: add(registry, IntCounter::new("vectide_texts_unchanged_total", "Changes applied without buying a vector, because the text was the same."))?,
             settle_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_settle_latency_seconds", "From the commit in the database (else the record in Kafka) until the change is visible in the index.").buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]), &["as"]))?,
             held: add(registry, IntGauge::new("vectide_held_records", "Records held because their table is blocked: it lacks a needed column, or a key."))?,
+            debts_paid: add(registry, IntCounter::new("vectide_parked_rows_embedded_total", "Parked rows that got their vectors; those that were parked are settled as parked."))?,
             pending_keys: add(registry, IntGauge::new("vectide_pending_keys", "Keys with unsettled news."))?,
             remembered_keys: add(registry, IntGauge::new("vectide_remembered_keys", "Keys whose hashes are remembered, so that the index needs not be read."))?,
             stalled_partitions: add(registry, IntGauge::new("vectide_stalled_partitions", "Partitions whose records wait for a schema."))?,

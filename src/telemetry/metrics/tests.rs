@@ -95,6 +95,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_kafka_rebalances_total counter event",
         "vectide_lane_state gauge lane,state",
         "vectide_ordered_by_clock_total counter",
+        "vectide_parked_rows_embedded_total counter",
         "vectide_pending_keys gauge",
         "vectide_records_received_bytes_total counter",
         "vectide_records_received_total counter",

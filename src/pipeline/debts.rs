@@ -1,0 +1,171 @@
+//! The parked rows of one partition, read from the index when there is time for them.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    index::{Index, ParkedRows},
+    record::{PointId, TopicPartition},
+};
+
+/// So many rows are read at a time,
+const PAGE: u32 = 256;
+/// while fewer than this many are in hand, and fewer than this many others have unsettled news: texts in
+/// memory come first.
+const FEW: usize = 128;
+/// How long it is rested where there is no time for debts,
+const REST: Duration = Duration::from_millis(200);
+/// and between two rounds through rows of which some could not be taken.
+const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
+
+/// What the index owes, as far as the partition's worker knows.
+#[derive(Debug)]
+pub(super) struct Debts {
+    /// Whether there may be parked rows: at first that is not known.
+    is_owed: bool,
+    /// Rows that are being worked off.
+    in_hand: usize,
+    /// Where in this round the next page begins.
+    next: Option<PointId>,
+    /// Whether there were rows in this round.
+    had_some: bool,
+    is_reading: bool,
+    not_before: Instant,
+    found: UnboundedSender<ParkedRows>,
+    until: CancellationToken,
+    _given_up: DropGuard,
+}
+
+impl Debts {
+    /// Those of a partition that was taken over at `now`; with it comes a channel that brings parked
+    /// rows.
+    pub(super) fn new(now: Instant) -> (Self, UnboundedReceiver<ParkedRows>) {
+        let (found, rows) = unbounded_channel();
+        let until = CancellationToken::new();
+        let debts = Self {
+            is_owed: true,
+            in_hand: 0,
+            next: None,
+            had_some: false,
+            is_reading: false,
+            not_before: now,
+            found,
+            _given_up: until.clone().drop_guard(),
+            until,
+        };
+        (debts, rows)
+    }
+
+    /// Whether the index may hold parked rows.
+    pub(super) fn may_be(&self) -> bool {
+        self.is_owed
+    }
+
+    /// When it is to be looked whether there is time for them.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let wants_more = self.is_owed && !self.is_reading && self.in_hand < FEW;
+        wants_more.then_some(self.not_before)
+    }
+
+    /// Reads some, if there is time: `others` keys have unsettled news, and memory may be scarce.
+    pub(super) fn read(
+        &mut self,
+        index: &Index,
+        partition: &TopicPartition,
+        others: usize,
+        is_scarce: bool,
+        now: Instant,
+    ) {
+        if self.due().is_none_or(|due| due > now) {
+            return;
+        }
+        if is_scarce || others >= FEW {
+            self.not_before = now + REST;
+            return;
+        }
+        self.is_reading = true;
+        let (index, partition, from) = (index.clone(), partition.clone(), self.next);
+        let (found, until) = (self.found.clone(), self.until.clone());
+        tokio::spawn(async move {
+            if let Some(rows) = index.parked_rows(&partition, from, PAGE, &until).await {
+                // The worker may be gone: then its successor reads them.
+                let _ = found.send(rows);
+            }
+        });
+    }
+
+    /// A page has been read, of which `taken` rows are in hand now.
+    pub(super) fn on_page(
+        &mut self,
+        page: usize,
+        taken: usize,
+        next: Option<PointId>,
+        now: Instant,
+    ) {
+        self.is_reading = false;
+        self.in_hand += taken;
+        self.had_some |= page > 0;
+        self.next = next;
+        if next.is_none() {
+            // A round without any: nothing is owed.
+            self.is_owed = std::mem::take(&mut self.had_some);
+            self.not_before = now + BETWEEN_ROUNDS;
+        }
+    }
+
+    /// A row has been parked.
+    pub(super) fn on_parked(&mut self) {
+        self.is_owed = true;
+        // Perhaps behind the page that is being read.
+        self.had_some = true;
+    }
+
+    /// A row that was in hand is no more: it is paid for, superseded, refused, or parked still.
+    pub(super) fn on_settled(&mut self) {
+        self.in_hand = self.in_hand.saturating_sub(1);
+    }
+
+    /// How many rows are being worked off.
+    pub(super) fn in_hand(&self) -> usize {
+        self.in_hand
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> PointId {
+        PointId::Integer(7)
+    }
+
+    #[test]
+    fn rounds_go_on_until_one_finds_nothing() {
+        let now = Instant::now();
+        let (mut debts, _rows) = Debts::new(now);
+        assert_eq!(debts.due(), Some(now), "at first nothing is known");
+        debts.on_page(256, 256, Some(row()), now);
+        assert_eq!(debts.due(), None, "enough is in hand");
+        for _ in 0..256 {
+            debts.on_settled();
+        }
+        debts.on_page(3, 3, None, now);
+        assert!(debts.may_be(), "some of them may be owed still");
+        debts.on_page(0, 0, None, now);
+        assert!(!debts.may_be());
+        assert_eq!(debts.due(), None);
+    }
+
+    #[test]
+    fn what_is_parked_while_the_last_page_is_read_is_not_forgotten() {
+        let now = Instant::now();
+        let (mut debts, _rows) = Debts::new(now);
+        debts.on_parked();
+        debts.on_page(0, 0, None, now);
+        assert!(debts.may_be());
+        debts.on_page(0, 0, None, now);
+        assert!(!debts.may_be());
+    }
+}

@@ -1,0 +1,93 @@
+//! Rows that wait for their vectors: parked where they would be in the way, and worked off when there
+//! is time.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    index::ParkedRows,
+    record::{KeyChange, Position, Settled},
+};
+
+use super::State;
+
+/// How long a text may wait while memory is scarce: longer than it takes where the provider keeps up.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked for rows to park: while memory is scarce,
+const WHILE_SCARCE: Duration = Duration::from_millis(100);
+/// and else.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// When rows are parked.
+#[derive(Debug, Clone, Copy)]
+pub struct ParkAfter(pub Duration);
+
+impl State {
+    /// When it is to be looked for rows to park.
+    pub(super) fn parks_at(&self) -> Option<Instant> {
+        let may_have_some = self.park_after.is_some() && self.reconciler.waits_for_vectors();
+        may_have_some.then_some(self.next_park)
+    }
+
+    /// Parks what is in the way.
+    pub(super) fn park(&mut self, now: Instant) {
+        let (Some(ParkAfter(age)), true) = (self.park_after, self.next_park <= now) else {
+            return;
+        };
+        let is_scarce = self.is_memory_scarce();
+        self.next_park = now + if is_scarce { WHILE_SCARCE } else { EVERY };
+        let patience = match is_scarce {
+            // Others have been waiting longer, and come first.
+            true if self.debts.may_be() => Duration::ZERO,
+            true => PATIENCE.min(age),
+            false => age,
+        };
+        if let Some(then) = now.checked_sub(patience) {
+            self.reconciler.park(then, now, &mut self.actions);
+        }
+    }
+
+    /// Takes parked rows in hand, as far as there is time for them.
+    pub(super) fn work_off(&mut self, now: Instant) {
+        let others = self.reconciler.len().saturating_sub(self.debts.in_hand());
+        let is_scarce = self.is_memory_scarce();
+        self.debts
+            .read(&self.index, &self.partition, others, is_scarce, now);
+    }
+
+    fn is_memory_scarce(&self) -> bool {
+        let budget = &self.services.budget;
+        budget.used() > budget.limit() / 2
+    }
+
+    /// Parked rows were read.
+    pub(super) fn on_parked_rows(&mut self, page: ParkedRows) {
+        let now = Instant::now();
+        let (count, mut taken) = (page.rows.len(), 0);
+        for (point, known) in page.rows {
+            // News of the row are compared with its point anyway.
+            if self.reconciler.latest(&point).is_some() {
+                continue;
+            }
+            let Some(change) = KeyChange::of_parked(point, known) else {
+                continue;
+            };
+            // A truncated row's point is about to go.
+            let truncated = self.truncated;
+            if truncated.is_some_and(|mark| mark.covers(&change.position)) {
+                continue;
+            }
+            taken += 1;
+            self.reconciler.on_change(change, now, &mut self.actions);
+        }
+        self.debts.on_page(count, taken, page.next, now);
+    }
+
+    /// A parked row that was in hand came to rest.
+    pub(super) fn on_debt_settled(&mut self, settled: Settled, position: Option<Position>) {
+        self.debts.on_settled();
+        if settled == Settled::Written {
+            self.services.metrics.debts_paid.inc();
+            self.count_latency(settled, position);
+        }
+    }
+}

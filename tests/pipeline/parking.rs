@@ -1,0 +1,116 @@
+//! Rows whose vectors can't be bought for long: what waits for them, and what doesn't.
+
+use std::time::Duration;
+
+use crate::shop::{Shop, row, until};
+
+/// Rows with long titles, more than the budget has room for.
+const NEW: i64 = 1_500;
+/// Rows that are there already.
+const OLD: i64 = 40;
+
+fn long_title(id: i64) -> String {
+    format!("kettle {id} {}", "with a whistle ".repeat(40))
+}
+
+/// A shop with some rows in the index, whose members have hardly any memory.
+async fn small_shop() -> Shop {
+    let mut shop = Shop::open().await;
+    shop.config.pipeline.budget = "1MiB".parse().unwrap();
+    shop.config.pipeline.park_after = Duration::from_secs(1);
+    // Requests that are held by a stall are not sent again.
+    shop.config.embed.timeout = Duration::from_mins(5);
+    for id in 0..OLD {
+        shop.put(id, row(&format!("pan {id}"), 1)).await;
+    }
+    shop
+}
+
+/// Stalls the endpoint, then changes texts and adds rows, with flips and deletes of old rows behind.
+async fn stall_and_change(shop: &mut Shop) {
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.stall = true);
+    for id in 0..OLD / 2 {
+        shop.put(id, row(&format!("frying pan {id}"), 1)).await;
+    }
+    for id in 0..NEW {
+        shop.put(1_000 + id, row(&long_title(id), 1)).await;
+    }
+    for id in OLD / 2..OLD - 5 {
+        shop.put(id, row(&format!("pan {id}"), 0)).await;
+    }
+    for id in OLD - 5..OLD {
+        shop.delete(id).await;
+    }
+}
+
+/// Waits until the flips and the deletes are in the index.
+async fn flips_are_visible(shop: &Shop) {
+    until("flips and deletes", async || {
+        let indexed = shop.indexed().await;
+        (OLD / 2..OLD).all(|id| indexed.get(&id) == shop.table.get(&id))
+    })
+    .await;
+}
+
+fn texts(shop: &Shop) -> u64 {
+    shop.embeddings.control().stats().inputs
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_waits_behind_rows_whose_vectors_can_not_be_bought() {
+    let mut shop = small_shop().await;
+    let app = shop.member().await;
+    shop.equal().await;
+    stall_and_change(&mut shop).await;
+    flips_are_visible(&shop).await;
+    until("old rows to be as they were found by before", async || {
+        let indexed = shop.indexed().await;
+        indexed.len() == usize::try_from(OLD - 5).unwrap()
+    })
+    .await;
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.stall = false);
+    shop.equal().await;
+    shop.at_rest().await;
+    let all = u64::try_from(OLD + OLD / 2 + NEW).unwrap();
+    assert_eq!(texts(&shop), all, "each text is bought once");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_former_owner_parked_is_bought_by_the_next() {
+    let mut shop = small_shop().await;
+    let app = shop.member().await;
+    shop.equal().await;
+    stall_and_change(&mut shop).await;
+    flips_are_visible(&shop).await;
+    app.stop().await.unwrap();
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.stall = false);
+    let app = shop.member().await;
+    shop.equal().await;
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_row_that_is_deleted_does_not_come_back() {
+    let mut shop = small_shop().await;
+    let app = shop.member().await;
+    shop.equal().await;
+    stall_and_change(&mut shop).await;
+    flips_are_visible(&shop).await;
+    for id in (0..NEW).step_by(3) {
+        shop.delete(1_000 + id).await;
+    }
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.stall = false);
+    shop.equal().await;
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+}
