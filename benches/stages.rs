@@ -306,6 +306,7 @@ impl Reconciliation {
                 fingerprint: fingerprint.as_str().into(),
                 version: None,
                 source_columns: document.source_columns.clone(),
+                parked: None,
             };
             let state = PointState::Ours {
                 epoch: Some(EPOCH),

@@ -1,6 +1,6 @@
 //! The collection, as a searcher sees it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use qdrant_client::{
@@ -16,6 +16,8 @@ use crate::{TOPIC, shop::Shop};
 
 const DELETED: &str = "_vectide.deleted_ms";
 const PAGE: u32 = 1_000;
+/// How long the collection may take to answer, on a machine that is busy with much else.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The collection.
 #[derive(Clone)]
@@ -35,6 +37,7 @@ impl View {
     pub(crate) fn open(index_url: &str) -> Result<Self> {
         Ok(Self {
             client: Qdrant::from_url(index_url)
+                .timeout(PATIENCE)
                 .skip_compatibility_check()
                 .build()?,
             collection: vectide::config::Config::default().index.collection,

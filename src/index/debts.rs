@@ -79,13 +79,13 @@ impl Index {
             .map_err(|error| connection.failure(&error))?
             .into_inner();
         Ok(ParkedRows {
-            rows: page.result.into_iter().filter_map(row).collect(),
+            rows: page.result.iter().filter_map(row).collect(),
             next: page.next_page_offset.as_ref().and_then(value::record_id),
         })
     }
 }
 
-fn row(point: RetrievedPoint) -> Option<(PointId, KnownPoint)> {
+fn row(point: &RetrievedPoint) -> Option<(PointId, KnownPoint)> {
     let id = value::record_id(point.id.as_ref()?)?;
     Some((id, known(&point.payload)?))
 }

@@ -220,7 +220,7 @@ fn write_payload(fields: &mut Fields<'_>, payload: &Payload, stored: &Stored, ep
         fields.column(name, column);
     }
     fields.object(RESERVED_FIELD, |fields| {
-        stored::write(fields, stored, epoch)
+        stored::write(fields, stored, epoch);
     });
 }
 

@@ -175,7 +175,7 @@ fn json(buffer: &mut Vec<u8>, column: &serde_json::Value, depth: usize) {
         serde_json::Value::Array(values) => nested(buffer, tag::value::LIST, |buffer| {
             for value in values {
                 nested(buffer, tag::LIST_VALUES, |buffer| {
-                    json(buffer, value, depth + 1)
+                    json(buffer, value, depth + 1);
                 });
             }
         }),

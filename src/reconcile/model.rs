@@ -92,8 +92,12 @@ impl ModelPoint {
 pub(super) struct Pending {
     pub(super) action: Action,
     /// Of a patch that reads the vector first: what it found.
-    pub(super) kept: Option<Option<TextHash>>,
+    pub(super) kept: Option<Kept>,
 }
+
+/// The text whose vector a patch keeps, if there is one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept(Option<TextHash>);
 
 /// A member of the group that has the partition, or takes itself for its owner.
 pub(super) struct Member {
@@ -400,14 +404,14 @@ impl World {
     }
 
     /// What a patch that keeps the vector finds.
-    pub(super) fn read_vector(&self, write: &Write) -> Result<Option<TextHash>, Box<PointState>> {
+    pub(super) fn read_vector(&self, write: &Write) -> Result<Kept, Box<PointState>> {
         let Write::PatchPayload { point, stored, .. } = write else {
             panic!("{write:?}")
         };
         let found = self.index.get(point).filter(|found| found.is_row());
         let found = found.filter(|found| found.vector_of == stored.text_hash);
         found
-            .map(|found| found.vector_of)
+            .map(|found| Kept(found.vector_of))
             .ok_or_else(|| Box::new(self.state(point)))
     }
 
@@ -484,7 +488,7 @@ impl World {
         &mut self,
         epoch: Epoch,
         write: &Write,
-        kept: Option<Option<TextHash>>,
+        kept: Option<Kept>,
     ) -> WriteOutcome {
         let point = write.point();
         let before = self.index.get(&point).cloned();
@@ -535,7 +539,7 @@ impl World {
                     epoch,
                     content: Content::Row((**stored).clone()),
                     payload: payload.clone(),
-                    vector_of: kept.unwrap_or(before.vector_of),
+                    vector_of: kept.map_or(before.vector_of, |Kept(text)| text),
                 }
             }
         };

@@ -103,6 +103,10 @@ pub struct Tombstone {
 
 /// What the index holds under a point's id.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart as soon as it is made"
+)]
 pub enum PointState {
     /// No point.
     Absent,
