@@ -30,7 +30,12 @@ pub struct KafkaConfig {
     /// A name that this member keeps over restarts (static membership): a restart within the
     /// session timeout then moves no partition. Must differ between members.
     pub instance_id: Option<String>,
-    /// How long the group waits for a silent member before its partitions go to others.
+    /// How the group shares the partitions among its members.
+    pub group_protocol: GroupProtocol,
+    /// How long the group waits for a silent member before its partitions go to others; and how long
+    /// a member that was stopped trusts that they are still its own. With `group_protocol =
+    /// "consumer"` it is only the latter: the brokers' `group.consumer.session.timeout.ms`, 45s by
+    /// default, is the former, and must not be shorter.
     #[serde(with = "human_duration")]
     #[schemars(with = "human_duration::Text")]
     pub session_timeout: Duration,
@@ -43,6 +48,18 @@ pub struct KafkaConfig {
     pub secret_properties: BTreeMap<String, SecretRef>,
 }
 
+/// How a group shares the partitions among its members.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupProtocol {
+    /// The members agree on it, which all brokers know.
+    #[default]
+    Classic,
+    /// The brokers tell each member (KIP-848), which needs Kafka 4.0 or later: a rebalance stops
+    /// nobody whose partitions stay.
+    Consumer,
+}
+
 impl Default for KafkaConfig {
     fn default() -> Self {
         Self {
@@ -50,6 +67,7 @@ impl Default for KafkaConfig {
             group: "vectide".into(),
             topics: Vec::new(),
             instance_id: None,
+            group_protocol: GroupProtocol::default(),
             session_timeout: Duration::from_secs(10),
             security: SecurityConfig::default(),
             properties: BTreeMap::new(),

@@ -31,6 +31,7 @@ pub(super) fn own_key(name: &str) -> Option<&'static str> {
         "bootstrap.servers" | "metadata.broker.list" => "kafka.brokers",
         "group.id" => "kafka.group",
         "group.instance.id" => "kafka.instance_id",
+        "group.protocol" => "kafka.group_protocol",
         "session.timeout.ms" => "kafka.session_timeout",
         "security.protocol" => "kafka.security.protocol",
         "sasl.mechanism" | "sasl.mechanisms" => "kafka.security.mechanism",
@@ -62,8 +63,8 @@ fn correctness(name: &str, value: &str) -> Option<&'static str> {
         "partition.assignment.strategy" => {
             "is always cooperative-sticky, which the draining of partitions is built on"
         }
-        "group.protocol" | "group.protocol.type" | "group.remote.assignor" => {
-            "is always classic, which the draining of partitions is built on"
+        "group.protocol.type" | "group.remote.assignor" => {
+            "is left to the group's protocol, see kafka.group_protocol"
         }
         "isolation.level" if value != "read_committed" => {
             "is always read_committed: rows of aborted transactions would reach the index"

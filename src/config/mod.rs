@@ -50,7 +50,7 @@ pub use self::{
     embed::{EmbedConfig, EncodingFormat},
     environment::{PREFIX, read_dot_env},
     index::{Distance, Embedded, IndexConfig, PayloadIndexKind, ReplayPolicy},
-    kafka::KafkaConfig,
+    kafka::{GroupProtocol, KafkaConfig},
     kafka_security::{SaslMechanism, SecurityConfig, SecurityProtocol},
     load::{ConfigFile, DEFAULT_FILE, Flag, Sources},
     log::{LogConfig, LogFormat},

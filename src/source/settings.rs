@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use crate::config::{KafkaConfig, Secret, SecretError, SecretRef};
+use crate::config::{GroupProtocol, KafkaConfig, Secret, SecretError, SecretRef};
 
 use super::oauth;
 
@@ -75,18 +75,25 @@ pub(super) fn consumer_config(base: &ClientConfig, config: &KafkaConfig) -> Clie
     default("statistics.interval.ms", "2000");
     // A commit on a connection that hangs must not outlast a shutdown by a minute.
     default("socket.timeout.ms", "10000");
-    default(
-        "heartbeat.interval.ms",
-        &(config.session_timeout.as_millis() / 5).to_string(),
-    );
+    // The brokers say both to members of the newer protocol, and the client refuses them.
+    if config.group_protocol == GroupProtocol::Classic {
+        default(
+            "heartbeat.interval.ms",
+            &(config.session_timeout.as_millis() / 5).to_string(),
+        );
+    }
+    match config.group_protocol {
+        GroupProtocol::Classic => client
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", milliseconds(config.session_timeout)),
+        GroupProtocol::Consumer => client.set("group.protocol", "consumer"),
+    };
     client
         .set("group.id", &config.group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         // With `latest`, records of partitions found later would be lost.
         .set("auto.offset.reset", "earliest")
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .set("session.timeout.ms", milliseconds(config.session_timeout))
         .set("enable.partition.eof", "false")
         .set("allow.auto.create.topics", "false");
     if let Some(instance) = &config.instance_id {

@@ -28,6 +28,14 @@ impl Group {
         format!("vectide-{}", self.dialect.prefix())
     }
 
+    /// How its members share the partitions: each way is tried.
+    fn protocol(self) -> &'static str {
+        match self.dialect {
+            Dialect::Bare => "consumer",
+            _ => "classic",
+        }
+    }
+
     /// The collection's name.
     pub(crate) fn collection(self) -> String {
         format!("products_{}", self.dialect.prefix())
@@ -77,6 +85,7 @@ impl Group {
              topics = [\"{topic}\"]\n\
              # The shortest that the broker allows, so that a killed member is soon missed.\n\
              session_timeout = \"6s\"\n\
+             group_protocol = \"{protocol}\"\n\
              \n\
              {registry}\
              [window]\n\
@@ -99,6 +108,7 @@ impl Group {
              address = \"127.0.0.1:{admin}\"\n",
             brokers = kafka.brokers(),
             group = self.name(),
+            protocol = self.protocol(),
             topic = self.dialect.topic(),
             embeddings = stand_ins.embeddings_url(),
             qdrant = stand_ins.qdrant_url(),

@@ -43,6 +43,7 @@ fn the_index_equals_the_table_while_members_come_stop_and_are_killed() -> Result
         let mut first = start(shop, "shop-1")?;
         let second = start(shop, "shop-2")?;
         let alone = start(bare, "bare-1")?;
+        let mut leaving = start(bare, "bare-2")?;
         for dialect in Dialect::ALL {
             servers
                 .connect
@@ -50,6 +51,8 @@ fn the_index_equals_the_table_while_members_come_stop_and_are_killed() -> Result
         }
         load.run(PART)?;
         wait_until_shared(&first, &second)?;
+        wait_until_shared(&alone, &leaving)?;
+        stop_under(&mut load, &mut leaving)?;
 
         let stopped = stop_under(&mut load, &mut first)?;
         let third = start(shop, "shop-3")?;
