@@ -4,6 +4,7 @@
 //! |---|---|
 //! | idle | single flips of a stock, and single deletes, while nothing else happens |
 //! | stalled | the same, hundreds a second, while the embedding endpoint holds the texts of all rows |
+//! | parked | more texts than memory has room for, flips and deletes among them, and a kill in the middle |
 //! | replay | a topic is read again by a group that knows nothing, after the tombstones were swept |
 //!
 //! The first two measure from just before the producer's `send` until Qdrant shows the change to
@@ -23,6 +24,7 @@
 mod endpoint;
 mod idle;
 mod member;
+mod parked;
 mod replay;
 mod report;
 mod scale;
@@ -120,6 +122,17 @@ fn measure() -> Result<()> {
     if bench.scale.idle > 0 || !bench.scale.stall.is_zero() {
         bench.on_servers(|servers, workspace| {
             bench.measure_latencies(servers, workspace, &mut report)
+        })?;
+    }
+    if bench.scale.parked > 0 {
+        bench.on_servers(|servers, workspace| {
+            let mut setup = Setup::on(servers, bench.sizes.partitions, "first");
+            setup.dimensions = bench.scale.dimensions;
+            setup.budget = "256MiB".to_owned();
+            let backlog = bench.scale.backlog();
+            let parked = parked::measure(&bench.runtime, servers, workspace, &setup, backlog)?;
+            report.parked(&parked);
+            Ok(())
         })?;
     }
     let mut measured: Vec<Measured> = Vec::new();

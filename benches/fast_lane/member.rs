@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) dimensions: u32,
     /// How long tombstones stay, where not as long as by default.
     pub(crate) tombstones: Option<Duration>,
+    /// Memory for records in flight.
+    pub(crate) budget: String,
 }
 
 impl Setup {
@@ -53,6 +55,8 @@ impl Setup {
             partitions,
             dimensions: 1_536,
             tombstones: None,
+            // So that the texts in front of the stalled endpoint fit in.
+            budget: "512MiB".to_owned(),
         }
     }
 
@@ -65,8 +69,7 @@ impl Setup {
         config.embed.dimensions = self.dimensions;
         // A request that is held must not be sent again meanwhile: it would count as a new one.
         config.embed.timeout = Duration::from_mins(10);
-        // So that the texts in front of the stalled endpoint fit in.
-        config.pipeline.budget = "512MiB".parse()?;
+        config.pipeline.budget = self.budget.parse()?;
         if let Some(retention) = self.tombstones {
             config.index.tombstone_retention = retention;
         }
@@ -202,6 +205,11 @@ impl Member {
 
     pub(crate) fn now(&mut self) -> Result<Figures> {
         self.when_settled(0)
+    }
+
+    /// Kills it: it can finish nothing.
+    pub(crate) fn kill(self) -> Result<()> {
+        self.process.kill()
     }
 
     /// Stops it in good order.

@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{member::Figures, replay::Measured, sighting::Latencies, stalled::Stalled};
+use crate::{
+    member::Figures, parked::Parked, replay::Measured, sighting::Latencies, stalled::Stalled,
+};
 
 /// On an idle system.
 const IDLE_P50: Duration = Duration::from_millis(10);
@@ -97,6 +99,34 @@ impl Report {
         self.figure(
             "stalled: peak memory",
             format!("{} MB", stalled.peak_bytes / 1_000_000),
+        );
+    }
+
+    pub(crate) fn parked(&mut self, parked: &Parked) {
+        let Parked {
+            backlog, sightings, ..
+        } = parked;
+        let of = format!("parked: {} texts of {} rows", backlog.texts, backlog.keys);
+        self.latencies(&format!("{of}: flip"), &sightings.flips, (None, None));
+        self.latencies(&format!("{of}: delete"), &sightings.deletes, (None, None));
+        for (what, figure) in [
+            (
+                "unsettled records, all received and nothing bought",
+                parked.unsettled.to_string(),
+            ),
+            (
+                "peak memory, of a budget of 268 MB",
+                format!("{} MB", parked.peak_bytes / 1_000_000),
+            ),
+            ("rows whose texts waited", parked.rows.to_string()),
+            ("texts bought", parked.texts.to_string()),
+            ("worked off", format!("{:.0} s", parked.seconds)),
+        ] {
+            self.figure(format!("{of}: {what}"), figure);
+        }
+        self.none(
+            format!("{of}: rows that differ from the table at the end"),
+            parked.differences,
         );
     }
 

@@ -15,6 +15,11 @@ pub(crate) struct Scale {
     pub(crate) stall: Duration,
     /// Flips and deletes a second meanwhile: `VECTIDE_BENCH_RATE`.
     pub(crate) rate: u64,
+    /// Changes of texts that arrive while the endpoint is stalled and memory is full:
+    /// `VECTIDE_BENCH_PARKED`.
+    pub(crate) parked: u64,
+    /// How many of them a second: `VECTIDE_BENCH_PARKED_RATE`.
+    pub(crate) parked_rate: u64,
     /// Records of each topic that is replayed: `VECTIDE_BENCH_RECORDS`, with commas.
     pub(crate) records: Vec<u64>,
     /// How many of them are of one key, on average: `VECTIDE_BENCH_RECORDS_A_KEY`.
@@ -43,6 +48,8 @@ impl Scale {
             idle: variable("VECTIDE_BENCH_IDLE", 200)?,
             stall: Duration::from_secs(variable("VECTIDE_BENCH_STALL_SECONDS", 60)?),
             rate: variable("VECTIDE_BENCH_RATE", 500)?.max(1),
+            parked: variable("VECTIDE_BENCH_PARKED", 200_000)?,
+            parked_rate: variable("VECTIDE_BENCH_PARKED_RATE", 2_000)?.max(1),
             records,
             records_a_key: variable("VECTIDE_BENCH_RECORDS_A_KEY", 5)?.max(1),
             dimensions: variable("VECTIDE_BENCH_DIMENSIONS", 256)?.try_into()?,
@@ -52,7 +59,17 @@ impl Scale {
     /// The same on the mock cluster, which keeps no more than this.
     pub(crate) fn on_mock(mut self, most: u64) -> Self {
         self.records.retain(|records| *records <= most);
+        self.parked = self.parked.min(most);
         self
+    }
+
+    /// Texts that memory has no room for.
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog {
+            texts: self.parked,
+            keys: (self.parked / self.records_a_key).max(10),
+            rate: self.parked_rate,
+        }
     }
 
     /// A topic of this many records.
@@ -65,6 +82,16 @@ impl Scale {
             deleted: (keys / 10).min(records.saturating_sub(keys) / 2),
         }
     }
+}
+
+/// Texts that arrive while the endpoint is stalled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Backlog {
+    pub(crate) texts: u64,
+    /// Of so many rows.
+    pub(crate) keys: u64,
+    /// So many a second.
+    pub(crate) rate: u64,
 }
 
 /// A topic that is replayed.

@@ -52,9 +52,17 @@ impl Shop {
         })
     }
 
+    /// The rows from this index on are not there yet.
+    pub(crate) fn keep_back(&mut self, from: usize) {
+        for gone in self.gone.iter_mut().skip(from) {
+            *gone = true;
+        }
+    }
+
     /// Writes the snapshot.
     pub(crate) fn snapshot(&mut self) -> Result<()> {
-        let (count, moment) = (self.products.len(), self.moment()?);
+        let there = self.gone.iter().filter(|gone| !**gone).count();
+        let (count, moment) = (there, self.moment()?);
         for index in 0..count {
             let row = self.products.get(index).context("a row")?;
             let change = Change::Read(row, InSnapshot::at(index, count));
@@ -108,6 +116,16 @@ impl Shop {
         let row = self.products.get_mut(index).context("a row")?;
         row.description = format!("{} Edition {changes}.", row.description);
         let record = self.connector.record(Change::Update(row), moment);
+        self.send(&record)
+    }
+
+    /// Inserts a row that is not there.
+    pub(crate) fn create(&mut self, index: usize) -> Result<()> {
+        self.changes += 1;
+        let moment = self.moment()?;
+        *self.gone.get_mut(index).context("a row")? = false;
+        let row = self.products.get(index).context("a row")?;
+        let record = self.connector.record(Change::Create(row), moment);
         self.send(&record)
     }
 

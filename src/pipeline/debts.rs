@@ -12,8 +12,8 @@ use crate::{
 
 /// So many rows are read at a time,
 const PAGE: u32 = 256;
-/// while fewer than this many are in hand, and fewer than this many others have unsettled news: texts in
-/// memory come first.
+/// while fewer than this many are in hand, and fewer than this many other texts are being bought: those
+/// come first.
 const FEW: usize = 128;
 /// How long it is rested where there is no time for debts,
 const REST: Duration = Duration::from_millis(200);
@@ -69,7 +69,7 @@ impl Debts {
         wants_more.then_some(self.not_before)
     }
 
-    /// Reads some, if there is time: `others` keys have unsettled news, and memory may be scarce.
+    /// Reads some, if there is time: `others` are texts that are being bought, and memory may be scarce.
     pub(super) fn read(
         &mut self,
         index: &Index,

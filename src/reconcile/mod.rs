@@ -272,6 +272,11 @@ impl Reconciler {
         !self.embeddings.is_empty()
     }
 
+    /// How many embeddings are in flight.
+    pub fn buying(&self) -> usize {
+        self.embeddings.len()
+    }
+
     /// How many keys have unsettled news.
     pub fn len(&self) -> usize {
         self.slots.len()

@@ -1,0 +1,180 @@
+//! More texts than memory has room for, while the embedding endpoint is stalled; flips and deletes
+//! among them, and a member that is killed in the middle.
+
+use std::{
+    collections::HashSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow, bail};
+use tokio::{
+    runtime::Runtime,
+    sync::mpsc::{UnboundedSender, error::TryRecvError, unbounded_channel},
+};
+
+use crate::{
+    endpoint::Endpoint,
+    member::{Figures, Member, Setup},
+    scale::Backlog,
+    servers::Servers,
+    shop::Shop,
+    sighting::{Change, Produced, Sightings},
+    view::View,
+    workspace::Workspace,
+};
+
+/// One change in so many is a flip of a stock,
+const FLIPS: u64 = 20;
+/// and one in so many a delete.
+const DELETES: u64 = 200;
+/// How long nothing may arrive any more, for all to have been received.
+const QUIET: Duration = Duration::from_secs(5);
+/// How long the backlog may take to be worked off.
+const PATIENCE: Duration = Duration::from_mins(20);
+
+/// What was measured.
+pub(crate) struct Parked {
+    pub(crate) backlog: Backlog,
+    /// Flips and deletes, until the member was killed.
+    pub(crate) sightings: Sightings,
+    /// Records that had not settled when all had been received, the endpoint still stalled.
+    pub(crate) unsettled: u64,
+    /// The most memory that either member had.
+    pub(crate) peak_bytes: u64,
+    /// Rows whose texts waited in the end,
+    pub(crate) rows: u64,
+    /// and how many texts were bought.
+    pub(crate) texts: u64,
+    /// How long that took, in seconds.
+    pub(crate) seconds: f64,
+    pub(crate) differences: u64,
+}
+
+/// Lets half of the rows arrive, stalls the endpoint, and sends the backlog. When half of it has been
+/// sent the member is killed, and another takes over. At the end the endpoint answers again.
+pub(crate) fn measure(
+    runtime: &Runtime,
+    servers: &Servers,
+    workspace: &Workspace,
+    setup: &Setup,
+    backlog: Backlog,
+) -> Result<Parked> {
+    let view = View::open(&servers.index_url)?;
+    let endpoint = Endpoint::at(&servers.embed_url);
+    let mut shop = Shop::open(&servers.brokers, usize::try_from(backlog.keys)?)?;
+    shop.keep_back(usize::try_from(backlog.keys / 2)?);
+    shop.snapshot()?;
+    let mut first = Member::start(setup, workspace)?;
+    first.when_settled(shop.sent())?;
+
+    runtime.block_on(endpoint.stall(true))?;
+    let mut waiting = HashSet::new();
+    let mut sightings = Sightings::default();
+    let (produced, mut arriving) = unbounded_channel();
+    let half = backlog.texts / 2;
+    thread::scope(|scope| {
+        let (shop, waiting) = (&mut shop, &mut waiting);
+        let producing = scope.spawn(move || produce(shop, backlog, half, waiting, Some(&produced)));
+        let watched = runtime.block_on(async {
+            loop {
+                match arriving.try_recv() {
+                    Ok(produced) => sightings.expect(produced),
+                    Err(TryRecvError::Disconnected) if !sightings.is_waiting() => break Ok(()),
+                    Err(_) => sightings.look(&view).await?,
+                }
+            }
+        });
+        let produced = producing.join();
+        watched.and(produced.map_err(|_| anyhow!("the producer panicked"))?)
+    })?;
+    let peak = first.now()?.peak_bytes;
+    first.kill()?;
+
+    let mut second = Member::start(setup, workspace)?;
+    produce(&mut shop, backlog, half, &mut waiting, None)?;
+    shop.flush()?;
+    let received = when_all_received(&mut second)?;
+    runtime.block_on(endpoint.stall(false))?;
+    let begun = Instant::now();
+    let differences = loop {
+        let differences = runtime.block_on(view.differences(&shop))?;
+        if differences == 0 || begun.elapsed() > PATIENCE {
+            break differences;
+        }
+        thread::sleep(Duration::from_millis(200));
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    let end = second.now()?;
+    second.stop()?;
+    Ok(Parked {
+        backlog,
+        sightings,
+        unsettled: received.received - received.settled,
+        peak_bytes: peak.max(end.peak_bytes),
+        rows: waiting.len() as u64,
+        texts: end.texts,
+        seconds,
+        differences,
+    })
+}
+
+/// Sends changes, each when its time has come. `waiting` are the rows whose texts have changed.
+fn produce(
+    shop: &mut Shop,
+    backlog: Backlog,
+    texts: u64,
+    waiting: &mut HashSet<usize>,
+    produced: Option<&UnboundedSender<Produced>>,
+) -> Result<()> {
+    let begun = Instant::now();
+    let every = Duration::from_secs(1) / u32::try_from(backlog.rate)?;
+    for turn in 1..=texts {
+        let due = begun + every * u32::try_from(turn)?;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let row = fastrand::usize(..usize::try_from(backlog.keys)?);
+        if shop.is_gone(row) {
+            shop.create(row)?;
+        } else {
+            shop.rewrite(row)?;
+        }
+        waiting.insert(row);
+        if turn % FLIPS != 0 {
+            continue;
+        }
+        // Of rows that may wait for their texts, too; but those that are new and wait are shown to
+        // nobody yet.
+        let (row, at) = (shop.any_row(), Instant::now());
+        let change = if turn % DELETES == 0 {
+            shop.delete(row)?;
+            waiting.remove(&row);
+            Change::Delete
+        } else {
+            Change::Flip(shop.flip(row)?)
+        };
+        if let Some(produced) = produced {
+            produced.send(Produced { row, change, at })?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a member receives nothing more, and returns how it stands then.
+fn when_all_received(member: &mut Member) -> Result<Figures> {
+    let begun = Instant::now();
+    let mut last = member.now()?;
+    let mut since = Instant::now();
+    loop {
+        thread::sleep(Duration::from_millis(200));
+        let now = member.now()?;
+        if now.received != last.received {
+            since = Instant::now();
+        } else if now.received > 0 && since.elapsed() > QUIET {
+            return Ok(now);
+        }
+        if begun.elapsed() > PATIENCE {
+            bail!("it goes on receiving: {now:?}");
+        }
+        last = now;
+    }
+}
