@@ -170,6 +170,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn certificates_that_can_not_be_read_are_named() {
+        let config = IndexConfig {
+            ca_file: Some("/nowhere/ca.pem".into()),
+            ..IndexConfig::default()
+        };
+        let error = connect_client(&config, "https://localhost:6334")
+            .err()
+            .unwrap();
+        assert_eq!(
+            format!("{error:#}"),
+            "cannot read index.ca_file /nowhere/ca.pem: No such file or directory (os error 2)"
+        );
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, b"-----BEGIN CERTIFICATE-----\n?\n").unwrap();
+        let config = IndexConfig {
+            certificate_file: Some(file.path().to_owned()),
+            key_file: Some(file.path().to_owned()),
+            ..IndexConfig::default()
+        };
+        let error = connect_client(&config, "https://localhost:6334")
+            .err()
+            .unwrap();
+        assert!(format!("{error:#}").starts_with("cannot use the certificates of [index]: "));
+    }
+
+    #[tokio::test]
     async fn a_key_that_leads_nowhere_and_a_url_that_is_none_are_named() {
         let config = IndexConfig {
             api_key: Some(SecretRef::Env("VECTIDE_TEST_SURELY_UNSET".into())),

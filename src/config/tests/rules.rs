@@ -165,6 +165,18 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
             "index.url: names no folder: write embedded:<folder>, or embedded to keep all in memory",
         ),
         (
+            "index.url = \"https://q:6334\"\nindex.key_file = \"key.pem\"",
+            "vectide.toml:3: index.key_file: needs index.certificate_file beside it",
+        ),
+        (
+            "index.ca_file = \"ca.pem\"",
+            "index.ca_file: has no effect without an https:// address in index.url",
+        ),
+        (
+            "pipeline.park_after = \"0s\"",
+            "pipeline.park_after: must be 1s or more; pipeline.parking = \"never\" turns parking off",
+        ),
+        (
             "index.collection = \"a/b\"",
             "index.collection: \"a/b\" is no name for Qdrant: 1 to 255 bytes, without < > : \" / \\ | ? * and control characters",
         ),
