@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use tokio::{
     runtime::Runtime,
     sync::mpsc::{UnboundedSender, error::TryRecvError, unbounded_channel},
@@ -69,13 +69,13 @@ pub(crate) fn measure(
     first.when_settled(shop.sent())?;
 
     runtime.block_on(endpoint.stall(true))?;
-    let mut waiting = HashSet::new();
+    let mut changed = Changed::default();
     let mut sightings = Sightings::default();
     let (produced, mut arriving) = unbounded_channel();
     let half = backlog.texts / 2;
     thread::scope(|scope| {
-        let (shop, waiting) = (&mut shop, &mut waiting);
-        let producing = scope.spawn(move || produce(shop, backlog, half, waiting, Some(&produced)));
+        let (shop, changed) = (&mut shop, &mut changed);
+        let producing = scope.spawn(move || produce(shop, backlog, half, changed, Some(&produced)));
         let watched = runtime.block_on(async {
             loop {
                 match arriving.try_recv() {
@@ -92,7 +92,7 @@ pub(crate) fn measure(
     first.kill()?;
 
     let mut second = Member::start(setup, workspace)?;
-    produce(&mut shop, backlog, half, &mut waiting, None)?;
+    produce(&mut shop, backlog, half, &mut changed, None)?;
     shop.flush()?;
     let received = when_all_received(&mut second)?;
     runtime.block_on(endpoint.stall(false))?;
@@ -112,21 +112,34 @@ pub(crate) fn measure(
         sightings,
         unsettled: received.received - received.settled,
         peak_bytes: peak.max(end.peak_bytes),
-        rows: waiting.len() as u64,
+        rows: changed.texts.len() as u64,
         texts: end.texts,
         seconds,
         differences,
     })
 }
 
-/// Sends changes, each when its time has come. `waiting` are the rows whose texts have changed.
+/// Rows that have changed since the endpoint was stalled.
+#[derive(Default)]
+struct Changed {
+    /// Those whose texts have.
+    texts: HashSet<usize>,
+    /// Those that were not there before.
+    new: HashSet<usize>,
+}
+
+/// Sends changes, each when its time has come.
 fn produce(
     shop: &mut Shop,
     backlog: Backlog,
     texts: u64,
-    waiting: &mut HashSet<usize>,
+    changed: &mut Changed,
     produced: Option<&UnboundedSender<Produced>>,
 ) -> Result<()> {
+    let Changed {
+        texts: waiting,
+        new,
+    } = changed;
     let begun = Instant::now();
     let every = Duration::from_secs(1) / u32::try_from(backlog.rate)?;
     for turn in 1..=texts {
@@ -135,6 +148,7 @@ fn produce(
         let row = fastrand::usize(..usize::try_from(backlog.keys)?);
         if shop.is_gone(row) {
             shop.create(row)?;
+            new.insert(row);
         } else {
             shop.rewrite(row)?;
         }
@@ -142,9 +156,9 @@ fn produce(
         if turn % FLIPS != 0 {
             continue;
         }
-        // Of rows that may wait for their texts, too; but those that are new and wait are shown to
-        // nobody yet.
-        let (row, at) = (shop.any_row(), Instant::now());
+        // Of rows whose texts may wait, too; but those that are new are shown to nobody yet.
+        let row = std::iter::repeat_with(|| shop.any_row()).find(|row| !new.contains(row));
+        let (row, at) = (row.context("no row is left")?, Instant::now());
         let change = if turn % DELETES == 0 {
             shop.delete(row)?;
             waiting.remove(&row);
