@@ -319,7 +319,7 @@ fn a_server_that_is_away_is_said_in_one_line() {
         &["search", "tent"],
         "[index]\nurl = \"http://127.0.0.1:1\"\n",
     );
-    let said = "vectide: Qdrant can't be reached: http://127.0.0.1:1/: Connection refused";
+    let said = "vectide: Qdrant can't be reached: http://127.0.0.1:1: Connection refused";
     assert!(errors.starts_with(said), "{errors}");
 }
 

@@ -126,6 +126,8 @@ struct Changed {
     texts: HashSet<usize>,
     /// Those that were not there before.
     new: HashSet<usize>,
+    /// Those that are gone.
+    deleted: HashSet<usize>,
 }
 
 /// Sends changes, each when its time has come.
@@ -139,13 +141,18 @@ fn produce(
     let Changed {
         texts: waiting,
         new,
+        deleted,
     } = changed;
     let begun = Instant::now();
     let every = Duration::from_secs(1) / u32::try_from(backlog.rate)?;
     for turn in 1..=texts {
         let due = begun + every * u32::try_from(turn)?;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let row = fastrand::usize(..usize::try_from(backlog.keys)?);
+        let keys = usize::try_from(backlog.keys)?;
+        // One that came back would hide whether its delete was shown.
+        let row = std::iter::repeat_with(|| fastrand::usize(..keys));
+        let row = row.skip_while(|row| deleted.contains(row)).next();
+        let row = row.context("there are rows")?;
         if shop.is_gone(row) {
             shop.create(row)?;
             new.insert(row);
@@ -162,6 +169,7 @@ fn produce(
         let change = if turn % DELETES == 0 {
             shop.delete(row)?;
             waiting.remove(&row);
+            deleted.insert(row);
             Change::Delete
         } else {
             Change::Flip(shop.flip(row)?)
