@@ -126,9 +126,11 @@ fn measure() -> Result<()> {
     }
     if bench.scale.parked > 0 {
         bench.on_servers(|servers, workspace| {
-            let mut setup = Setup::on(servers, bench.sizes.partitions, "first");
-            setup.dimensions = bench.scale.dimensions;
-            setup.budget = "256MiB".to_owned();
+            let setup = Setup {
+                dimensions: bench.scale.dimensions,
+                budget: "256MiB".to_owned(),
+                ..Setup::on(servers, bench.sizes.partitions, "first")
+            };
             let backlog = bench.scale.backlog();
             let parked = parked::measure(&bench.runtime, servers, workspace, &setup, backlog)?;
             report.parked(&parked);

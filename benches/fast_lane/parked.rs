@@ -150,9 +150,9 @@ fn produce(
         thread::sleep(due.saturating_duration_since(Instant::now()));
         let keys = usize::try_from(backlog.keys)?;
         // One that came back would hide whether its delete was shown.
-        let row = std::iter::repeat_with(|| fastrand::usize(..keys));
-        let row = row.skip_while(|row| deleted.contains(row)).next();
-        let row = row.context("there are rows")?;
+        let row = std::iter::repeat_with(|| fastrand::usize(..keys))
+            .find(|row| !deleted.contains(row))
+            .context("no row is left")?;
         if shop.is_gone(row) {
             shop.create(row)?;
             new.insert(row);
