@@ -98,7 +98,8 @@ pub(crate) fn measure(
     runtime.block_on(endpoint.stall(false))?;
     let begun = Instant::now();
     let differences = loop {
-        let differences = runtime.block_on(view.differences(&shop))?;
+        let owed = runtime.block_on(view.owed())?;
+        let differences = owed + runtime.block_on(view.differences(&shop))?;
         if differences == 0 || begun.elapsed() > PATIENCE {
             break differences;
         }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::{TOPIC, shop::Shop};
 
+const WANTED: &str = "_vectide.wanted";
 const DELETED: &str = "_vectide.deleted_ms";
 const PAGE: u32 = 1_000;
 /// How long the collection may take to answer, on a machine that is busy with much else.
@@ -87,6 +88,16 @@ impl View {
     /// How many tombstones there are.
     pub(crate) async fn tombstones(&self) -> Result<u64> {
         let filter = Filter::must_not([Condition::is_empty(DELETED)]);
+        let request = CountPointsBuilder::new(&self.collection)
+            .filter(filter)
+            .exact(true);
+        let answer = self.client.count(request).await?;
+        Ok(answer.result.context("no count")?.count)
+    }
+
+    /// How many rows are owed the vectors of their texts.
+    pub(crate) async fn owed(&self) -> Result<u64> {
+        let filter = Filter::must_not([Condition::is_empty(WANTED)]);
         let request = CountPointsBuilder::new(&self.collection)
             .filter(filter)
             .exact(true);

@@ -167,9 +167,9 @@ impl fmt::Debug for Connection {
 #[derive(Debug, Clone)]
 pub struct Index {
     reads: UnboundedSender<ReadRequest>,
-    /// Deletes and patches.
+    /// Deletes, and patches but for those that park a row.
     fast: UnboundedSender<WriteRequest>,
-    /// Upserts.
+    /// Upserts, and rows that are parked.
     upserts: UnboundedSender<WriteRequest>,
     lookups: UnboundedSender<LookupRequest>,
     marks: Arc<Mutex<HashMap<Arc<str>, Mark>>>,
@@ -297,10 +297,13 @@ impl Index {
         fence: &Fence,
         reply: UnboundedSender<IndexReply>,
     ) {
-        let service = match write {
-            Write::Upsert { .. } => &self.upserts,
-            Write::PatchPayload { .. } | Write::Delete { .. } => &self.fast,
+        let is_urgent = match &write {
+            Write::Upsert { .. } => false,
+            // Rows are parked by the thousand, so that others need not wait.
+            Write::PatchPayload { stored, .. } => stored.parked.is_none(),
+            Write::Delete { .. } => true,
         };
+        let service = if is_urgent { &self.fast } else { &self.upserts };
         let _ = service.send(WriteRequest {
             ticket,
             write,
