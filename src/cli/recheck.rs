@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::{
+    error::Disposition,
     index::RecheckDesk,
     record::{AskedRow, PointId, Receipt, TopicPartition},
 };
@@ -101,7 +103,10 @@ pub(super) async fn recheck(
             open.push(desk.ask(partition, rows, now_ms()).await?.id);
         }
         tokio::time::sleep(INTERVAL).await;
-        let answered = desk.answered(&open).await?;
+        let answered = match desk.answered(&open).await {
+            Err(failure) if failure.disposition == Disposition::Transient => Vec::new(),
+            answered => answered?,
+        };
         if answered.is_empty() {
             if progress.elapsed() > patience {
                 break;
@@ -117,7 +122,9 @@ pub(super) async fn recheck(
         }
         let done: Vec<Uuid> = answered.iter().map(|request| request.id).collect();
         open.retain(|id| !done.contains(id));
-        desk.forget(&done).await?;
+        if let Err(failure) = desk.forget(&done).await {
+            debug!("answered requests stay for an hour: {failure}");
+        }
     }
     Ok(receipts)
 }

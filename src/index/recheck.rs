@@ -31,7 +31,7 @@ use crate::{
 };
 
 use super::{
-    Client, Connection,
+    Claim, Client, Connection,
     operations::no_vectors,
     service::Outage,
     stored::{Object, field},
@@ -81,23 +81,23 @@ impl Rechecks {
         open
     }
 
-    /// Answers a request. Tries until it is done: then `true`; or until `until` is cancelled.
-    pub async fn answer(&self, answered: &Recheck, until: &CancellationToken) -> bool {
+    /// Answers a request, unless its partition has been claimed by another member since: then that one
+    /// answers it. Tries until it is done, or until `until` is cancelled.
+    ///
+    /// What a former owner writes of a row that it was asked for may arrive after its successor has
+    /// received later news of the row. So the request must be open still, for the successor to find.
+    pub async fn answer(&self, answered: &Recheck, claim: &Claim, until: &CancellationToken) {
         let mut outage = Outage::new(&self.connection);
         while !until.is_cancelled() {
-            match self.try_answer(answered).await {
-                Ok(()) => {
-                    outage.over();
-                    return true;
-                }
+            match self.try_answer(answered, claim).await {
+                Ok(()) => return outage.over(),
                 Err(failure) => {
                     if !outage.pause_until(until, &failure).await {
-                        return false;
+                        return;
                     }
                 }
             }
         }
-        false
     }
 
     async fn look_again_and_again(self) {
@@ -149,7 +149,10 @@ impl Rechecks {
         forgotten.map_err(|error| self.failure(&error))
     }
 
-    async fn try_answer(&self, answered: &Recheck) -> Result<(), Failure> {
+    async fn try_answer(&self, answered: &Recheck, claim: &Claim) -> Result<(), Failure> {
+        if !claim.is_current().await? {
+            return Ok(());
+        }
         let payload: HashMap<String, Value> =
             [(RECHECK.to_owned(), value::text(to_json(answered)))].into();
         // By a filter, because the request may be gone: whoever asked has given it up.

@@ -329,6 +329,8 @@ impl Reconciler {
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod recheck_model;
+#[cfg(test)]
 mod recheck_tests;
 #[cfg(test)]
 #[path = "tests.rs"]

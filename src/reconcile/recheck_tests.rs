@@ -17,13 +17,9 @@ use crate::record::{
 
 /// Hands the reconciler what the log says last of a key up to the owner's place.
 fn recheck(world: &mut World, key: u8, doubt: Doubt) {
-    let log = world.log[..world.owner.next].iter().enumerate();
-    let (place, row) = log
-        .filter(|(_, (of, ..))| *of == key)
-        .map(|(place, (_, row, _))| (place, *row))
-        .next_back()
-        .unwrap();
-    recheck_as(world, key, place, row, doubt);
+    world.asked.insert(key, doubt);
+    world.settle_rechecks();
+    assert!(world.asked.is_empty());
 }
 
 fn recheck_as(world: &mut World, key: u8, place: usize, row: Option<(u8, u8)>, doubt: Doubt) {

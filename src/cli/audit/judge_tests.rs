@@ -206,6 +206,11 @@ fn what_is_as_of_something_later_is_not_judged() {
 }
 
 #[test]
+fn a_row_costs_128_bytes_whatever_it_holds() {
+    assert!(size_of::<(PointId, LastRecord)>() <= 128);
+}
+
+#[test]
 fn a_row_from_before_a_truncate_is_gone() {
     let mark = TruncateMark {
         source: Some(SourcePosition(41)),

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::{
     backoff::Backoff,
     error::Failure,
-    index,
+    index::{self, Claim},
     record::{Doubt, Offset, PointId, Recheck, Settled, Ticket},
     registry::Registry,
     source::PastRecords,
@@ -179,14 +179,15 @@ impl Rechecks {
         }
     }
 
-    /// Answers the request under way, once there is a receipt for each of its rows; returns it with
-    /// the answer.
-    pub(super) fn finish(&mut self, now_ms: i64) -> Option<Recheck> {
+    /// Answers the request under way, once there is a receipt for each of its rows, as long as the
+    /// `claim` holds; returns it with the answer.
+    pub(super) fn finish(&mut self, claim: &Claim, now_ms: i64) -> Option<Recheck> {
         let answered = self.current.as_ref()?.answered(now_ms)?;
         self.current = None;
         self.answered.insert(answered.id);
-        let (index, until, answer) = (self.index.clone(), self.until.clone(), answered.clone());
-        tokio::spawn(async move { index.answer(&answer, &until).await });
+        let (index, until) = (self.index.clone(), self.until.clone());
+        let (claim, answer) = (claim.clone(), answered.clone());
+        tokio::spawn(async move { index.answer(&answer, &claim, &until).await });
         Some(answered)
     }
 }

@@ -47,7 +47,7 @@ impl State {
         for ready in ready {
             self.apply(ready, now);
         }
-        if let Some(answered) = self.rechecks.finish(now_ms()) {
+        if let Some(answered) = self.rechecks.finish(self.keeper.claim(), now_ms()) {
             self.services.metrics.count_rechecked(&answered);
             for (row, receipt) in answered.receipts() {
                 // What overtook it is compared without relying on the point, too.
