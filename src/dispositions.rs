@@ -42,7 +42,9 @@ fn the_page_places_every_error_as_the_code_does() {
 
 #[test]
 fn an_outage_is_never_taken_for_a_records_fault() {
-    let http = refusal::dispositions().into_iter().chain(answer::dispositions());
+    let http = refusal::dispositions()
+        .into_iter()
+        .chain(answer::dispositions());
     for (status, failure) in http.filter(|(status, _)| status.starts_with('5')) {
         assert_eq!(failure.disposition, Disposition::Transient, "{status}");
     }
@@ -75,7 +77,10 @@ fn tables_of_all() -> String {
         "Kafka's error while records are read",
         of_code(trouble::disposition),
     );
-    let any_other = ("any other".to_owned(), letters::disposition_of_delivery(None));
+    let any_other = (
+        "any other".to_owned(),
+        letters::disposition_of_delivery(None),
+    );
     let mut delivery = of_code(|code| Some(letters::disposition_of_delivery(Some(code))));
     delivery.push(any_other);
     table(

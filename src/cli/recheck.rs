@@ -132,7 +132,11 @@ pub(super) async fn recheck(
 /// What to say where nobody has answered for some rows.
 pub(super) fn unanswered(waiting: usize, group: &str, patience: Duration) -> String {
     let patience = humantime::format_duration(patience);
-    let plural = if waiting == 1 { "row waits" } else { "rows wait" };
+    let plural = if waiting == 1 {
+        "row waits"
+    } else {
+        "rows wait"
+    };
     format!(
         "{waiting} {plural}: no member of the group {group} has answered for {patience}. What was asked for stays, and is done once `vectide run` has the partitions and reaches Kafka; then ask again to see what came of it"
     )
@@ -173,10 +177,7 @@ mod tests {
         rows.add(partition(0), row(1, 30, Doubt::Memory));
         assert_eq!(rows.len(), 1);
         let requests = rows.into_requests();
-        assert_eq!(
-            requests,
-            [(partition(0), vec![row(1, 30, Doubt::Vector)])]
-        );
+        assert_eq!(requests, [(partition(0), vec![row(1, 30, Doubt::Vector)])]);
     }
 
     #[test]

@@ -298,7 +298,10 @@ pub(crate) fn dispositions() -> Vec<(String, Failure)> {
     }
     let dimensions = complaint("", "this model does not support specifying dimensions");
     for status in [400, 422] {
-        all.push((format!("{status} about dimensions"), of(status, &dimensions)));
+        all.push((
+            format!("{status} about dimensions"),
+            of(status, &dimensions),
+        ));
     }
     all
 }

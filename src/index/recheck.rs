@@ -119,7 +119,12 @@ impl Rechecks {
             .limit(PAGE)
             .with_payload(true)
             .with_vectors(false);
-        let answer = self.connection.client.points().scroll(request.build()).await;
+        let answer = self
+            .connection
+            .client
+            .points()
+            .scroll(request.build())
+            .await;
         let points = answer.map_err(|error| self.failure(&error))?.into_inner();
         let found = points.result.iter().filter_map(from_point);
         let (mut open, answered): (Vec<_>, Vec<_>) = found.partition(|it| it.answer.is_none());
@@ -134,7 +139,9 @@ impl Rechecks {
 
     /// Removes what was answered long ago: whoever asked is gone.
     async fn forget_old(&self, answered: &[Recheck]) -> Result<(), Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let is_old = |it: &&Recheck| {
             let answer = it.answer.as_ref();
             let at_ms = answer.and_then(|answer| u128::try_from(answer.at_ms).ok());
@@ -198,7 +205,10 @@ impl RecheckDesk {
         rows: Vec<AskedRow>,
         asked_ms: i64,
     ) -> Result<Recheck, Failure> {
-        let name = format!("{partition}\nrecheck {asked_ms} {:032x}", fastrand::u128(..));
+        let name = format!(
+            "{partition}\nrecheck {asked_ms} {:032x}",
+            fastrand::u128(..)
+        );
         let request = Recheck {
             id: Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()),
             partition,

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::record::{
-    Content, Doubt, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash, ShortVersion,
-    SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
+    Content, Doubt, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash,
+    ShortVersion, SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
 };
 
 /// What the index holds for one key, as far as planning needs it: hashes, not rows.

@@ -50,7 +50,9 @@ impl World {
 
     /// Rows that were asked for have come to rest: who is still the owner says so.
     pub(super) fn answer_rechecked(&mut self, rechecked: Vec<Ticket>) {
-        let is_owner = self.claimed.is_some_and(|claimed| claimed.epoch <= self.owner.epoch);
+        let is_owner = self
+            .claimed
+            .is_some_and(|claimed| claimed.epoch <= self.owner.epoch);
         for Ticket(key) in rechecked.into_iter().filter(|_| is_owner) {
             self.asked.remove(&u8::try_from(key).unwrap());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use qdrant_client::qdrant::{
-    DeletePointVectorsBuilder, DeletePointsBuilder, DeletePayloadPointsBuilder, PointId,
+    DeletePayloadPointsBuilder, DeletePointVectorsBuilder, DeletePointsBuilder, PointId,
     PointStruct, SetPayloadPointsBuilder, UpsertPointsBuilder,
 };
 use serde_json::Value as Json;
@@ -67,7 +67,9 @@ impl Shop {
 /// How many differ in which way, but for those ways in which none does.
 fn drift(audited: &Json) -> BTreeMap<String, i64> {
     let drift = audited["drift"].as_object().unwrap();
-    let counts = drift.iter().map(|(kind, count)| (kind.clone(), count.as_i64().unwrap()));
+    let counts = drift
+        .iter()
+        .map(|(kind, count)| (kind.clone(), count.as_i64().unwrap()));
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
@@ -84,7 +86,10 @@ async fn damaged_missing_and_extra_points_are_found_and_repaired_while_run_runs(
     shop.at_rest().await;
     let (status, audited) = shop.audit(&[]).await;
     assert_eq!(status, ExitStatus::Success, "{audited:#}");
-    assert_eq!((&audited["rows"], &audited["points"]), (&29.into(), &29.into()));
+    assert_eq!(
+        (&audited["rows"], &audited["points"]),
+        (&29.into(), &29.into())
+    );
 
     shop.damage().await;
     let (status, audited) = shop.audit(&[]).await;

@@ -135,7 +135,8 @@ impl Judge {
         if table.hash(&point.payload, unrepeated) != payload {
             drifts.push(Drift::Payload);
         }
-        let is_owed = stored.wanted.is_some() && text.is_none_or(|text| stored.wanted == Some(text));
+        let is_owed =
+            stored.wanted.is_some() && text.is_none_or(|text| stored.wanted == Some(text));
         if !is_owed {
             let is_other_text = text.is_some() && stored.text_hash != text;
             if *stored.fingerprint != *self.fingerprint.as_str() {

@@ -35,11 +35,7 @@ fn columns(title: &str, price: &str, seen: i64) -> Vec<(Arc<str>, Value)> {
 
 /// The table after one record.
 fn table(offset: i64, state: Option<Vec<(Arc<str>, Value)>>) -> Table {
-    add(
-        Table::new(Ignored::of(&config()), None),
-        offset,
-        state,
-    )
+    add(Table::new(Ignored::of(&config()), None), offset, state)
 }
 
 fn add(mut table: Table, offset: i64, state: Option<Vec<(Arc<str>, Value)>>) -> Table {
@@ -149,7 +145,9 @@ fn a_vector_of_another_text_or_model_or_none_is_told() {
     let other = TextHash::of_text("Product: Tarp");
     let of_other_text = with(point(), |stored| stored.text_hash = Some(other));
     assert_eq!(judged(&table, Some(&of_other_text)), differs(Drift::Text));
-    let of_other_model = with(point(), |stored| stored.fingerprint = "n/4@localhost".into());
+    let of_other_model = with(point(), |stored| {
+        stored.fingerprint = "n/4@localhost".into()
+    });
     assert_eq!(judged(&table, Some(&of_other_model)), differs(Drift::Model));
     let bare = FoundPoint {
         has_vector: false,

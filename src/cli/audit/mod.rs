@@ -158,11 +158,7 @@ struct Seen {
 }
 
 impl<'a> Audit<'a> {
-    async fn new(
-        config: &'a Config,
-        base: &'a ClientConfig,
-        topic: &str,
-    ) -> anyhow::Result<Self> {
+    async fn new(config: &'a Config, base: &'a ClientConfig, topic: &str) -> anyhow::Result<Self> {
         let sections = sections_of(config, topic)?;
         let version_column = config.window.version_column.as_deref();
         let documents = DocumentBuilder::of_section(
@@ -258,11 +254,7 @@ impl<'a> Audit<'a> {
     }
 
     /// Looks at all points, and returns those that seem to differ, and rows that seem to have none.
-    async fn suspects(
-        &self,
-        seen: &mut Seen,
-        report: &mut Report,
-    ) -> anyhow::Result<Vec<PointId>> {
+    async fn suspects(&self, seen: &mut Seen, report: &mut Report) -> anyhow::Result<Vec<PointId>> {
         let mut suspects = Vec::new();
         for which in [OfTable::WithVector, OfTable::WithoutVector] {
             let mut next = None;

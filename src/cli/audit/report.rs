@@ -139,11 +139,23 @@ impl Report {
             .map(|drift| (self.count(drift), drift.meaning()))
             .collect();
         let left_out = [
-            (self.pending, "rows not judged: the group has yet to process their last records"),
-            (self.later, "points not judged: they are as of something later"),
+            (
+                self.pending,
+                "rows not judged: the group has yet to process their last records",
+            ),
+            (
+                self.later,
+                "points not judged: they are as of something later",
+            ),
             (self.owed, "points that wait for their vector"),
-            (self.unusable, "rows not judged: nothing can be made of their last records (vectide dlq list)"),
-            (self.untold, "points that may have rows whose records Kafka has no longer"),
+            (
+                self.unusable,
+                "rows not judged: nothing can be made of their last records (vectide dlq list)",
+            ),
+            (
+                self.untold,
+                "points that may have rows whose records Kafka has no longer",
+            ),
         ];
         let left_out = left_out.map(|(count, what)| (usize::try_from(count).unwrap_or(0), what));
         lines.extend(left_out);

@@ -80,10 +80,7 @@ impl Table {
                 (Some(change.key), change.position, said)
             }
         };
-        let is_whole = !matches!(
-            said,
-            Said::Row { text: None, .. } | Said::Unusable
-        );
+        let is_whole = !matches!(said, Said::Row { text: None, .. } | Said::Unusable);
         let known = self.rows.get(&point);
         if known.is_some_and(|known| known.is_later(raw.partition, &position)) {
             return;

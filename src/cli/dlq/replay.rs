@@ -179,7 +179,10 @@ impl Replay {
         let count = |label: &str| told.iter().filter(|(_, it)| it.label() == label).count();
         let waiting = count("waiting");
         if self.json {
-            let letters: Vec<Json> = told.iter().map(|(it, outcome)| it.to_json(outcome)).collect();
+            let letters: Vec<Json> = told
+                .iter()
+                .map(|(it, outcome)| it.to_json(outcome))
+                .collect();
             let json = json!({"topic": topic, "letters": letters});
             writeln!(out, "{json:#}")?;
         } else {
@@ -201,7 +204,11 @@ impl Replay {
                 }
             }
             if waiting > 0 {
-                writeln!(out, "{}", unanswered(waiting, &config.kafka.group, self.patience))?;
+                writeln!(
+                    out,
+                    "{}",
+                    unanswered(waiting, &config.kafka.group, self.patience)
+                )?;
             }
         }
         Ok(())
@@ -218,7 +225,9 @@ impl Asked {
             return Outcome::Waiting;
         };
         match receipt {
-            Receipt::Written { offset } | Receipt::Deleted { offset } | Receipt::Unchanged { offset }
+            Receipt::Written { offset }
+            | Receipt::Deleted { offset }
+            | Receipt::Unchanged { offset }
                 if *offset > self.offset.0 =>
             {
                 Outcome::Superseded

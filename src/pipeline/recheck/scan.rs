@@ -90,7 +90,12 @@ impl Scan {
 }
 
 impl Story {
-    fn add(&mut self, news: Result<RowChange, Failure>, raw: RawRecord, documents: &mut DocumentBuilder) {
+    fn add(
+        &mut self,
+        news: Result<RowChange, Failure>,
+        raw: RawRecord,
+        documents: &mut DocumentBuilder,
+    ) {
         let mut change = match news {
             Ok(change) => change,
             Err(failure) => {

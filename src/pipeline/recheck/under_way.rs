@@ -6,9 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     error::Failure,
-    record::{
-        Answer, AskedRow, Doubt, Offset, PointId, Receipt, Recheck, RowKey, Settled, Ticket,
-    },
+    record::{Answer, AskedRow, Doubt, Offset, PointId, Receipt, Recheck, RowKey, Settled, Ticket},
 };
 
 use super::Found;
