@@ -31,7 +31,7 @@ use crate::{
     reconcile::{Delays, Replay},
     record::Fingerprint,
     registry::{self, Registry},
-    source::{self, Budget, Source},
+    source::{self, Budget, PastRecords, Source},
     stand_ins::{Endpoints, StandIns},
     telemetry::{Health, Lane, LanePart, LaneState, Metrics},
 };
@@ -80,7 +80,9 @@ impl App {
             shared.health.clone(),
             shared.shutdown.clone(),
         )?;
-        let services = shared.start_services(config, &embed_settings, registry, dead_letters)?;
+        let past = PastRecords::new(base.clone());
+        let services =
+            shared.start_services(config, &embed_settings, registry, dead_letters, past)?;
         let budget = services.budget.clone();
         let pipeline = Pipeline::new(settings, services, shared.broken.clone());
         let source = Source::start(
@@ -300,6 +302,7 @@ impl Shared {
         embed_settings: &embed::Settings,
         registry: Registry,
         dead_letters: DeadLetters,
+        past_records: PastRecords,
     ) -> anyhow::Result<Services> {
         let metrics = &self.metrics.pipeline;
         let limit = config.pipeline.budget.bytes();
@@ -319,6 +322,7 @@ impl Shared {
             breakers: Breakers::new(&config.dead_letter.breaker, blocked.clone()),
             blocked,
             budget: Budget::new(limit, config.embed.dimensions, used),
+            past_records,
             metrics: metrics.clone(),
         })
     }

@@ -46,6 +46,10 @@
 //!     tells replays, and moves on through [`commit::Frontier`] to the source, which
 //!     commits it: on a timer, on a rebalance, on shutdown.
 //!
+//! What the index holds can be looked at again on request, by `vectide dlq replay` and `vectide audit
+//! --repair`: a [`record::Recheck`] in the collection asks the worker that owns the rows' partition to
+//! read them from Kafka once more, and to reconcile them like any other news.
+//!
 //! Everything that fails says itself what is to be done about it: see [`error::Disposition`]. What
 //! each lane can do right now is in [`telemetry::Health`]; [`admin`] shows it, beside the
 //! [`telemetry::Metrics`], over HTTP.
@@ -68,6 +72,8 @@ pub mod commit;
 pub mod config;
 pub mod dead_letter;
 pub mod decode;
+#[cfg(test)]
+mod dispositions;
 pub mod document;
 pub mod embed;
 pub mod error;

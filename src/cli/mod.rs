@@ -1,5 +1,6 @@
 //! The command line: what can be asked of the program, one file a subcommand.
 
+mod audit;
 mod capture;
 mod check;
 mod completions;
@@ -13,6 +14,7 @@ mod explain;
 mod failure;
 mod inspect;
 mod output;
+mod recheck;
 mod run;
 mod search;
 mod selection;
@@ -36,7 +38,7 @@ Exit codes:
   0  done
   1  failed, or found what it was asked to look for (differences, a failed check)
   2  the command line or the configuration is wrong; nothing was begun
-  3  index and table differ about the row, and nothing is pending (explain)";
+  3  index and table differ, and nothing is pending that would mend it (explain, audit)";
 
 /// Keeps a Qdrant collection equal to a database table.
 #[derive(Debug, Parser)]
@@ -69,6 +71,7 @@ enum Command {
     Capture(capture::Command),
     Inspect(inspect::Command),
     Explain(explain::Command),
+    Audit(audit::Command),
     Search(search::Command),
     Dlq(dlq::Command),
     Config(config::Command),
@@ -90,6 +93,7 @@ impl Cli {
             Command::Capture(command) => command.run(&self.options, out).await,
             Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Explain(command) => Box::pin(command.run(&self.options, out)).await,
+            Command::Audit(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Search(command) => command.run(&self.options, out).await,
             Command::Dlq(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),

@@ -143,6 +143,18 @@ pub(super) fn of_connection(code: Option<Code>, said: &str) -> Failure {
     }
 }
 
+/// What to do about an error of delivering a letter; `None` is any other.
+#[cfg(test)]
+pub(crate) fn disposition_of_delivery(code: Option<Code>) -> Failure {
+    of_delivery(code, "so it said", "dead", 17)
+}
+
+/// What to do about an error of making the topic of letters; `None` where it is in nobody's way.
+#[cfg(test)]
+pub(crate) fn disposition_of_creation(code: Code) -> Option<Failure> {
+    of_creation(&KafkaError::AdminOp(code), "dead")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

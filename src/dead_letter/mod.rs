@@ -15,7 +15,7 @@
 mod breaker;
 mod done;
 mod envelope;
-mod failure;
+pub(crate) mod failure;
 mod letter;
 mod producer;
 mod reports;

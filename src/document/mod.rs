@@ -16,6 +16,7 @@ use crate::{
     record::{Document, NeededColumns, Payload, Row, RowKey, TextHash, Value},
 };
 
+pub use payload::hash_of_fields;
 pub use point::PointIds;
 pub use template::{Template, TemplateError};
 
@@ -101,6 +102,12 @@ impl DocumentBuilder {
             source_columns,
             version,
         })
+    }
+
+    /// The payload of a row, which may have unavailable values. Fails when it lacks a column that is
+    /// to be included.
+    pub fn payload(&mut self, row: &Row) -> Result<Payload, Failure> {
+        self.payload.apply(row).map(|(payload, _)| payload)
     }
 
     /// The columns that are needed and that the connector did not repeat, because they did not

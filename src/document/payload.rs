@@ -160,6 +160,16 @@ impl Layout {
     }
 }
 
+/// The hash of payload fields, which are to be sorted by name.
+pub fn hash_of_fields<'a>(fields: impl IntoIterator<Item = (&'a str, &'a Value)>) -> PayloadHash {
+    let mut hashed = Vec::new();
+    for (name, value) in fields {
+        push_bytes(&mut hashed, b'n', name.as_bytes());
+        push_value(&mut hashed, value);
+    }
+    PayloadHash::of(&hashed)
+}
+
 /// A value of the version column, hashed: only ever compared for equality.
 pub(super) fn version_of(value: &Value) -> u64 {
     let mut hashed = Vec::new();

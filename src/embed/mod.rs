@@ -29,7 +29,7 @@ mod call;
 mod client;
 mod condition;
 mod limiter;
-mod refusal;
+pub(crate) mod refusal;
 mod response;
 mod schedule;
 mod settings;

@@ -269,6 +269,43 @@ fn shorten(text: &str) -> String {
     }
 }
 
+/// What each HTTP status comes to, and what a body may change about that.
+#[cfg(test)]
+pub(crate) fn dispositions() -> Vec<(String, Failure)> {
+    let asked = Asked {
+        url: "https://api.example.com/v1/embeddings",
+        model: "m",
+        dimensions: Some(8),
+    };
+    let of = |status: u16, complaint: &Complaint| {
+        let status = StatusCode::from_u16(status).expect("it is one");
+        read(status, None, complaint, asked).failure().clone()
+    };
+    let nothing = Complaint::default();
+    let mut all: Vec<_> = (300..600)
+        .map(|status| (status.to_string(), of(status, &nothing)))
+        .collect();
+    let complaint = |code: &str, message: &str| Complaint {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        ..Complaint::default()
+    };
+    let quota = complaint("insufficient_quota", "");
+    all.push(("429 for a used-up quota".to_owned(), of(429, &quota)));
+    let model = complaint("model_not_found", "");
+    for status in [400, 404, 422] {
+        all.push((format!("{status} about the model"), of(status, &model)));
+    }
+    let dimensions = complaint("", "this model does not support specifying dimensions");
+    for status in [400, 422] {
+        all.push((
+            format!("{status} about dimensions"),
+            of(status, &dimensions),
+        ));
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(

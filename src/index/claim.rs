@@ -107,6 +107,13 @@ impl Claim {
         &self.fence
     }
 
+    /// Whether nobody has claimed the partition since. What was written before this was asked, whoever
+    /// claims it later finds.
+    pub(super) async fn is_current(&self) -> Result<bool, Failure> {
+        let found = self.read().await?;
+        Ok(found.is_some_and(|claimed| claimed.epoch <= self.fence.epoch()))
+    }
+
     /// Takes the partition over once more, above whatever is found now, once the group has confirmed
     /// that it is this member's. Tries until it is done: then `true`; or until `until` is cancelled.
     pub async fn renew(&self, now_ms: impl Fn() -> i64, until: &CancellationToken) -> bool {

@@ -20,6 +20,7 @@ use crate::{
 
 use super::{
     Calls, Client,
+    recheck::RECHECK_OF,
     stored::{DELETED_MS, DELETED_OFFSET, EPOCH, PARKED_MS, field},
 };
 
@@ -116,14 +117,15 @@ pub(crate) async fn try_ensure(
     index_bookkeeping(client, spec).await
 }
 
-/// The fields of the bookkeeping by which points are fenced, claimed and swept.
-const BOOKKEEPING: [(&str, FieldType); 6] = [
+/// The fields of the bookkeeping by which points are fenced, claimed, swept and rechecked.
+const BOOKKEEPING: [(&str, FieldType); 7] = [
     ("topic", FieldType::Keyword),
     ("partition", FieldType::Integer),
     (EPOCH, FieldType::Integer),
     (DELETED_MS, FieldType::Integer),
     (DELETED_OFFSET, FieldType::Integer),
     (PARKED_MS, FieldType::Integer),
+    (RECHECK_OF, FieldType::Keyword),
 ];
 
 /// Indexes what every write and every claim filters by, where that isn't done yet: servers in strict

@@ -108,6 +108,19 @@ fn plain(error: &Status) -> String {
     }
 }
 
+/// What each gRPC status comes to, and what its message may change about that.
+#[cfg(test)]
+pub(crate) fn dispositions() -> Vec<(String, Failure)> {
+    let of = |code: Code, message: &str| of_status(&Status::new(code, message), "products");
+    let mut all: Vec<_> = (1..=16)
+        .map(Code::from_i32)
+        .map(|code| (format!("{code:?}"), of(code, "")))
+        .collect();
+    let dimensions = of(Code::InvalidArgument, "dimension");
+    all.push(("InvalidArgument about dimensions".to_owned(), dimensions));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

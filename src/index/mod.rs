@@ -15,16 +15,18 @@ mod claim;
 mod client;
 mod collection;
 mod debts;
-mod failure;
+pub(crate) mod failure;
 mod fence;
 mod filter;
 mod lookup;
 mod mark;
 mod operations;
+mod page;
 mod patches;
 mod points;
 mod read_back;
 mod reader;
+mod recheck;
 mod search;
 mod service;
 mod settings;
@@ -63,6 +65,8 @@ pub use fence::Fence;
 pub use filter::{Comparison, FieldFilter, Test};
 pub use lookup::LookedUp;
 pub use mark::{Mark, MarkState};
+pub use page::{OfTable, Page};
+pub use recheck::{RecheckDesk, Rechecks};
 pub use search::{Bookkeeping, FoundPoint, Hit, Searcher, as_stored};
 pub use settings::connect_client;
 pub(crate) use settings::is_readable_on_the_way;
@@ -173,6 +177,7 @@ pub struct Index {
     upserts: UnboundedSender<WriteRequest>,
     lookups: UnboundedSender<LookupRequest>,
     marks: Arc<Mutex<HashMap<Arc<str>, Mark>>>,
+    rechecks: Arc<Mutex<HashMap<Arc<str>, Rechecks>>>,
     runtime: Handle,
     connection: Arc<Connection>,
 }
@@ -215,6 +220,7 @@ impl Index {
             upserts: service::start(connection.clone(), writer::write),
             lookups: service::start(connection.clone(), points::get::<LookupRequest>),
             marks: Arc::default(),
+            rechecks: Arc::default(),
             runtime: Handle::current(),
             connection,
         })
@@ -260,6 +266,13 @@ impl Index {
             .entry(topic.clone())
             .or_insert_with(|| Mark::follow(self.connection.clone(), topic.clone(), &self.runtime))
             .clone()
+    }
+
+    /// The requests to recheck rows of a table, by the table's topic.
+    pub fn rechecks(&self, topic: &Arc<str>) -> Rechecks {
+        let mut rechecks = self.rechecks.lock().unwrap_or_else(PoisonError::into_inner);
+        let follow = || Rechecks::follow(self.connection.clone(), topic.clone(), &self.runtime);
+        rechecks.entry(topic.clone()).or_insert_with(follow).clone()
     }
 
     /// Asks for a point's bookkeeping. Never blocks; what is in flight is bounded by the

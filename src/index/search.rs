@@ -27,9 +27,9 @@ use super::{
 /// answer.
 #[derive(Clone)]
 pub struct Searcher {
-    client: Client,
-    collection: String,
-    vector: String,
+    pub(super) client: Client,
+    pub(super) collection: String,
+    pub(super) vector: String,
 }
 
 /// A search's result.
@@ -131,11 +131,7 @@ impl Searcher {
     /// One point, if there is one.
     pub async fn point(&self, id: PointId) -> Result<Option<FoundPoint>, Failure> {
         let point = self.get(id, true).await?;
-        Ok(point.map(|point| FoundPoint {
-            payload: sorted(&point.payload),
-            has_vector: has_vector(&point, &self.vector),
-            bookkeeping: bookkeeping(&point.payload),
-        }))
+        Ok(point.map(|point| FoundPoint::of(&point, &self.vector)))
     }
 
     /// The last truncate of a topic's table.
@@ -160,7 +156,7 @@ impl Searcher {
         Ok(points.into_iter().next())
     }
 
-    fn failure(&self, error: &Status) -> Failure {
+    pub(super) fn failure(&self, error: &Status) -> Failure {
         self.client.failure(error, &self.collection)
     }
 }
@@ -168,6 +164,17 @@ impl Searcher {
 impl std::fmt::Debug for Searcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Searcher({})", self.collection)
+    }
+}
+
+impl FoundPoint {
+    /// What was read of a point; `vector` is the name of the one by which it is found.
+    pub(super) fn of(point: &RetrievedPoint, vector: &str) -> Self {
+        Self {
+            payload: sorted(&point.payload),
+            has_vector: has_vector(point, vector),
+            bookkeeping: bookkeeping(&point.payload),
+        }
     }
 }
 

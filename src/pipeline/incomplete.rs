@@ -53,6 +53,11 @@ impl IncompleteRows {
         self.waiting.len()
     }
 
+    /// Whether a row of the key waits.
+    pub(super) fn holds(&self, point: &PointId) -> bool {
+        self.waiting.contains_key(point)
+    }
+
     /// Takes a row in. If an earlier one of its key waits, the two become one; else the point is to
     /// be looked up with the ticket that is returned.
     pub(super) fn wait(&mut self, mut row: IncompleteRow) -> Option<Ticket> {

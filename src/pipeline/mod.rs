@@ -16,7 +16,9 @@ mod breakers;
 mod debts;
 mod held;
 mod incomplete;
+mod recheck;
 mod routes;
+mod row_reader;
 mod stall;
 mod tally;
 mod truncates;
@@ -45,13 +47,14 @@ use crate::{
     reconcile::{Delays, Replay},
     record::{Fingerprint, TopicPartition},
     registry::Registry,
-    source::{Budget, Feed, Gate, LastCommitted, Partitions},
+    source::{Budget, Feed, Gate, LastCommitted, Partitions, PastRecords},
     telemetry::PipelineMetrics,
 };
 
 pub use blocked::BlockedTables;
 pub use breakers::Breakers;
 pub use routes::Routes;
+pub use row_reader::{RowNews, RowReader};
 pub use upkeep::Upkeep;
 pub use worker::ParkAfter;
 
@@ -108,6 +111,8 @@ pub struct Services {
     pub breakers: Breakers,
     /// Takes back what settled records were charged.
     pub budget: Budget,
+    /// Reads records again, where rows are to be rechecked.
+    pub past_records: PastRecords,
     /// Counts.
     pub metrics: PipelineMetrics,
 }

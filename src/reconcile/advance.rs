@@ -33,10 +33,12 @@ impl Reconciler {
         let Some(slot) = self.slots.get(&point) else {
             return;
         };
+        let may_be_reflected = slot.doubt.is_none();
         if self.past.is_later(&observed, &position)
-            || self
-                .past
-                .is_reflected(&observed, &position, Some(&slot.news.desired))
+            || may_be_reflected
+                && self
+                    .past
+                    .is_reflected(&observed, &position, Some(&slot.news.desired))
         {
             return self.settle(point, &observed, out);
         }

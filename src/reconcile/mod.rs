@@ -34,8 +34,8 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Ack, Desired, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Stored, Ticket,
-        TopicPartition, TruncateMark, Vector, WriteOutcome,
+        Ack, Desired, Doubt, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Stored,
+        Ticket, TopicPartition, TruncateMark, Vector, WriteOutcome,
     },
 };
 
@@ -65,6 +65,8 @@ pub struct Reconciler {
     delays: Delays,
     cache: ObservedCache,
     slots: HashMap<PointId, Slot>,
+    /// What the next look at a point must not rely on.
+    doubts: HashMap<PointId, Doubt>,
     /// Reads and writes under way.
     tickets: HashMap<Ticket, PointId>,
     /// Embeddings under way.
@@ -95,6 +97,7 @@ impl Reconciler {
             delays,
             cache,
             slots: HashMap::new(),
+            doubts: HashMap::new(),
             tickets: HashMap::new(),
             embeddings: HashMap::new(),
             next_ticket: 0,
@@ -134,6 +137,7 @@ impl Reconciler {
     /// the record there needs not even be decoded.
     pub fn is_replay(&self, point: &PointId, position: &Position) -> bool {
         !self.slots.contains_key(point)
+            && !self.doubts.contains_key(point)
             && self.cache.get(point).is_some_and(|observed| {
                 self.past.is_later(&observed, position)
                     || self.past.is_reflected(&observed, position, None)
@@ -144,6 +148,17 @@ impl Reconciler {
     pub fn latest(&self, point: &PointId) -> Option<(&Desired, &Ack)> {
         let news = &self.slots.get(point)?.news;
         Some((&news.desired, &news.ack))
+    }
+
+    /// The next news of the key is compared with the point as it is then, and without relying on what
+    /// is in doubt; it is applied although the watermark says that it is reflected.
+    pub fn doubt(&mut self, point: PointId, doubt: Doubt) {
+        self.doubts.insert(point, doubt);
+    }
+
+    /// Takes a doubt back that no news of the key came to clear up.
+    pub fn trust(&mut self, point: &PointId) {
+        self.doubts.remove(point);
     }
 
     /// Remembers a point that was looked at for another reason than planning.
@@ -158,10 +173,11 @@ impl Reconciler {
         if let Some(slot) = self.slots.get_mut(&point) {
             slot.supersede(change, out);
         } else {
+            let doubt = self.doubts.remove(&point);
             // What is remembered may be older than the debt, if a former owner parked the row late.
             let remembered = self.cache.get(&point);
-            let remembered = remembered.filter(|_| !change.ack.is_debt());
-            let slot = Slot::new(change, remembered, now);
+            let remembered = remembered.filter(|_| doubt.is_none() && !change.ack.is_debt());
+            let slot = Slot::new(change, remembered, doubt, now);
             if slot.view == View::Unknown {
                 self.read(point, out);
             }
@@ -199,7 +215,7 @@ impl Reconciler {
         if let Some(id) = self.tickets.remove(&ticket)
             && let Some(slot) = self.slots.get_mut(&id)
         {
-            slot.view = View::Known(observed);
+            slot.look(observed);
             self.advance(id, now, out);
         }
     }
@@ -312,6 +328,10 @@ impl Reconciler {
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod recheck_model;
+#[cfg(test)]
+mod recheck_tests;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -142,6 +142,8 @@ pub(super) struct World {
     pub(super) dead: Vec<Failure>,
     pub(super) conflicts: usize,
     pub(super) version: Option<u64>,
+    /// Keys that somebody asked to have rechecked.
+    pub(super) asked: BTreeMap<u8, Doubt>,
 }
 
 pub(super) fn partition() -> TopicPartition {
@@ -202,6 +204,7 @@ impl World {
             dead: Vec::new(),
             conflicts: 0,
             version: None,
+            asked: BTreeMap::new(),
         }
     }
 
@@ -242,18 +245,26 @@ impl World {
 
     pub(super) fn deliver(&mut self) {
         let next = self.owner.next;
-        let Some((key, mut row, created)) = self.log.get(next).copied() else {
+        if next == self.log.len() {
             return;
-        };
-        let source = Some(Self::place(next));
-        if self.owner.known.is_some_and(|mark| source < mark.source) {
-            row = None;
         }
         let offset = Offset(i64::try_from(next).unwrap());
         self.owner.next += 1;
         self.owner.reflected.receive(offset, offset.0);
         let ack = self.owner.ledger.receive(offset, 100).unwrap();
-        let change = KeyChange {
+        let change = self.news(next, ack);
+        self.act(|reconciler, now, out| reconciler.on_change(change, now, out));
+    }
+
+    /// What the log says at a place, as the owner takes it.
+    pub(super) fn news(&self, place: usize, ack: Ack) -> KeyChange {
+        let (key, mut row, created) = self.log[place];
+        let source = Some(Self::place(place));
+        if self.owner.known.is_some_and(|mark| source < mark.source) {
+            row = None;
+        }
+        let offset = Offset(i64::try_from(place).unwrap());
+        KeyChange {
             key: RowKey::from_canonical(format!("[{key}]")),
             point: point(key),
             desired: row.map_or(Desired::Gone, |row| {
@@ -286,8 +297,7 @@ impl World {
             },
             completion: Completion::default(),
             replaces: false,
-        };
-        self.act(|reconciler, now, out| reconciler.on_change(change, now, out));
+        }
     }
 
     /// The only thing that the owner waits for.
@@ -426,11 +436,13 @@ impl World {
 
     pub(super) fn act(&mut self, step: impl FnOnce(&mut Reconciler, Instant, &mut Vec<Action>)) {
         let mut out = Vec::new();
+        let mut rechecked = Vec::new();
         let owner = &mut self.owner;
         step(&mut owner.reconciler, self.now, &mut out);
         for action in out {
             match action {
                 Action::Settle { ack, .. } => {
+                    rechecked.extend(ack.recheck());
                     owner.ledger.settle(ack);
                 }
                 Action::DeadLetter {
@@ -443,6 +455,7 @@ impl World {
                         owner.ledger.settle(earlier);
                     }
                     self.dead.push(failure);
+                    rechecked.extend(ack.recheck());
                     owner.ledger.settle(ack);
                 }
                 Action::VersionConflict => self.conflicts += 1,
@@ -466,6 +479,7 @@ impl World {
                 _ => None,
             })
             .collect();
+        self.answer_rechecked(rechecked);
         let distinct: std::collections::BTreeSet<_> = writes.iter().collect();
         assert_eq!(distinct.len(), writes.len(), "one write in flight a key");
     }
@@ -642,6 +656,9 @@ impl World {
             2 if pick.is_multiple_of(5) => self.park(),
             3 if pick.is_multiple_of(3) => {
                 self.work_off(pick / 6);
+            }
+            4 if pick.is_multiple_of(4) => {
+                self.recheck();
             }
             _ => self.answer(pick / 6),
         }

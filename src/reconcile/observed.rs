@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::record::{
-    Content, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash, ShortVersion,
-    SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
+    Content, Doubt, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash,
+    ShortVersion, SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
 };
 
 /// What the index holds for one key, as far as planning needs it: hashes, not rows.
@@ -253,6 +253,19 @@ impl Observed {
             },
             |written| written.compare(position),
         )
+    }
+
+    /// The same without what is in doubt.
+    #[must_use]
+    pub fn doubted(self, doubt: Doubt) -> Self {
+        match self {
+            Self::Present(present) if doubt >= Doubt::Payload => Self::Present(Present {
+                text: present.text.filter(|_| doubt < Doubt::Vector),
+                payload: None,
+                ..present
+            }),
+            observed => observed,
+        }
     }
 
     /// What the point must be for a write to take it over, where another partition wrote it.

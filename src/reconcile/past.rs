@@ -115,11 +115,12 @@ impl Past {
     }
 
     /// Whether a former owner may still be writing to this point something else than the news says:
-    /// what earlier news said that was superseded before it was compared with the index.
+    /// what earlier news said that was superseded before it was compared with the index; or, of a row
+    /// that is rechecked, what the former owner was asked to recheck.
     pub(super) fn is_contested(&self, slot: &Slot, observed: &Observed) -> bool {
+        let replaces = slot.news.replaces && !self.is_covered(&slot.news.position);
         self.taken_over.had_owner
-            && slot.news.replaces
-            && !self.is_covered(&slot.news.position)
+            && (replaces || slot.doubt.is_some())
             && !observed.written().is_some_and(Written::is_current)
     }
 }

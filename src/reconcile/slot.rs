@@ -10,9 +10,9 @@ use hashbrown::HashMap;
 use crate::{
     error::Failure,
     record::{
-        Ack, Completion, Creation, Desired, Document, Fingerprint, KeyChange, PointId, PointState,
-        Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded, TextHash, Ticket,
-        Tombstone, TopicPartition, Vector, Wish, WriteOutcome,
+        Ack, Completion, Creation, Desired, Document, Doubt, Fingerprint, KeyChange, PointId,
+        PointState, Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded,
+        TextHash, Ticket, Tombstone, TopicPartition, Vector, Wish, WriteOutcome,
     },
     window::Debounce,
 };
@@ -94,6 +94,8 @@ pub(super) struct Slot {
     key: RowKey,
     pub(super) news: News,
     pub(super) view: View,
+    /// What of the point is not to be relied on, until it was written.
+    pub(super) doubt: Option<Doubt>,
     pub(super) writing: Option<InFlight>,
     pub(super) embedding: Option<Embedding>,
     /// A vector that came back, and the text it is of.
@@ -111,7 +113,13 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(change: KeyChange, observed: Option<Observed>, now: Instant) -> Self {
+    /// `observed` is what is known of the point, of which nothing in `doubt` is to be relied on.
+    pub(super) fn new(
+        change: KeyChange,
+        observed: Option<Observed>,
+        doubt: Option<Doubt>,
+        now: Instant,
+    ) -> Self {
         let parked = match &change.desired {
             Desired::Row(document) if change.ack.is_debt() => Some(document.text_hash),
             _ => None,
@@ -120,6 +128,7 @@ impl Slot {
             key: change.key.clone(),
             news: News::of(change),
             view: observed.map_or(View::Unknown, View::Known),
+            doubt,
             writing: None,
             embedding: None,
             vector: None,
@@ -178,6 +187,14 @@ impl Slot {
         }
     }
 
+    /// Takes in what was found in the index.
+    pub(super) fn look(&mut self, found: Observed) {
+        self.view = View::Known(match self.doubt {
+            Some(doubt) => found.doubted(doubt),
+            None => found,
+        });
+    }
+
     pub(super) fn vector_text(&self) -> Option<TextHash> {
         self.vector.as_ref().map(|(text, _)| *text)
     }
@@ -226,12 +243,13 @@ impl Slot {
             WriteOutcome::Applied => {
                 self.view = View::Known(write.becomes);
                 self.parked = write.parks;
+                self.doubt = None;
                 if of_this_news {
                     self.news.settles_as = write.settles_as;
                 }
             }
             WriteOutcome::NotApplied(state) => {
-                self.view = View::Known(observe(&state));
+                self.look(observe(&state));
                 self.parked = None;
             }
             WriteOutcome::Fenced => self.view = View::Unknown,

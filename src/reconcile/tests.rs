@@ -386,6 +386,9 @@ enum Step {
     Learn,
     Park,
     WorkOff(usize),
+    Ask(u8),
+    Damage(u8),
+    Recheck,
 }
 
 /// Mostly a few texts, sometimes the one that the provider refuses.
@@ -410,6 +413,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Learn),
         2 => Just(Step::Park),
         2 => any::<usize>().prop_map(Step::WorkOff),
+        1 => (0_u8..4).prop_map(Step::Ask),
+        1 => (0_u8..4).prop_map(Step::Damage),
+        3 => Just(Step::Recheck),
     ]
 }
 
@@ -440,10 +446,16 @@ proptest! {
                 Step::WorkOff(pick) => {
                     world.work_off(pick);
                 }
+                Step::Ask(key) => world.ask(key),
+                Step::Damage(key) => world.damage(key),
+                Step::Recheck => {
+                    world.recheck();
+                }
             }
         }
-        world.settle_all();
+        world.settle_rechecks();
         world.let_everything_arrive();
+        world.settle_rechecks();
         world.assert_equal();
         world.sweep();
         world.new_group();

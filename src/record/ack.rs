@@ -1,6 +1,9 @@
 //! Acknowledgements: the right, and the duty, to settle one received record.
 
-/// The right to settle one record of one partition's ledger, or a parked row's debt.
+use super::Ticket;
+
+/// The right to settle one record of one partition's ledger, a parked row's debt, or a row that
+/// somebody asked to have [rechecked](super::Recheck).
 ///
 /// It can be moved but not copied, so a record settles at most once; dropping it settles nothing,
 /// so a record whose handling was given up stays unsettled and is delivered again.
@@ -14,6 +17,7 @@ pub struct Ack {
 enum Right {
     Record(u64),
     Debt,
+    Recheck(Ticket),
 }
 
 impl Ack {
@@ -30,17 +34,32 @@ impl Ack {
         Self { right: Right::Debt }
     }
 
+    /// Settles a row that was asked for: its record settled before, and no offset waits for it.
+    pub(crate) fn of_recheck(ticket: Ticket) -> Self {
+        Self {
+            right: Right::Recheck(ticket),
+        }
+    }
+
     /// The record's running number in its ledger, if it is in one.
     pub(crate) fn sequence(&self) -> Option<u64> {
         match self.right {
             Right::Record(sequence) => Some(sequence),
-            Right::Debt => None,
+            Right::Debt | Right::Recheck(_) => None,
         }
     }
 
     /// Whether it is of a parked row.
     pub(crate) fn is_debt(&self) -> bool {
         self.right == Right::Debt
+    }
+
+    /// The row that was asked for, if it is of one.
+    pub(crate) fn recheck(&self) -> Option<Ticket> {
+        match self.right {
+            Right::Record(_) | Right::Debt => None,
+            Right::Recheck(ticket) => Some(ticket),
+        }
     }
 }
 

@@ -162,6 +162,28 @@ fn is_not_found(error_code: i64, name: &str) -> bool {
         )
 }
 
+/// What each HTTP status comes to, and what a body may change about that.
+#[cfg(test)]
+pub(crate) fn dispositions() -> Vec<(String, Failure)> {
+    let asked = Asked {
+        registry: "https://registry.example.com",
+        what: "schema 7",
+    };
+    let of = |status: u16, body: &[u8]| {
+        let status = StatusCode::from_u16(status).expect("it is one");
+        refusal(asked, status, None, body)
+    };
+    let mut all: Vec<_> = (300..600)
+        .map(|status| (status.to_string(), of(status, b"")))
+        .collect();
+    let unknown = br#"{"error_code":40403,"message":"Schema not found"}"#;
+    all.push((
+        "404 with the registry's own code 40401 to 40403".to_owned(),
+        of(404, unknown),
+    ));
+    all
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {

@@ -11,7 +11,7 @@
 //! answer) is no fault of a record: the registry is asked until it answers, and the
 //! [registry lane](Lane::Registry) says why it must be.
 
-mod answer;
+pub(crate) mod answer;
 mod client;
 mod settings;
 #[cfg(all(test, feature = "embedded"))]

@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::{
     commit::{Committed, Frontier, Which, commit},
+    error::Disposition,
     lease::Lease,
     record::TopicPartition,
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
@@ -28,6 +29,7 @@ use super::{
     committer::Wishes,
     gate::{Change, Pauses},
     oauth,
+    trouble::{Trouble, meaning},
 };
 
 /// How often the lease is renewed while partitions are drained.
@@ -54,17 +56,6 @@ struct Feeds {
     rebalances: u64,
     joined: bool,
     trouble: Option<Trouble>,
-}
-
-/// What is wrong with Kafka, by what shows that it is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    /// A broker that is up shows it.
-    Connection,
-    /// Only an assignment or a record does.
-    Access,
-    /// Nothing does: the client has ended.
-    Fatal,
 }
 
 impl Group {
@@ -236,49 +227,20 @@ impl Group {
         {
             return;
         }
-        let (trouble, state) = match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => (
-                Trouble::Connection,
-                LaneState::Waiting(format!(
-                    "no Kafka broker can be reached; trying again ({})",
-                    reason.split(" (after ").next().unwrap_or(reason)
-                )),
-            ),
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                (
-                    Trouble::Connection,
-                    LaneState::Blocked(format!(
-                        "Kafka refuses the credentials; correct kafka.security ({reason})"
-                    )),
-                )
-            }
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => (
-                Trouble::Access,
-                LaneState::Waiting(
-                    "a topic of kafka.topics does not exist yet; waiting for it".to_owned(),
-                ),
-            ),
-            Some(
-                RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed,
-            ) => (
-                Trouble::Access,
-                LaneState::Blocked(
-                    "Kafka denies access; grant READ on the topics and on the group".to_owned(),
-                ),
-            ),
-            Some(RDKafkaErrorCode::Fatal) => (
-                Trouble::Fatal,
-                LaneState::Blocked(format!(
-                    "the Kafka client has ended for good ({reason}); if another process uses the same kafka.instance_id, give this one another"
-                )),
-            ),
-            Some(RDKafkaErrorCode::AutoOffsetReset) => {
-                return warn!(
-                    "the committed offset is gone, records may have been lost to retention: {error}"
-                );
-            }
-            _ => return warn!("Kafka: {error}: {reason}"),
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
+            return warn!(
+                "the committed offset is gone, records may have been lost to retention: {error}"
+            );
+        }
+        let meaning = error
+            .rdkafka_error_code()
+            .and_then(|code| meaning(code, reason));
+        let Some((trouble, failure)) = meaning else {
+            return warn!("Kafka: {error}: {reason}");
+        };
+        let state = match failure.disposition {
+            Disposition::Blocked => LaneState::Blocked(failure.message),
+            _ => LaneState::Waiting(failure.message),
         };
         self.note_trouble(trouble, state);
     }

@@ -13,9 +13,11 @@ mod gate;
 mod group;
 mod look_back;
 pub(crate) mod oauth;
+mod past_records;
 mod probe;
 mod reader;
 mod settings;
+pub(crate) mod trouble;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
@@ -28,6 +30,7 @@ pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use gate::Gate;
 pub use look_back::LookBack;
+pub use past_records::{Past, PastReading, PastRecords};
 pub use probe::Probe;
 pub use reader::{Polled, Reading, StartAt, TopicReader};
 pub use settings::client_config;

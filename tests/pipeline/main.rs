@@ -8,14 +8,17 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod avro;
 mod bad_input;
+mod commands;
 mod delivery;
 mod explain;
 mod gate;
 mod letters;
 mod outages;
 mod parking;
+mod redrive;
 mod replay;
 mod shop;
 mod tables;

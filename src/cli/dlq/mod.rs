@@ -1,10 +1,11 @@
-//! `vectide dlq`: looks at dead letters, and puts them away.
+//! `vectide dlq`: looks at dead letters, applies them where they are still news, and puts them away.
 //!
 //! The topic is read twice: what is done with stands behind what it is about. So memory holds the
 //! ranges that are done with and one letter at a time, however large the topic is.
 
 mod filter;
 mod groups;
+mod replay;
 mod show;
 
 use std::{collections::BTreeSet, io::Write};
@@ -26,8 +27,9 @@ use crate::{
 
 use filter::Filter;
 use groups::{Groups, letters};
+use replay::Replay;
 
-/// Look at the dead letters, the records that could not be processed, and put them away
+/// Look at the dead letters, the records that could not be processed, apply them again, put them away
 #[derive(Debug, Args)]
 pub(super) struct Command {
     #[command(subcommand)]
@@ -38,6 +40,7 @@ pub(super) struct Command {
 enum What {
     List(List),
     Show(Show),
+    Replay(Replay),
     Drop(Drop),
 }
 
@@ -99,16 +102,22 @@ impl Command {
         options: &Options,
         out: &mut Output,
     ) -> anyhow::Result<ExitStatus> {
-        let needs = |key: &str| needs(key, true) || key.starts_with("dead_letter.");
+        let replays = matches!(self.what, What::Replay(_));
+        let needs = |key: &str| {
+            let is_about_index = replays && key.starts_with("index.");
+            needs(key, true) || key.starts_with("dead_letter.") || is_about_index
+        };
         let config = options.load_config_for(needs)?;
         options.log_if_asked(&config)?;
+        let mut status = ExitStatus::Success;
         match self.what {
             What::List(list) => list.run(&config, out).await?,
             What::Show(show) => show.run(&config, out).await?,
+            What::Replay(replay) => status = replay.run(&config, out).await?,
             What::Drop(drop) => drop.run(&config, out).await?,
         }
         out.flush()?;
-        Ok(ExitStatus::Success)
+        Ok(status)
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn differences(table: &Payload, index: &Payload, ignored: &Ignored) -
                 field: name.to_owned(),
                 index: held,
                 table: said,
-                is_ignored: ignored.0.contains(name),
+                is_ignored: ignored.contains(name),
             });
         }
     }
@@ -41,10 +41,10 @@ pub(super) fn differences(table: &Payload, index: &Payload, ignored: &Ignored) -
 
 /// The fields that columns of `document.ignore` are in.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ignored(BTreeSet<String>);
+pub(in crate::cli) struct Ignored(BTreeSet<String>);
 
 impl Ignored {
-    pub(super) fn of(document: &DocumentConfig) -> Self {
+    pub(in crate::cli) fn of(document: &DocumentConfig) -> Self {
         let field = |column: &String| {
             document
                 .payload
@@ -54,6 +54,10 @@ impl Ignored {
                 .clone()
         };
         Self(document.ignore.iter().map(field).collect())
+    }
+
+    pub(in crate::cli) fn contains(&self, field: &str) -> bool {
+        self.0.contains(field)
     }
 }
 

@@ -38,7 +38,8 @@ use crate::{
 };
 
 use bounds::{Bound, Bounds};
-use difference::Ignored;
+pub(super) use difference::Ignored;
+
 use key::KeyArgument;
 use look::{Looked, Looker};
 use report::Report;

@@ -109,6 +109,7 @@ impl State {
         self.park(now);
         self.act();
         self.work_off(now);
+        self.recheck();
         self.release_withheld();
         if let Some(frontier) = self.ledger.frontier() {
             self.frontier.publish(frontier);
@@ -174,6 +175,9 @@ impl State {
         }
         if ack.is_debt() {
             return self.on_debt_settled(settled, position);
+        }
+        if let Some(ticket) = ack.recheck() {
+            return self.rechecks.settled(ticket, settled);
         }
         let refund = self.ledger.settle(ack);
         self.tally.refund(refund);

@@ -30,7 +30,8 @@ impl State {
         stage: &'static str,
         failure: Failure,
     ) {
-        if failure.disposition != Disposition::Blocked {
+        let is_held = failure.disposition == Disposition::Blocked;
+        if !is_held || record.ack.recheck().is_some() {
             return self.bury(raw, record.ack, Vec::new(), stage, failure);
         }
         let refund = self.ledger.lighten(&record.ack, HELD_ENTRY);
@@ -99,6 +100,9 @@ impl State {
         stage: &'static str,
         failure: Failure,
     ) {
+        if let Some(ticket) = ack.recheck() {
+            return self.refuse(ticket, earlier, stage, &failure);
+        }
         let letter = DeadLetter {
             raw,
             stage,

@@ -2,11 +2,12 @@
 //!
 //! An [`Assignment`] takes the partition over; then its [`State`] waits for whatever comes next and lets its state take it in; each file has one
 //! kind of news: [`records`], [`rows`] and [`truncate`]s on the way in, [`answers`] of the services,
-//! and what is [held](hold) or dead-lettered.
+//! what is [held](hold) or dead-lettered, and what somebody asked to be [rechecked](recheck).
 
 mod answers;
 mod hold;
 mod parking;
+mod recheck;
 mod records;
 mod rows;
 mod show;
@@ -30,12 +31,15 @@ use crate::{
     commit::{Frontier, OffsetLedger},
     config::TruncatePolicy,
     dead_letter::Delivered,
-    decode::Decoder,
+    decode::{Decoder, RowSettings},
     document::{DocumentBuilder, PointIds},
     embed::EmbedReply,
     index::{Index, IndexReply, LookedUp, MarkState, ParkedRows},
     reconcile::{Action, ObservedCache, Reconciler, TakeOver},
-    record::{Ack, RawRecord, Reflected, Ticket, TopicPartition, TruncateMark, Watermark, Write},
+    record::{
+        Ack, Offset, RawRecord, Recheck, Reflected, Ticket, TopicPartition, TruncateMark,
+        Watermark, Write,
+    },
     source::{Drain, Gate, LastCommitted},
     window::Window,
 };
@@ -45,6 +49,7 @@ use super::{
     debts::Debts,
     held::{Cause, Held},
     incomplete::IncompleteRows,
+    recheck::{Rechecks, Scanned},
     stall::Stall,
     tally::Tally,
     truncates::Truncates,
@@ -66,7 +71,10 @@ const SLOW_INDEX: Duration = Duration::from_millis(500);
 /// All state of one assigned partition.
 struct State {
     partition: TopicPartition,
+    rows: RowSettings,
     decoder: Decoder,
+    /// Everything before this offset was received.
+    received: Offset,
     stall: Stall,
     documents: DocumentBuilder,
     point_ids: PointIds,
@@ -75,6 +83,7 @@ struct State {
     truncated: Option<TruncateMark>,
     truncates: Truncates,
     incomplete: IncompleteRows,
+    rechecks: Rechecks,
     window: Window,
     linger: Duration,
     on_truncate: TruncatePolicy,
@@ -125,6 +134,8 @@ struct Senders {
 
 struct Receivers {
     mark: watch::Receiver<MarkState>,
+    rechecks: watch::Receiver<Arc<[Recheck]>>,
+    scanned: UnboundedReceiver<Scanned>,
     swept: UnboundedReceiver<TruncateMark>,
     kept: UnboundedReceiver<Kept>,
     parked: UnboundedReceiver<ParkedRows>,
@@ -227,6 +238,7 @@ impl Assignment {
         let reflected = Reflected::new(watermark, committed.offset);
         let (keeper, kept) = Keeper::new(claim, watermark, self.settings.upkeep, now);
         let (mut state, receivers) = State::new(self, reconciler, reflected, keeper, kept);
+        state.received = committed.offset.unwrap_or(Offset(0));
         state.index_was_empty = is_empty;
         state.begin_with(&truncated);
         (state, receivers)
@@ -269,11 +281,18 @@ impl State {
         let (lookup, lookup_answers) = unbounded_channel();
         let (truncates, swept) =
             Truncates::new(table.index.mark(&partition.topic), partition.partition);
+        let (rechecks, scanned) = Rechecks::new(
+            table.index.rechecks(&partition.topic),
+            partition.partition,
+            services.past_records.clone(),
+        );
         services.breakers.assign(&partition.topic);
         let now = Instant::now();
         let (debts, parked) = Debts::new(now);
         let receivers = Receivers {
             mark: truncates.watch(),
+            rechecks: rechecks.watch(),
+            scanned,
             swept,
             kept,
             parked,
@@ -284,7 +303,9 @@ impl State {
         };
         let state = Self {
             partition,
-            decoder: Decoder::new(table.rows),
+            decoder: Decoder::new(table.rows.clone()),
+            rows: table.rows,
+            received: Offset(0),
             stall: Stall::default(),
             documents: table.documents,
             point_ids: table.point_ids,
@@ -293,6 +314,7 @@ impl State {
             truncates,
             on_truncate: table.on_truncate,
             incomplete: IncompleteRows::default(),
+            rechecks,
             window: Window::default(),
             linger: settings.linger,
             reconciler,
@@ -354,6 +376,11 @@ impl State {
                 Some(mark) = receivers.swept.recv() => self.on_swept(mark),
                 Some(kept) = receivers.kept.recv() => self.on_kept(kept),
                 Some(rows) = receivers.parked.recv() => self.on_parked_rows(rows),
+                Ok(()) = receivers.rechecks.changed() => {
+                    let open = receivers.rechecks.borrow_and_update().clone();
+                    self.on_rechecks(open);
+                }
+                Some(scanned) = receivers.scanned.recv() => self.on_scanned(scanned),
                 (id, found) = self.stall.answer() => self.on_schema(id, found),
                 records = queue.recv(), if !self.stall.is_stalled() => match records {
                     Some(records) => self.on_records(records, queue.is_empty()),

@@ -97,6 +97,7 @@ impl State {
         let charge = self.services.budget.cost(raw);
         self.reflected
             .receive(raw.offset, raw.timestamp_ms.unwrap_or(0));
+        self.received = raw.offset.next();
         match self.ledger.receive(raw.offset, charge) {
             Ok(ack) => Some(ack),
             Err(rewound) => {
@@ -121,6 +122,9 @@ impl State {
         };
         let key = self.decoder.key(&raw);
         let point = key.as_ref().ok().map(|key| self.point_of(key));
+        if let Some(Ok(point)) = &point {
+            self.overtake(point, &ack);
+        }
         if let Some(Ok(point)) = &point
             && self.is_replay(point, &raw)
         {

@@ -32,6 +32,7 @@ impl State {
             Ok(point) => point,
             Err(failure) => return self.bury(raw, ack, Vec::new(), "document", failure),
         };
+        self.overtake(&point, &ack);
         let RowChange {
             key,
             state,

@@ -4,6 +4,8 @@ use prometheus::{
     Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
+use crate::record::Recheck;
+
 use super::add;
 
 /// What the partition workers count. A clone counts into the same metrics.
@@ -19,6 +21,8 @@ pub struct PipelineMetrics {
     pub skipped: IntCounterVec,
     /// Records sent to the dead-letter topic, by stage and reason.
     pub dead_letters: IntCounterVec,
+    /// Rows that were looked at again on request, by outcome; see [`Receipt`](crate::record::Receipt).
+    pub rechecked: IntCounterVec,
     /// Dead letters withheld because their table has too many.
     pub withheld: IntGauge,
     /// Rows that came with the version the index has, but with other content.
@@ -56,6 +60,7 @@ impl PipelineMetrics {
             skipped: add(registry, IntCounterVec::new(Opts::new("vectide_records_skipped_total", "Records that carry no row, by kind."), &["kind"]))?,
             dead_letters: add(registry, IntCounterVec::new(Opts::new("vectide_dead_letters_total", "Records sent to the dead-letter topic, by stage and reason."), &["stage", "reason"]))?,
             ordered_by_clock: add(registry, IntCounter::new("vectide_ordered_by_clock_total", "Rows that came through another partition before, of which nothing but the clock could tell whether they are the later ones."))?,
+            rechecked: add(registry, IntCounterVec::new(Opts::new("vectide_rechecked_rows_total", "Rows that were looked at again on request, by outcome."), &["outcome"]))?,
             withheld: add(registry, IntGauge::new("vectide_withheld_letters", "Dead letters withheld because their table has too many; see dead_letter.breaker."))?,
             version_conflicts: add(registry, IntCounter::new("vectide_version_conflicts_total", "Rows that came with the version the index has, but with other content."))?,
             texts_unchanged: add(registry, IntCounter::new("vectide_texts_unchanged_total", "Changes applied without buying a vector, because the text was the same."))?,
@@ -68,5 +73,12 @@ impl PipelineMetrics {
             budget_used: add(registry, IntGauge::new("vectide_budget_used_bytes", "Bytes of the memory budget in use by records in flight."))?,
             budget_limit: add(registry, IntGauge::new("vectide_budget_limit_bytes", "The memory budget for records in flight."))?,
         })
+    }
+
+    /// Counts the rows of an answered request.
+    pub(crate) fn count_rechecked(&self, answered: &Recheck) {
+        for (_, receipt) in answered.receipts() {
+            self.rechecked.with_label_values(&[receipt.label()]).inc();
+        }
     }
 }

@@ -97,6 +97,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_ordered_by_clock_total counter",
         "vectide_parked_rows_embedded_total counter",
         "vectide_pending_keys gauge",
+        "vectide_rechecked_rows_total counter outcome",
         "vectide_records_received_bytes_total counter",
         "vectide_records_received_total counter",
         "vectide_records_settled_total counter as",

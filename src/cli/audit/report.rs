@@ -1,0 +1,223 @@
+//! What an audit found, for people and for programs.
+
+use std::{fmt::Write as _, io::Write, sync::Arc};
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    super::{
+        inspect::{Length, align},
+        recheck::{Receipts, unanswered},
+    },
+    Command, Drift,
+};
+use crate::{
+    cli::Output,
+    config::Config,
+    record::{Offset, PointId, Receipt, RowKey, TopicPartition},
+};
+
+/// What the audit of one topic found.
+#[derive(Debug)]
+pub(super) struct Report {
+    topic: Arc<str>,
+    collection: String,
+    /// Rows that the topic has.
+    pub(super) rows: u64,
+    /// Points of rows that the index has.
+    pub(super) points: u64,
+    /// Rows with news that the group has yet to process.
+    pub(super) pending: u64,
+    /// Points that wait for their vector.
+    pub(super) owed: u64,
+    /// Points that are as of something later.
+    pub(super) later: u64,
+    /// Rows of whose last record nothing can be made.
+    pub(super) unusable: u64,
+    /// Points whose records Kafka may have no longer.
+    pub(super) untold: u64,
+    /// What differs, by key.
+    pub(super) findings: Vec<Finding>,
+    /// What came of repairing it.
+    pub(super) receipts: Option<Receipts>,
+}
+
+/// A row of which index and table say different things.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) point: PointId,
+    pub(super) key: RowKey,
+    pub(super) partition: TopicPartition,
+    /// From where on its records are to be looked at.
+    pub(super) from: Offset,
+    pub(super) drift: Vec<Drift>,
+}
+
+impl Report {
+    pub(super) fn new(topic: &Arc<str>, collection: &str) -> Self {
+        Self {
+            topic: topic.clone(),
+            collection: collection.to_owned(),
+            rows: 0,
+            points: 0,
+            pending: 0,
+            owed: 0,
+            later: 0,
+            unusable: 0,
+            untold: 0,
+            findings: Vec::new(),
+            receipts: None,
+        }
+    }
+
+    /// Whether nothing differs, or what differed was mended or has changed since.
+    pub(super) fn is_mended(&self) -> bool {
+        let is_mended = |finding: &Finding| {
+            let receipt = self.receipts.as_ref().and_then(|it| it.of(&finding.point));
+            matches!(
+                receipt,
+                Some(
+                    Receipt::Written { .. }
+                        | Receipt::Deleted { .. }
+                        | Receipt::Unchanged { .. }
+                        | Receipt::Overtaken
+                )
+            )
+        };
+        self.findings.iter().all(is_mended)
+    }
+
+    fn count(&self, drift: Drift) -> usize {
+        let findings = self.findings.iter();
+        findings.filter(|it| it.drift.contains(&drift)).count()
+    }
+
+    fn to_json(&self) -> Json {
+        let drift: serde_json::Map<String, Json> = Drift::ALL
+            .into_iter()
+            .map(|drift| (drift.label().to_owned(), self.count(drift).into()))
+            .collect();
+        let findings: Vec<Json> = self.findings.iter().map(|it| self.finding(it)).collect();
+        json!({
+            "topic": &*self.topic,
+            "collection": self.collection,
+            "rows": self.rows,
+            "points": self.points,
+            "pending": self.pending,
+            "owed": self.owed,
+            "later": self.later,
+            "unusable": self.unusable,
+            "untold": self.untold,
+            "differ": self.findings.len(),
+            "drift": drift,
+            "findings": findings,
+            "is_mended": self.is_mended(),
+        })
+    }
+
+    fn finding(&self, finding: &Finding) -> Json {
+        let mut json = json!({
+            "key": finding.key.as_str(),
+            "point": finding.point.to_string(),
+            "partition": finding.partition.partition,
+            "drift": finding.drift,
+        });
+        if let (Some(receipts), Some(object)) = (&self.receipts, json.as_object_mut()) {
+            let receipt = receipts.of(&finding.point).map(|it| json!(it));
+            object.insert("repair".to_owned(), receipt.unwrap_or(Json::Null));
+        }
+        json
+    }
+
+    fn to_text(&self, show: usize) -> Result<String, std::fmt::Error> {
+        let mut text = format!(
+            "{} and {}: {} rows, {} points\n",
+            self.topic, self.collection, self.rows, self.points
+        );
+        let mut lines: Vec<(usize, &str)> = Drift::ALL
+            .into_iter()
+            .map(|drift| (self.count(drift), drift.meaning()))
+            .collect();
+        let left_out = [
+            (
+                self.pending,
+                "rows not judged: the group has yet to process their last records",
+            ),
+            (
+                self.later,
+                "points not judged: they are as of something later",
+            ),
+            (self.owed, "points that wait for their vector"),
+            (
+                self.unusable,
+                "rows not judged: nothing can be made of their last records (vectide dlq list)",
+            ),
+            (
+                self.untold,
+                "points that may have rows whose records Kafka has no longer",
+            ),
+        ];
+        let left_out = left_out.map(|(count, what)| (usize::try_from(count).unwrap_or(0), what));
+        lines.extend(left_out);
+        let lines: Vec<Vec<String>> = lines
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| vec![count.to_string(), what.to_owned()])
+            .collect();
+        align(&mut text, "  ", &lines)?;
+        if self.findings.is_empty() {
+            text.push_str("  index and table agree\n");
+        }
+        for finding in self.findings.iter().take(show) {
+            let drift: Vec<&str> = finding.drift.iter().map(|drift| drift.label()).collect();
+            let key = Length::Cut.line(finding.key.as_str());
+            write!(text, "  {key}  {}", drift.join(", "))?;
+            if let Some(receipts) = &self.receipts {
+                write!(text, "  {}", outcome(receipts.of(&finding.point)))?;
+            }
+            text.push('\n');
+        }
+        if self.findings.len() > show {
+            let rest = self.findings.len() - show;
+            writeln!(text, "  and {rest} more (--show {})", self.findings.len())?;
+        }
+        Ok(text)
+    }
+}
+
+/// What came of asking for a row to be mended, in a few words.
+fn outcome(receipt: Option<&Receipt>) -> String {
+    match receipt {
+        Some(Receipt::Written { .. } | Receipt::Deleted { .. }) => "repaired".to_owned(),
+        Some(Receipt::Unchanged { .. }) => "agrees by now".to_owned(),
+        Some(Receipt::Overtaken) => "has changed meanwhile".to_owned(),
+        Some(Receipt::Refused { message, .. } | Receipt::Unknown { message }) => {
+            format!("not repaired: {}", Length::Full.line(message))
+        }
+        None => "waits".to_owned(),
+    }
+}
+
+/// Writes what was found.
+pub(super) fn write(
+    reports: &[Report],
+    command: &Command,
+    config: &Config,
+    out: &mut Output,
+) -> anyhow::Result<()> {
+    if command.json {
+        let differ: usize = reports.iter().map(|report| report.findings.len()).sum();
+        let topics: Vec<Json> = reports.iter().map(Report::to_json).collect();
+        writeln!(out, "{:#}", json!({"differ": differ, "topics": topics}))?;
+        return Ok(());
+    }
+    for report in reports {
+        write!(out, "{}", report.to_text(command.show)?)?;
+        let waiting = report.receipts.as_ref().map_or(0, |it| it.waiting);
+        if waiting > 0 {
+            let group = &config.kafka.group;
+            writeln!(out, "{}", unanswered(waiting, group, command.patience))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,70 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+//! The part of the [model](super::model) that asks for rows to be rechecked, and damages points.
+
+use super::{
+    model::{World, point},
+    *,
+};
+use crate::record::{Payload, Value};
+
+impl World {
+    /// Somebody else changes a row's point, if there is one, and somebody asks to have it rechecked.
+    pub(super) fn damage(&mut self, key: u8) {
+        let found = self.index.get_mut(&point(key));
+        if let Some(point) = found.filter(|point| point.is_row()) {
+            point.payload = Payload::from(vec![("stock".into(), Value::Int(99))]);
+            self.asked.insert(key, Doubt::Payload);
+        }
+    }
+
+    /// Somebody asks to have a key rechecked.
+    pub(super) fn ask(&mut self, key: u8) {
+        self.asked.entry(key).or_insert(Doubt::Memory);
+    }
+
+    /// The owner takes what is asked for, as far as nothing else is under way of it. Whether there was
+    /// something.
+    pub(super) fn recheck(&mut self) -> bool {
+        let mut any = false;
+        for (key, doubt) in self.asked.clone() {
+            let mut log = self.log[..self.owner.next].iter();
+            let Some(place) = log.rposition(|(of, ..)| *of == key) else {
+                continue;
+            };
+            if self.owner.reconciler.latest(&point(key)).is_none() {
+                any = true;
+                let change = self.news(place, Ack::of_recheck(Ticket(key.into())));
+                self.act(|reconciler, now, out| {
+                    reconciler.doubt(change.point, doubt);
+                    reconciler.on_change(change, now, out);
+                });
+            }
+        }
+        any
+    }
+
+    /// Rows that were asked for have come to rest: who is still the owner says so.
+    pub(super) fn answer_rechecked(&mut self, rechecked: Vec<Ticket>) {
+        let is_owner = self
+            .claimed
+            .is_some_and(|claimed| claimed.epoch <= self.owner.epoch);
+        for Ticket(key) in rechecked.into_iter().filter(|_| is_owner) {
+            self.asked.remove(&u8::try_from(key).unwrap());
+        }
+    }
+
+    /// Everything that is asked for is rechecked, and all settles.
+    pub(super) fn settle_rechecks(&mut self) {
+        for _ in 0..100 {
+            self.settle_all();
+            if !self.recheck() {
+                return;
+            }
+        }
+    }
+}

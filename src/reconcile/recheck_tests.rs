@@ -1,0 +1,156 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+//! Rows that are rechecked: news without an offset of its own, of points that are not relied on.
+
+use super::{
+    model::{World, document, point},
+    *,
+};
+use crate::record::{
+    Completion, Creation, Desired, KeyChange, Offset, Payload, RawRecord, RowKey, Value,
+};
+
+/// Hands the reconciler what the log says last of a key up to the owner's place.
+fn recheck(world: &mut World, key: u8, doubt: Doubt) {
+    world.asked.insert(key, doubt);
+    world.settle_rechecks();
+    assert!(world.asked.is_empty());
+}
+
+fn recheck_as(world: &mut World, key: u8, place: usize, row: Option<(u8, u8)>, doubt: Doubt) {
+    let offset = Offset(i64::try_from(place).unwrap());
+    let change = KeyChange {
+        key: RowKey::from_canonical(format!("[{key}]")),
+        point: point(key),
+        desired: row.map_or(Desired::Gone, |row| Desired::Row(Box::new(document(row)))),
+        position: Position {
+            offset,
+            timestamp_ms: offset.0,
+            commit_ms: None,
+            source: Some(World::place(place)),
+        },
+        raw: RawRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: Some(offset.0),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        },
+        ack: Ack::of_recheck(Ticket(0)),
+        creation: Creation::No,
+        completion: Completion::default(),
+        replaces: false,
+    };
+    world.owner.reconciler.doubt(point(key), doubt);
+    world.act(|reconciler, now, out| reconciler.on_change(change, now, out));
+    world.settle_all();
+}
+
+/// A world in which key 1 has a row, and all is settled.
+fn with_a_row() -> World {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.assert_equal();
+    world.bought.clear();
+    world.writes = 0;
+    world
+}
+
+#[test]
+fn a_payload_that_somebody_else_changed_is_written_again_and_nothing_is_bought() {
+    let mut world = with_a_row();
+    let changed = Payload::from(vec![("stock".into(), Value::Int(99))]);
+    world.index.get_mut(&point(1)).unwrap().payload = changed;
+    recheck(&mut world, 1, Doubt::Payload);
+    world.assert_equal();
+    assert_eq!((world.writes, world.bought.len()), (1, 0));
+}
+
+#[test]
+fn what_is_remembered_of_the_point_is_not_relied_on() {
+    let mut world = with_a_row();
+    world.index.remove(&point(1));
+    recheck(&mut world, 1, Doubt::Memory);
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 1);
+}
+
+#[test]
+fn a_vector_that_was_lost_is_bought_again() {
+    let mut world = with_a_row();
+    world.index.get_mut(&point(1)).unwrap().vector_of = None;
+    recheck(&mut world, 1, Doubt::Vector);
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 1);
+}
+
+#[test]
+fn where_index_and_table_agree_nothing_is_written() {
+    let mut world = with_a_row();
+    recheck(&mut world, 1, Doubt::Memory);
+    world.assert_equal();
+    assert_eq!((world.writes, world.bought.len()), (0, 0));
+}
+
+#[test]
+fn a_point_that_the_watermark_takes_for_reflected_is_written_all_the_same() {
+    let mut world = with_a_row();
+    world.commit();
+    let next = world.owner.next;
+    world.take_over(next);
+    assert!(world.claimed.unwrap().watermark.is_some());
+    world.index.remove(&point(1));
+    recheck(&mut world, 1, Doubt::Memory);
+    world.assert_equal();
+}
+
+#[test]
+fn after_a_takeover_the_point_is_touched_so_that_the_former_owners_recheck_comes_too_late() {
+    let mut world = with_a_row();
+    world.commit();
+    let next = world.owner.next;
+    world.take_over(next);
+    let epoch = world.owner.epoch;
+    assert!(world.index[&point(1)].epoch < epoch);
+    recheck(&mut world, 1, Doubt::Memory);
+    assert_eq!(world.index[&point(1)].epoch, epoch);
+    world.assert_equal();
+    assert!(world.bought.is_empty());
+}
+
+#[test]
+fn a_record_from_before_what_the_index_holds_changes_nothing() {
+    let mut world = with_a_row();
+    world.produce(1, Some((2, 7)));
+    world.settle_all();
+    world.writes = 0;
+    recheck_as(&mut world, 1, 0, Some((1, 5)), Doubt::Payload);
+    world.assert_equal();
+    assert_eq!(world.writes, 0);
+}
+
+#[test]
+fn a_row_that_is_gone_leaves_a_tombstone_in_the_place_of_a_point_that_has_no_row() {
+    let mut world = with_a_row();
+    recheck_as(&mut world, 1, 0, None, Doubt::Payload);
+    assert!(!world.index[&point(1)].is_row());
+}
+
+#[test]
+fn news_that_overtake_a_recheck_are_compared_without_relying_on_the_point() {
+    let mut world = with_a_row();
+    let changed = Payload::from(vec![("stock".into(), Value::Int(99))]);
+    world.index.get_mut(&point(1)).unwrap().payload = changed;
+    world.owner.reconciler.doubt(point(1), Doubt::Payload);
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.assert_equal();
+}
