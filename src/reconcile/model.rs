@@ -20,7 +20,7 @@ use crate::{
     record::{
         Completion, Content, Creation, Desired, Document, KeyChange, KnownPoint, Offset, Payload,
         PayloadHash, RawRecord, Reflected, RowKey, SourcePosition, TextHash, TruncateMark, Value,
-        Vector, Watermark, Write,
+        Vector, Watermark, Write, WriteKind,
     },
 };
 
@@ -141,6 +141,8 @@ pub(super) struct World {
     pub(super) writes: usize,
     pub(super) dead: Vec<Failure>,
     pub(super) conflicts: usize,
+    /// What searchers came to see, write by write.
+    pub(super) visible: Vec<WriteKind>,
     pub(super) version: Option<u64>,
 }
 
@@ -201,6 +203,7 @@ impl World {
             writes: 0,
             dead: Vec::new(),
             conflicts: 0,
+            visible: Vec::new(),
             version: None,
         }
     }
@@ -252,7 +255,7 @@ impl World {
         let offset = Offset(i64::try_from(next).unwrap());
         self.owner.next += 1;
         self.owner.reflected.receive(offset, offset.0);
-        let ack = self.owner.ledger.receive(offset, 100).unwrap();
+        let ack = self.owner.ledger.receive(offset, offset.0, 100).unwrap();
         let change = KeyChange {
             key: RowKey::from_canonical(format!("[{key}]")),
             point: point(key),
@@ -445,6 +448,7 @@ impl World {
                     self.dead.push(failure);
                     owner.ledger.settle(ack);
                 }
+                Action::Visible { kind, .. } => self.visible.push(kind),
                 Action::VersionConflict => self.conflicts += 1,
                 Action::OrderedByClock => panic!("there is one partition"),
                 action => {

@@ -13,6 +13,7 @@ mod bad_input;
 mod delivery;
 mod explain;
 mod gate;
+mod lag;
 mod letters;
 mod outages;
 mod parking;
