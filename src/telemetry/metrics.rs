@@ -7,6 +7,8 @@ mod kafka;
 mod partitions;
 mod pipeline;
 #[cfg(test)]
+mod queries;
+#[cfg(test)]
 mod tests;
 
 use std::time::{SystemTime, UNIX_EPOCH};
