@@ -44,7 +44,6 @@ fn commands(line: &str) -> Vec<Vec<String>> {
     while let Some(character) = characters.next() {
         match (quote, character) {
             (Some(open), _) if character == open => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(character),
             (None, '\'' | '"') => {
                 quote = Some(character);
                 word.get_or_insert_default();
@@ -56,7 +55,7 @@ fn commands(line: &str) -> Vec<Vec<String>> {
                 commands.push(Vec::new());
             }
             (None, ' ') => end(&mut word, &mut commands),
-            (None, _) => word.get_or_insert_default().push(character),
+            _ => word.get_or_insert_default().push(character),
         }
     }
     end(&mut word, &mut commands);

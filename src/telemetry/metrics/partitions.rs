@@ -56,13 +56,15 @@ impl Collector for PartitionGauge {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use prometheus::proto::LabelPair;
+
     use super::*;
 
     fn shown(gauge: &PartitionGauge) -> Vec<(String, f64)> {
         let families = gauge.collect();
-        let metrics = families.iter().flat_map(|family| family.get_metric());
+        let metrics = families.iter().flat_map(MetricFamily::get_metric);
         let shown = metrics.map(|metric| {
-            let labels: Vec<_> = metric.get_label().iter().map(|l| l.value()).collect();
+            let labels: Vec<_> = metric.get_label().iter().map(LabelPair::value).collect();
             (labels.join("/"), metric.get_gauge().get_value())
         });
         let mut shown: Vec<_> = shown.collect();

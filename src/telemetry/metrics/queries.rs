@@ -33,6 +33,7 @@ const WORDS: [&str; 17] = [
     "increase",
     "last_over_time",
     "max",
+    "min",
     "offset",
     "or",
     "rate",
@@ -40,7 +41,6 @@ const WORDS: [&str; 17] = [
     "time",
     "unless",
     "vector",
-    "min",
 ];
 
 /// A query, and where it stands.
@@ -154,9 +154,9 @@ fn series() -> BTreeMap<String, BTreeSet<String>> {
         }
     }
     series.insert("up".to_owned(), BTreeSet::new());
+    let by = Regex::new(r"by \(([^)]*)\)").unwrap();
     for (_, text) in rules() {
         for (record, query) in values(&text, "record").iter().zip(values(&text, "expr")) {
-            let by = Regex::new(r"by \(([^)]*)\)").unwrap();
             let labels = by.captures_iter(&query).flat_map(|by| labels(&by[1]));
             series.insert(record.clone(), labels.collect());
         }
