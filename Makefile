@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything goes through cargo; nothing is built outside its target folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stack chaos mutants golden fuzz lint fmt doc bench tools
+.PHONY: help demo test test-stack chaos mutants golden fuzz lint lint-deploy fmt doc bench tools
 MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before it ran.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -42,6 +42,9 @@ lint: tools ## check formatting, the compiler's, clippy's and rustdoc's warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps
 	@scripts/deny.sh
 	@scripts/lint-files.sh
+
+lint-deploy: ## check the Helm chart against Kubernetes' schemas (builds helm and kubeconform with Go, once)
+	@scripts/lint-deploy.sh
 
 fmt: tools ## format the code
 	@cargo fmt --all

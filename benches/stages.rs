@@ -171,7 +171,7 @@ fn window(criterion: &mut Criterion) {
                 position: change.position,
                 point: PointId::Integer((offset % KEYS).unsigned_abs()),
                 raw: raw.clone(),
-                ack: ledger.receive(Offset(offset), 1).unwrap(),
+                ack: ledger.receive(Offset(offset), 0, 1).unwrap(),
                 creation: Creation::No,
                 completion: Completion::default(),
                 replaces: false,
@@ -211,7 +211,7 @@ fn ledger(criterion: &mut Criterion) {
                 || (OffsetLedger::default(), Vec::with_capacity(order.len())),
                 |(mut ledger, mut acks)| {
                     acks.extend(
-                        (0..BATCH).map(|offset| ledger.receive(Offset(offset), 2_500).ok()),
+                        (0..BATCH).map(|offset| ledger.receive(Offset(offset), 0, 2_500).ok()),
                     );
                     for index in &order {
                         if let Some(ack) = acks.get_mut(*index).and_then(Option::take) {
@@ -346,7 +346,7 @@ impl Reconciliation {
                         ..change.position
                     },
                     raw: raw.clone(),
-                    ack: ledger.receive(offset, 1).unwrap(),
+                    ack: ledger.receive(offset, 0, 1).unwrap(),
                     creation: Creation::No,
                     completion: Completion::default(),
                     replaces: false,

@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
-# Lints what is not Rust: shell scripts, Dockerfiles, workflows, the compose file; each where its linter is installed.
+# Lints what is not Rust: shell scripts, Dockerfiles, workflows, the compose file, Prometheus' rules, the systemd unit, the Helm chart; each
+# where its linter is installed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
+# Where `make lint-deploy` puts what it builds.
+export PATH="$PATH:${VECTIDE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vectide}/tools/bin"
 
 has() {
     command -v "$1" >/dev/null || {
@@ -11,8 +14,12 @@ has() {
     }
 }
 
-if ! command -v shellcheck >/dev/null && [ "${VECTIDE_INSTALL_TOOLS:-}" = 1 ]; then
-    "$here/install-packages.sh" shellcheck
+if [ "${VECTIDE_INSTALL_TOOLS:-}" = 1 ]; then
+    missing=()
+    command -v shellcheck >/dev/null || missing+=(shellcheck)
+    # For promtool.
+    command -v promtool >/dev/null || missing+=(prometheus)
+    [ ${#missing[@]} -eq 0 ] || "$here/install-packages.sh" "${missing[@]}"
 fi
 if has shellcheck; then
     shellcheck .ci/run scripts/*.sh deploy/debezium/*.sh
@@ -22,6 +29,23 @@ if has hadolint; then
 fi
 if has actionlint; then
     actionlint
+fi
+if has promtool; then
+    promtool check rules deploy/prometheus/recording.yml deploy/prometheus/alerts.yml >/dev/null
+    promtool check config --syntax-only deploy/prometheus/prometheus.yml >/dev/null
+    promtool test rules deploy/prometheus/tests/*.yml >/dev/null
+fi
+if has systemd-analyze; then
+    # With a program that is there: it looks for that, too.
+    unit=$(mktemp --suffix .service)
+    trap 'rm -f "$unit"' EXIT
+    sed 's|^ExecStart=.*|ExecStart=/bin/true|' deploy/systemd/vectide.service >"$unit"
+    systemd-analyze verify "$unit"
+fi
+if has helm; then
+    # `make lint-deploy` also checks against Kubernetes' schemas.
+    helm lint --quiet --strict deploy/helm/vectide 2>/dev/null
+    helm lint --quiet --strict deploy/helm/vectide --values deploy/helm/vectide/ci/everything.yaml 2>/dev/null
 fi
 if docker compose version >/dev/null 2>&1; then
     docker compose --file docker-compose.yml config --quiet

@@ -80,6 +80,8 @@ pub mod error;
 mod http;
 pub mod index;
 pub mod lease;
+#[cfg(test)]
+mod pages;
 pub mod pipeline;
 pub mod reconcile;
 pub mod record;

@@ -13,6 +13,7 @@ const NONE: i64 = -1;
 #[derive(Debug, Clone)]
 pub struct Frontier {
     settled: Arc<AtomicI64>,
+    unsettled_since_ms: Arc<AtomicI64>,
     noted: Arc<AtomicI64>,
     committed: Arc<AtomicI64>,
     epoch: Arc<AtomicI64>,
@@ -22,6 +23,7 @@ impl Default for Frontier {
     fn default() -> Self {
         Self {
             settled: Arc::new(AtomicI64::new(NONE)),
+            unsettled_since_ms: Arc::new(AtomicI64::new(NONE)),
             noted: Arc::new(AtomicI64::new(NONE)),
             committed: Arc::new(AtomicI64::new(NONE)),
             epoch: Arc::new(AtomicI64::new(NONE)),
@@ -33,6 +35,22 @@ impl Frontier {
     /// Everything below `offset` has settled.
     pub fn publish(&self, offset: Offset) {
         self.settled.store(offset.0, Ordering::Release);
+    }
+
+    /// Since when the oldest record that has not settled is in Kafka, in milliseconds since 1970;
+    /// `None` when there is none.
+    pub fn publish_unsettled_since(&self, ms: Option<i64>) {
+        self.unsettled_since_ms
+            .store(ms.map_or(NONE, |ms| ms.max(0)), Ordering::Release);
+    }
+
+    /// For how long the oldest record that has not settled is in Kafka at `now_ms` (milliseconds since
+    /// 1970), in seconds: how old what the index shows of this partition may be.
+    pub fn unsettled_seconds(&self, now_ms: i64) -> f64 {
+        match self.unsettled_since_ms.load(Ordering::Acquire) {
+            NONE => 0.0,
+            since_ms => now_ms.saturating_sub(since_ms).max(0) as f64 / 1_000.0,
+        }
     }
 
     /// The partition is owned under this epoch: it is committed with the offset, so that the next
@@ -94,6 +112,18 @@ mod tests {
         assert_eq!(frontier.uncommitted(), None);
         frontier.note(Offset(5));
         assert_eq!(frontier.uncommitted(), Some(Offset(5)));
+    }
+
+    #[test]
+    fn an_unsettled_record_grows_older_until_none_is_left() {
+        let frontier = Frontier::default();
+        assert!(frontier.unsettled_seconds(5_000).abs() < f64::EPSILON);
+        frontier.publish_unsettled_since(Some(3_500));
+        assert!((frontier.unsettled_seconds(5_000) - 1.5).abs() < f64::EPSILON);
+        let before_it = frontier.unsettled_seconds(3_000);
+        assert!(before_it.abs() < f64::EPSILON, "clocks may differ");
+        frontier.publish_unsettled_since(None);
+        assert!(frontier.unsettled_seconds(9_000).abs() < f64::EPSILON);
     }
 
     #[test]

@@ -38,13 +38,21 @@ pub struct OffsetLedger {
 #[derive(Debug)]
 struct Entry {
     offset: Offset,
+    /// Since when the record is in Kafka, in milliseconds since 1970.
+    timestamp_ms: i64,
     /// The charge to refund when it settles; `None` once it has.
     unsettled: Option<u64>,
 }
 
 impl OffsetLedger {
-    /// Notes a received record, charged `charge` bytes.
-    pub fn receive(&mut self, offset: Offset, charge: u64) -> Result<Ack, Rewound> {
+    /// Notes a received record, which is in Kafka since `timestamp_ms` (milliseconds since 1970) and
+    /// charged `charge` bytes.
+    pub fn receive(
+        &mut self,
+        offset: Offset,
+        timestamp_ms: i64,
+        charge: u64,
+    ) -> Result<Ack, Rewound> {
         if let Some(last) = self.last
             && offset <= last
         {
@@ -54,6 +62,7 @@ impl OffsetLedger {
         let sequence = self.first + self.entries.len() as u64;
         self.entries.push_back(Entry {
             offset,
+            timestamp_ms,
             unsettled: Some(charge.max(SETTLED_ENTRY)),
         });
         Ok(Ack::new(sequence))
@@ -122,6 +131,12 @@ impl OffsetLedger {
         }
     }
 
+    /// Since when the record at the frontier is in Kafka, in milliseconds since 1970; `None` when all
+    /// have settled.
+    pub fn unsettled_since_ms(&self) -> Option<i64> {
+        self.entries.front().map(|entry| entry.timestamp_ms)
+    }
+
     /// How many received records have not settled, or wait behind one that hasn't.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -172,6 +187,9 @@ mod tests {
 
     use super::*;
 
+    /// Any time, where it does not matter.
+    const SINCE: i64 = 0;
+
     #[test]
     fn an_empty_ledger_has_no_frontier() {
         assert_eq!(OffsetLedger::default().frontier(), None);
@@ -180,8 +198,8 @@ mod tests {
     #[test]
     fn the_frontier_is_the_lowest_unsettled_offset() {
         let mut ledger = OffsetLedger::default();
-        let first = ledger.receive(Offset(10), 100).unwrap();
-        let second = ledger.receive(Offset(12), 100).unwrap();
+        let first = ledger.receive(Offset(10), SINCE, 100).unwrap();
+        let second = ledger.receive(Offset(12), SINCE, 100).unwrap();
         ledger.settle(second);
         assert_eq!(ledger.frontier(), Some(Offset(10)));
         ledger.settle(first);
@@ -189,19 +207,31 @@ mod tests {
     }
 
     #[test]
+    fn the_frontier_is_as_old_as_the_lowest_unsettled_record() {
+        let mut ledger = OffsetLedger::default();
+        let first = ledger.receive(Offset(10), 1_000, 100).unwrap();
+        let second = ledger.receive(Offset(11), 2_000, 100).unwrap();
+        assert_eq!(ledger.unsettled_since_ms(), Some(1_000));
+        ledger.settle(first);
+        assert_eq!(ledger.unsettled_since_ms(), Some(2_000));
+        ledger.settle(second);
+        assert_eq!(ledger.unsettled_since_ms(), None);
+    }
+
+    #[test]
     fn a_gap_left_by_compaction_does_not_hold_the_frontier() {
         let mut ledger = OffsetLedger::default();
-        let ack = ledger.receive(Offset(0), 100).unwrap();
+        let ack = ledger.receive(Offset(0), SINCE, 100).unwrap();
         ledger.settle(ack);
-        let _later = ledger.receive(Offset(1_000), 100).unwrap();
+        let _later = ledger.receive(Offset(1_000), SINCE, 100).unwrap();
         assert_eq!(ledger.frontier(), Some(Offset(1_000)));
     }
 
     #[test]
     fn an_offset_that_goes_back_is_told() {
         let mut ledger = OffsetLedger::default();
-        let _ack = ledger.receive(Offset(5), 100).unwrap();
-        let rewound = ledger.receive(Offset(5), 100).unwrap_err();
+        let _ack = ledger.receive(Offset(5), SINCE, 100).unwrap();
+        let rewound = ledger.receive(Offset(5), SINCE, 100).unwrap_err();
         assert_eq!(
             rewound.to_string(),
             "offset 5 after 5: the partition was rewound"
@@ -211,10 +241,10 @@ mod tests {
     #[test]
     fn a_rewind_keeps_what_lies_below_it() {
         let mut ledger = OffsetLedger::default();
-        let below = ledger.receive(Offset(5), 100).unwrap();
-        let above = ledger.receive(Offset(8), 100).unwrap();
+        let below = ledger.receive(Offset(5), SINCE, 100).unwrap();
+        let above = ledger.receive(Offset(8), SINCE, 100).unwrap();
         let refund = ledger.rewind(Offset(7));
-        let again = ledger.receive(Offset(7), 100).unwrap();
+        let again = ledger.receive(Offset(7), SINCE, 100).unwrap();
         assert_eq!(ledger.frontier(), Some(Offset(5)));
         let refund = refund + ledger.settle(above) + ledger.settle(below);
         assert_eq!(ledger.frontier(), Some(Offset(7)));
@@ -225,9 +255,9 @@ mod tests {
     #[test]
     fn an_acknowledgement_from_before_a_restart_settles_nothing() {
         let mut ledger = OffsetLedger::default();
-        let old = ledger.receive(Offset(5), 100).unwrap();
+        let old = ledger.receive(Offset(5), SINCE, 100).unwrap();
         assert_eq!(ledger.restart(), 100);
-        let _new = ledger.receive(Offset(0), 100).unwrap();
+        let _new = ledger.receive(Offset(0), SINCE, 100).unwrap();
         assert_eq!(ledger.settle(old), 0);
         assert_eq!(ledger.frontier(), Some(Offset(0)));
     }
@@ -235,7 +265,7 @@ mod tests {
     #[test]
     fn what_is_refunded_early_is_not_refunded_again() {
         let mut ledger = OffsetLedger::default();
-        let ack = ledger.receive(Offset(0), 1_000).unwrap();
+        let ack = ledger.receive(Offset(0), SINCE, 1_000).unwrap();
         assert_eq!(ledger.lighten(&ack, 100), 900);
         assert_eq!(ledger.lighten(&ack, 200), 0);
         assert_eq!(ledger.frontier(), Some(Offset(0)), "it has not settled");
@@ -256,7 +286,7 @@ mod tests {
             for (receive, gap, charge, pick) in steps {
                 if receive || open.is_empty() {
                     next += gap;
-                    open.push((next, ledger.receive(Offset(next), charge).unwrap()));
+                    open.push((next, ledger.receive(Offset(next), SINCE, charge).unwrap()));
                     model.insert(next, false);
                     charged += charge;
                 } else {

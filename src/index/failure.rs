@@ -12,6 +12,10 @@ impl Client {
     /// What to do about an error of a call on `collection`.
     pub(super) fn failure(&self, error: &Status, collection: &str) -> Failure {
         match error.code() {
+            // What Qdrant itself says has no cause here. A full disk is told this way.
+            Code::Internal if error.source().is_none() => {
+                Failure::transient("internal", format!("Qdrant fails: {}", error.message()))
+            }
             // There was no answer, or none that came from Qdrant itself.
             Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled => {
                 Failure::transient(
@@ -139,6 +143,15 @@ mod tests {
         assert_eq!(
             client().failure(&error, "p").message,
             "Qdrant can't be reached: http://localhost:6334: Connection refused"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_answers_is_not_called_unreachable() {
+        let message = "Service internal error: No space left on device: WAL buffer size exceeds available disk space";
+        assert_eq!(
+            client().failure(&Status::internal(message), "p").message,
+            format!("Qdrant fails: {message}")
         );
     }
 

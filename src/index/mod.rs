@@ -48,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use lookup::LookupRequest;
+use service::Queue;
 
 use crate::{
     error::Failure,
@@ -170,12 +171,12 @@ impl fmt::Debug for Connection {
 /// One collection, ready to be read and written. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Index {
-    reads: UnboundedSender<ReadRequest>,
+    reads: Queue<ReadRequest>,
     /// Deletes, and patches but for those that park a row.
-    fast: UnboundedSender<WriteRequest>,
+    fast: Queue<WriteRequest>,
     /// Upserts, and rows that are parked.
-    upserts: UnboundedSender<WriteRequest>,
-    lookups: UnboundedSender<LookupRequest>,
+    upserts: Queue<WriteRequest>,
+    lookups: Queue<LookupRequest>,
     marks: Arc<Mutex<HashMap<Arc<str>, Mark>>>,
     rechecks: Arc<Mutex<HashMap<Arc<str>, Rechecks>>>,
     runtime: Handle,
@@ -215,10 +216,10 @@ impl Index {
             broken,
         });
         Ok(Self {
-            reads: service::start(connection.clone(), points::get::<ReadRequest>),
-            fast: service::start(connection.clone(), writer::write),
-            upserts: service::start(connection.clone(), writer::write),
-            lookups: service::start(connection.clone(), points::get::<LookupRequest>),
+            reads: service::start(connection.clone(), "read", points::get::<ReadRequest>),
+            fast: service::start(connection.clone(), "fast", writer::write),
+            upserts: service::start(connection.clone(), "upsert", writer::write),
+            lookups: service::start(connection.clone(), "lookup", points::get::<LookupRequest>),
             marks: Arc::default(),
             rechecks: Arc::default(),
             runtime: Handle::current(),
@@ -278,8 +279,7 @@ impl Index {
     /// Asks for a point's bookkeeping. Never blocks; what is in flight is bounded by the
     /// pipeline's budget.
     pub fn read(&self, ticket: Ticket, point: PointId, reply: UnboundedSender<IndexReply>) {
-        // Without a service there is no answer; the record stays unsettled, as it must.
-        let _ = self.reads.send(ReadRequest {
+        self.reads.push(ReadRequest {
             ticket,
             point,
             reply,
@@ -294,7 +294,7 @@ impl Index {
         fields: Vec<Arc<str>>,
         reply: UnboundedSender<LookedUp>,
     ) {
-        let _ = self.lookups.send(LookupRequest {
+        self.lookups.push(LookupRequest {
             ticket,
             point,
             fields,
@@ -317,7 +317,7 @@ impl Index {
             Write::Delete { .. } => true,
         };
         let service = if is_urgent { &self.fast } else { &self.upserts };
-        let _ = service.send(WriteRequest {
+        service.push(WriteRequest {
             ticket,
             write,
             fence: fence.clone(),

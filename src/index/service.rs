@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus::IntGauge;
 use tokio::sync::{
     Semaphore,
     mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -17,23 +18,53 @@ use crate::{
 
 use super::Connection;
 
-/// Starts a service that hands batches of requests to `call`, some at a time.
+/// Where requests to a service wait. A clone is the same queue.
+#[derive(Debug)]
+pub(super) struct Queue<R> {
+    requests: UnboundedSender<R>,
+    length: IntGauge,
+}
+
+impl<R> Clone for Queue<R> {
+    fn clone(&self) -> Self {
+        Self {
+            requests: self.requests.clone(),
+            length: self.length.clone(),
+        }
+    }
+}
+
+impl<R> Queue<R> {
+    /// Adds a request. Without a service there is no answer; the record stays unsettled, as it must.
+    pub(super) fn push(&self, request: R) {
+        self.length.inc();
+        if self.requests.send(request).is_err() {
+            self.length.dec();
+        }
+    }
+}
+
+/// Starts a service that hands batches of requests to `call`, some at a time. `kind` is the label of
+/// its queue in the metrics.
 pub(super) fn start<R, F>(
     connection: Arc<Connection>,
+    kind: &str,
     call: fn(Arc<Connection>, Vec<R>) -> F,
-) -> UnboundedSender<R>
+) -> Queue<R>
 where
     R: Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     let (requests, queue) = unbounded_channel();
-    tokio::spawn(serve(connection, queue, call));
-    requests
+    let length = connection.metrics.queued.with_label_values(&[kind]);
+    tokio::spawn(serve(connection, queue, length.clone(), call));
+    Queue { requests, length }
 }
 
 async fn serve<R, F>(
     connection: Arc<Connection>,
     mut queue: UnboundedReceiver<R>,
+    length: IntGauge,
     call: fn(Arc<Connection>, Vec<R>) -> F,
 ) where
     R: Send + 'static,
@@ -44,9 +75,11 @@ async fn serve<R, F>(
     while let Ok(permit) = permits.clone().acquire_owned().await {
         let mut batch = Vec::new();
         let most = connection.calls.batch_points;
-        if queue.recv_many(&mut batch, most).await == 0 {
+        let taken = queue.recv_many(&mut batch, most).await;
+        if taken == 0 {
             return;
         }
+        length.sub(i64::try_from(taken).unwrap_or(i64::MAX));
         let connection = connection.clone();
         let calling = tokio::spawn(call(connection.clone(), batch));
         tokio::spawn(async move {

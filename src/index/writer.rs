@@ -132,7 +132,7 @@ fn answer(connection: &Connection, request: &WriteRequest, outcome: WriteOutcome
         connection
             .metrics
             .points
-            .with_label_values(&[request.write.label()])
+            .with_label_values(&[request.write.kind().label()])
             .inc();
     }
     let reply = IndexReply::Written {

@@ -133,7 +133,7 @@ mod tests {
                 commit_ms: None,
                 source: None,
             },
-            ack: OffsetLedger::default().receive(offset, 1).unwrap(),
+            ack: OffsetLedger::default().receive(offset, 0, 1).unwrap(),
             creates: false,
         };
         let point = Some(PointId::Integer(1));

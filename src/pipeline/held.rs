@@ -237,7 +237,7 @@ mod tests {
                 commit_ms: Some(offset.0),
                 source: None,
             },
-            ack: ledger.receive(offset, 100).unwrap(),
+            ack: ledger.receive(offset, 0, 100).unwrap(),
             creates,
         }
     }

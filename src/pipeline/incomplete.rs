@@ -145,7 +145,7 @@ mod tests {
                 value: None,
                 headers: Vec::new(),
             },
-            ack: ledger.receive(offset, 1).unwrap(),
+            ack: ledger.receive(offset, 0, 1).unwrap(),
             creation: Creation::No,
             completion: Completion::default(),
         }

@@ -59,6 +59,12 @@ impl Stall {
         self.asked.is_some()
     }
 
+    /// Since when the first of the records that wait is in Kafka, in milliseconds since 1970, if it
+    /// says so.
+    pub(super) fn waiting_since_ms(&self) -> Option<i64> {
+        self.waiting.front()?.timestamp_ms
+    }
+
     /// When the partition's gate is to be closed.
     pub(super) fn closes_gate_at(&self) -> Option<Instant> {
         self.since.map(|since| since + PATIENCE)

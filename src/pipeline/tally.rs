@@ -5,7 +5,12 @@
 
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 
-use crate::{record::Settled, source::Budget, telemetry::PipelineMetrics};
+use crate::{
+    reconcile::Lookups,
+    record::{Settled, WriteKind},
+    source::Budget,
+    telemetry::PipelineMetrics,
+};
 
 /// Counts that have not been passed on yet.
 pub(super) struct Tally {
@@ -13,16 +18,15 @@ pub(super) struct Tally {
     refund: u64,
     /// In the order of [`Settled::ALL`].
     settled: [(Settled, LocalIntCounter); Settled::ALL.len()],
-    written: LocalHistogram,
-    deleted: LocalHistogram,
+    /// In the order of [`WriteKind::ALL`].
+    visible: [(WriteKind, LocalHistogram); WriteKind::ALL.len()],
+    hits: LocalIntCounter,
+    misses: LocalIntCounter,
 }
 
 impl Tally {
     pub(super) fn new(budget: Budget, metrics: &PipelineMetrics) -> Self {
-        let latency = |settled: Settled| {
-            let labels = [settled.label()];
-            metrics.settle_latency.with_label_values(&labels).local()
-        };
+        let lookups = |outcome| metrics.cache_lookups.with_label_values(&[outcome]).local();
         Self {
             budget,
             refund: 0,
@@ -30,8 +34,12 @@ impl Tally {
                 let labels = [settled.label()];
                 (settled, metrics.settled.with_label_values(&labels).local())
             }),
-            written: latency(Settled::Written),
-            deleted: latency(Settled::Deleted),
+            visible: WriteKind::ALL.map(|kind| {
+                let latency = metrics.visible_latency.with_label_values(&[kind.label()]);
+                (kind, latency.local())
+            }),
+            hits: lookups("hit"),
+            misses: lookups("miss"),
         }
     }
 
@@ -50,12 +58,18 @@ impl Tally {
     }
 
     /// Counts how long a change took to become visible in the index, in seconds.
-    pub(super) fn visible_after(&self, settled: Settled, seconds: f64) {
-        match settled {
-            Settled::Written => self.written.observe(seconds),
-            Settled::Deleted => self.deleted.observe(seconds),
-            _ => {}
+    pub(super) fn visible_after(&self, kind: WriteKind, seconds: f64) {
+        for (written, latency) in &self.visible {
+            if *written == kind {
+                latency.observe(seconds);
+            }
         }
+    }
+
+    /// Counts keys with news that were remembered, and those that were not.
+    pub(super) fn look_up(&self, lookups: Lookups) {
+        self.hits.inc_by(lookups.hits);
+        self.misses.inc_by(lookups.misses);
     }
 
     /// Passes everything on.
@@ -64,8 +78,11 @@ impl Tally {
         for (_, count) in &self.settled {
             count.flush();
         }
-        self.written.flush();
-        self.deleted.flush();
+        for (_, latency) in &self.visible {
+            latency.flush();
+        }
+        self.hits.flush();
+        self.misses.flush();
     }
 }
 

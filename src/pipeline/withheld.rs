@@ -87,7 +87,7 @@ mod tests {
             headers: Vec::new(),
         };
         WithheldLetter {
-            ack: ledger.receive(raw.offset, raw.charge()).unwrap(),
+            ack: ledger.receive(raw.offset, 0, raw.charge()).unwrap(),
             letter: DeadLetter {
                 raw,
                 stage: "decode",

@@ -4,16 +4,15 @@ use std::sync::{Arc, Weak};
 
 use crate::{
     error::Failure,
-    record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Wish, Write},
+    record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Wish, Write, WriteKind},
 };
 
 impl Action {
     /// Settles a record that later news carries on.
-    pub(super) fn superseded(ack: Ack, position: Position) -> Self {
+    pub(super) fn superseded(ack: Ack) -> Self {
         Self::Settle {
             ack,
             settled: Settled::Superseded,
-            position,
         }
     }
 }
@@ -50,8 +49,14 @@ pub enum Action {
         ack: Ack,
         /// As what.
         settled: Settled,
-        /// Where the record stands.
+    },
+    /// A write was applied that searchers see: they find what a record says, or most of it, where its
+    /// vector is still to come. To be counted.
+    Visible {
+        /// Where that record stands.
         position: Position,
+        /// What the write did.
+        kind: WriteKind,
     },
     /// Dead-letter a record; it settles once that is delivered.
     DeadLetter {

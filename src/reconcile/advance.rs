@@ -4,7 +4,7 @@ use std::{cmp::Reverse, time::Instant};
 
 use crate::{
     error::Failure,
-    record::{Desired, Parked, PointId, Settled, Superseded, Write},
+    record::{Desired, Parked, PointId, Settled, Superseded, Write, WriteKind},
 };
 
 use super::{
@@ -88,12 +88,11 @@ impl Reconciler {
         if let Some(mut slot) = self.slots.remove(&point) {
             slot.forget_text(&mut self.embeddings);
             for earlier in earlier_acks(slot.news.creation, slot.news.completion) {
-                out.push(Action::superseded(earlier, slot.news.position));
+                out.push(Action::superseded(earlier));
             }
             out.push(Action::Settle {
                 ack: slot.news.ack,
                 settled: slot.news.settles_as,
-                position: slot.news.position,
             });
         }
     }
@@ -231,6 +230,7 @@ impl Reconciler {
             slot.writing = Some(InFlight {
                 becomes,
                 position: slot.news.position,
+                shows: shows(&slot.view, &write),
                 settles_as,
                 superseded: Superseded::new(),
                 is_doubtful: false,
@@ -284,4 +284,18 @@ impl Reconciler {
             wanted,
         });
     }
+}
+
+/// What a write does, if searchers find something else after it than before.
+fn shows(view: &View, write: &Write) -> Option<WriteKind> {
+    let is_shown = match (write, view) {
+        // No vector search finds a point without one.
+        (Write::Upsert { vector, .. }, _) => vector.is_some(),
+        (Write::PatchPayload { stored, .. }, View::Known(Observed::Present(present))) => {
+            present.payload != Some(stored.payload_hash.short())
+        }
+        (Write::Delete { .. }, View::Known(Observed::Tombstone(_))) => false,
+        _ => true,
+    };
+    is_shown.then(|| write.kind())
 }

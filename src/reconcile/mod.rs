@@ -57,6 +57,15 @@ pub struct Delays {
     pub max_hold: Duration,
 }
 
+/// How often it was known what the index holds for a key with news.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lookups {
+    /// It was remembered,
+    pub hits: u64,
+    /// or the point had to be read.
+    pub misses: u64,
+}
+
 /// The keys of one partition that have unsettled news.
 #[derive(Debug)]
 pub struct Reconciler {
@@ -64,6 +73,7 @@ pub struct Reconciler {
     past: Past,
     delays: Delays,
     cache: ObservedCache,
+    lookups: Lookups,
     slots: HashMap<PointId, Slot>,
     /// What the next look at a point must not rely on.
     doubts: HashMap<PointId, Doubt>,
@@ -96,6 +106,7 @@ impl Reconciler {
             past: Past { taken_over, replay },
             delays,
             cache,
+            lookups: Lookups::default(),
             slots: HashMap::new(),
             doubts: HashMap::new(),
             tickets: HashMap::new(),
@@ -167,6 +178,11 @@ impl Reconciler {
         self.cache.insert(point, &observed);
     }
 
+    /// How often a key with news was remembered, since this was asked last.
+    pub fn take_lookups(&mut self) -> Lookups {
+        std::mem::take(&mut self.lookups)
+    }
+
     /// News of a key. Changes of one key must come in the order of their offsets.
     pub fn on_change(&mut self, change: KeyChange, now: Instant, out: &mut Vec<Action>) {
         let point = change.point;
@@ -179,7 +195,10 @@ impl Reconciler {
             let remembered = remembered.filter(|_| doubt.is_none() && !change.ack.is_debt());
             let slot = Slot::new(change, remembered, doubt, now);
             if slot.view == View::Unknown {
+                self.lookups.misses += 1;
                 self.read(point, out);
+            } else {
+                self.lookups.hits += 1;
             }
             self.slots.insert(point, slot);
         }

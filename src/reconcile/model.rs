@@ -20,7 +20,7 @@ use crate::{
     record::{
         Completion, Content, Creation, Desired, Document, KeyChange, KnownPoint, Offset, Payload,
         PayloadHash, RawRecord, Reflected, RowKey, SourcePosition, TextHash, TruncateMark, Value,
-        Vector, Watermark, Write,
+        Vector, Watermark, Write, WriteKind,
     },
 };
 
@@ -141,6 +141,8 @@ pub(super) struct World {
     pub(super) writes: usize,
     pub(super) dead: Vec<Failure>,
     pub(super) conflicts: usize,
+    /// What searchers came to see, write by write.
+    pub(super) visible: Vec<WriteKind>,
     pub(super) version: Option<u64>,
     /// Keys that somebody asked to have rechecked.
     pub(super) asked: BTreeMap<u8, Doubt>,
@@ -203,6 +205,7 @@ impl World {
             writes: 0,
             dead: Vec::new(),
             conflicts: 0,
+            visible: Vec::new(),
             version: None,
             asked: BTreeMap::new(),
         }
@@ -251,7 +254,7 @@ impl World {
         let offset = Offset(i64::try_from(next).unwrap());
         self.owner.next += 1;
         self.owner.reflected.receive(offset, offset.0);
-        let ack = self.owner.ledger.receive(offset, 100).unwrap();
+        let ack = self.owner.ledger.receive(offset, offset.0, 100).unwrap();
         let change = self.news(next, ack);
         self.act(|reconciler, now, out| reconciler.on_change(change, now, out));
     }
@@ -458,6 +461,7 @@ impl World {
                     rechecked.extend(ack.recheck());
                     owner.ledger.settle(ack);
                 }
+                Action::Visible { kind, .. } => self.visible.push(kind),
                 Action::VersionConflict => self.conflicts += 1,
                 Action::OrderedByClock => panic!("there is one partition"),
                 action => {

@@ -12,7 +12,7 @@ use crate::{
     record::{
         Ack, Completion, Creation, Desired, Document, Doubt, Fingerprint, KeyChange, PointId,
         PointState, Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded,
-        TextHash, Ticket, Tombstone, TopicPartition, Vector, Wish, WriteOutcome,
+        TextHash, Ticket, Tombstone, TopicPartition, Vector, Wish, WriteKind, WriteOutcome,
     },
     window::Debounce,
 };
@@ -56,7 +56,9 @@ pub(super) struct InFlight {
     pub(super) becomes: Observed,
     /// The news it was made of.
     pub(super) position: Position,
-    /// What it does.
+    /// What it does, if searchers see it.
+    pub(super) shows: Option<WriteKind>,
+    /// How the record settles that it makes index and table agree about.
     pub(super) settles_as: Settled,
     /// Settle that news, which was superseded meanwhile, and what it carried.
     pub(super) superseded: Superseded,
@@ -163,7 +165,7 @@ impl Slot {
             Some(write) if write.position == position => write.superseded.extend(superseded),
             _ => {
                 for ack in superseded {
-                    out.push(Action::superseded(ack, position));
+                    out.push(Action::superseded(ack));
                 }
             }
         }
@@ -235,7 +237,7 @@ impl Slot {
             return Ok(());
         };
         for ack in write.superseded {
-            out.push(Action::superseded(ack, write.position));
+            out.push(Action::superseded(ack));
         }
         let of_this_news = write.position == self.news.position;
         match outcome {
@@ -244,6 +246,12 @@ impl Slot {
                 self.view = View::Known(write.becomes);
                 self.parked = write.parks;
                 self.doubt = None;
+                if let Some(kind) = write.shows {
+                    out.push(Action::Visible {
+                        position: write.position,
+                        kind,
+                    });
+                }
                 if of_this_news {
                     self.news.settles_as = write.settles_as;
                 }

@@ -13,7 +13,7 @@ use super::{
     model::{DELAYS, ModelRow, World, document, point},
     *,
 };
-use crate::record::{Offset, Write};
+use crate::record::{Offset, Write, WriteKind};
 
 #[test]
 fn a_new_row_is_embedded_once_its_text_has_been_quiet() {
@@ -34,8 +34,11 @@ fn a_change_of_stock_buys_nothing_and_waits_for_nothing() {
     world.produce(1, Some((1, 5)));
     world.settle_all();
     world.bought.clear();
+    world.owner.reconciler.take_lookups();
     world.produce(1, Some((1, 0)));
     world.deliver();
+    let lookups = world.owner.reconciler.take_lookups();
+    assert_eq!((lookups.hits, lookups.misses), (1, 0));
     assert!(matches!(
         world.only(),
         Action::Write {
@@ -90,8 +93,11 @@ fn when_text_and_payload_change_the_payload_goes_out_at_once() {
         world.committed, 1,
         "the record has not settled: its vector is owed"
     );
+    let [upsert, patch] = [WriteKind::Upsert, WriteKind::PatchPayload];
+    assert_eq!(world.visible, [upsert, patch], "and its payload is visible");
     world.settle_all();
     world.assert_equal();
+    assert_eq!(world.visible, [upsert, patch, upsert]);
 }
 
 #[test]
@@ -285,9 +291,30 @@ fn a_new_row_that_is_parked_settles_without_a_vector_and_gets_it_later() {
     assert_eq!(parked.vector_of, None);
     assert!(world.owner.ledger.is_empty(), "its record has settled");
     assert!(world.bought.is_empty(), "nothing was sent");
+    assert!(world.visible.is_empty(), "no vector search finds it");
     world.settle_all();
     world.assert_equal();
     assert_eq!(world.bought.len(), 1);
+    assert_eq!(world.visible, [WriteKind::Upsert]);
+}
+
+#[test]
+fn a_payload_that_was_seen_at_once_is_not_seen_again_when_its_row_is_parked() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.visible.clear();
+    world.produce(1, Some((2, 0)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    assert!(world.owner.ledger.is_empty(), "it is parked");
+    assert_eq!(world.visible, [WriteKind::PatchPayload]);
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.visible, [WriteKind::PatchPayload, WriteKind::Upsert]);
 }
 
 #[test]

@@ -48,4 +48,4 @@ pub use value::{NeededColumns, Row, Value, exact_number};
 pub use vector::Vector;
 pub use watermark::{Reflected, Watermark};
 pub use wish::Wish;
-pub use write::{Expected, Write, WriteOutcome};
+pub use write::{Expected, Write, WriteKind, WriteOutcome};

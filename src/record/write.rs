@@ -65,6 +65,31 @@ pub struct Expected {
     pub epoch: Option<Epoch>,
 }
 
+/// What a [`Write`] does. Patches and deletes are the fast lane: they wait for no vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WriteKind {
+    /// It writes vector and payload.
+    Upsert,
+    /// It replaces the payload.
+    PatchPayload,
+    /// It leaves a tombstone.
+    Delete,
+}
+
+impl WriteKind {
+    /// All kinds, in the order in which metrics list them.
+    pub const ALL: [Self; 3] = [Self::Upsert, Self::PatchPayload, Self::Delete];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::PatchPayload => "patch_payload",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 impl Write {
     /// The point written to.
     pub fn point(&self) -> PointId {
@@ -102,12 +127,12 @@ impl Write {
         }
     }
 
-    /// The metric label: `upsert`, `patch_payload` or `delete`.
-    pub fn label(&self) -> &'static str {
+    /// What it does.
+    pub fn kind(&self) -> WriteKind {
         match self {
-            Self::Upsert { .. } => "upsert",
-            Self::PatchPayload { .. } => "patch_payload",
-            Self::Delete { .. } => "delete",
+            Self::Upsert { .. } => WriteKind::Upsert,
+            Self::PatchPayload { .. } => WriteKind::PatchPayload,
+            Self::Delete { .. } => WriteKind::Delete,
         }
     }
 }

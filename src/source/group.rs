@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rdkafka::{
@@ -219,6 +219,32 @@ impl Group {
             .set(i64::try_from(assigned).unwrap_or(i64::MAX));
     }
 
+    /// Shows how far the assigned partitions are behind, at `now_ms` (milliseconds since 1970).
+    fn show_lag(&self, statistics: &Statistics, now_ms: i64) {
+        let (mut records, mut seconds) = (Vec::new(), Vec::new());
+        for (partition, frontier) in self.frontiers() {
+            seconds.push((partition.clone(), frontier.unsettled_seconds(now_ms)));
+            let topic = statistics.topics.get(&*partition.topic);
+            if let Some(known) = topic.and_then(|topic| topic.partitions.get(&partition.partition))
+            {
+                let settled = frontier.get();
+                let settled = settled.map_or(known.committed_offset, |offset| offset.0);
+                let end = known.ls_offset.max(known.hi_offset);
+                let lag = (end - settled.max(known.lo_offset)).max(0);
+                records.push((partition, lag as f64));
+            }
+        }
+        self.metrics.lag_records.replace(records);
+        self.metrics.lag_seconds.replace(seconds);
+        for topic in statistics.topics.values() {
+            // The client keeps one more, of the number -1, for messages that have no partition yet.
+            let partitions = topic.partitions.keys().filter(|number| **number >= 0);
+            let partitions = i64::try_from(partitions.count()).unwrap_or(i64::MAX);
+            let shown = &self.metrics.topic_partitions;
+            shown.with_label_values(&[&topic.topic]).set(partitions);
+        }
+    }
+
     fn on_error(&self, error: &KafkaError, reason: &str) {
         self.metrics.errors.inc();
         // That all brokers are down is said after each has said why.
@@ -226,11 +252,6 @@ impl Group {
             && self.feeds().trouble == Some(Trouble::Connection)
         {
             return;
-        }
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AutoOffsetReset) {
-            return warn!(
-                "the committed offset is gone, records may have been lost to retention: {error}"
-            );
         }
         let meaning = error
             .rdkafka_error_code()
@@ -267,6 +288,12 @@ impl ClientContext for Group {
 
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
         use rdkafka::config::RDKafkaLogLevel as Level;
+        if is_offset_reset(facility, message) {
+            self.metrics.offset_resets.inc();
+            return warn!(
+                "the committed offset is gone, records may have been lost to retention: {message}"
+            );
+        }
         match level {
             Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
                 tracing::debug!(facility, "{message}");
@@ -287,22 +314,7 @@ impl ClientContext for Group {
         if is_over {
             self.note_alive();
         }
-        let feeds = self.feeds();
-        let lag: i64 = feeds
-            .by_partition
-            .iter()
-            .filter_map(|(partition, feed)| {
-                let topic = statistics.topics.get(&*partition.topic)?;
-                let known = topic.partitions.get(&partition.partition)?;
-                let settled = feed
-                    .frontier
-                    .get()
-                    .map_or(known.committed_offset, |offset| offset.0);
-                let end = known.ls_offset.max(known.hi_offset);
-                Some((end - settled.max(known.lo_offset)).max(0))
-            })
-            .sum();
-        self.metrics.lag.set(lag);
+        self.show_lag(&statistics, now_ms());
     }
 }
 
@@ -367,6 +379,21 @@ impl ConsumerContext for Group {
     }
 }
 
+/// Whether the client says that it goes on elsewhere, because Kafka does not have the offset that it
+/// was to go on from. It says so in its log alone; see `rd_kafka_offset_reset` in librdkafka. That a
+/// group has never committed anything is not told this way.
+fn is_offset_reset(facility: &str, message: &str) -> bool {
+    facility == "OFFSET" && message.contains(": offset reset (")
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
+}
+
 fn topic_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.elements()
         .iter()
@@ -375,4 +402,18 @@ fn topic_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
             partition: element.partition(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_that_kafka_does_not_have_any_more_is_told_from_other_words_of_the_client() {
+        let reset = "[thrd:main]: shop.public.products [2]: offset reset (at offset 41 (leader epoch 0), broker 1) to BEGINNING: fetch failed due to requested offset not available on the broker: Broker: Offset out of range";
+        assert!(is_offset_reset("OFFSET", reset));
+        let other = "[thrd:main]: shop.public.products [2]: Invalid offset metadata";
+        assert!(!is_offset_reset("OFFSET", other));
+        assert!(!is_offset_reset("FAIL", reset));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use crate::config::{GroupProtocol, KafkaConfig, Secret, SecretError, SecretRef};
 
@@ -96,6 +96,10 @@ pub(super) fn consumer_config(base: &ClientConfig, config: &KafkaConfig) -> Clie
         .set("auto.offset.reset", "earliest")
         .set("enable.partition.eof", "false")
         .set("allow.auto.create.topics", "false");
+    // That an offset is gone is a warning in the client's log, and nowhere else.
+    if (client.log_level as i32) < RDKafkaLogLevel::Warning as i32 {
+        client.set_log_level(RDKafkaLogLevel::Warning);
+    }
     if let Some(instance) = &config.instance_id {
         client.set("group.instance.id", instance);
     }

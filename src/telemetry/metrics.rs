@@ -4,15 +4,21 @@
 mod embed;
 mod index;
 mod kafka;
+mod partitions;
 mod pipeline;
+#[cfg(test)]
+mod queries;
 #[cfg(test)]
 mod tests;
 
-use prometheus::{Error, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{Error, Gauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 
 pub use embed::EmbedMetrics;
 pub use index::IndexMetrics;
 pub use kafka::KafkaMetrics;
+pub use partitions::PartitionGauge;
 pub use pipeline::PipelineMetrics;
 
 use super::health::{Health, LaneState};
@@ -44,6 +50,16 @@ impl Metrics {
             ),
         )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let started = add(
+            &registry,
+            Gauge::new(
+                "vectide_start_time_seconds",
+                "When the program was started, in seconds since 1970.",
+            ),
+        )?;
+        if let Ok(since) = SystemTime::now().duration_since(UNIX_EPOCH) {
+            started.set(since.as_secs_f64());
+        }
         Ok(Self {
             pipeline: PipelineMetrics::register(&registry)?,
             kafka: KafkaMetrics::register(&registry)?,

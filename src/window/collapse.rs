@@ -123,7 +123,7 @@ mod tests {
                 value: None,
                 headers: Vec::new(),
             },
-            ack: ledger.receive(offset, 1).unwrap(),
+            ack: ledger.receive(offset, 0, 1).unwrap(),
             creation: Creation::No,
             completion: Completion::default(),
             replaces: false,

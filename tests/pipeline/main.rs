@@ -15,6 +15,7 @@ mod commands;
 mod delivery;
 mod explain;
 mod gate;
+mod lag;
 mod letters;
 mod outages;
 mod parking;

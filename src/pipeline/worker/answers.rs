@@ -9,7 +9,7 @@ use crate::{
     embed::{EmbedReply, EmbedRequest},
     index::IndexReply,
     reconcile::Action,
-    record::{Ack, Position, Settled, Ticket, Write, WriteOutcome},
+    record::{Ack, Settled, Ticket, Write, WriteOutcome},
 };
 
 use super::{super::upkeep::Kept, State, show::now_ms};
@@ -121,6 +121,9 @@ impl State {
                 self.keeper.keep_up(watermark, frontier, now, now_ms());
             }
         }
+        let unsettled_since = self.ledger.unsettled_since_ms();
+        let unsettled_since = unsettled_since.or_else(|| self.stall.waiting_since_ms());
+        self.frontier.publish_unsettled_since(unsettled_since);
         self.show();
         self.tell_of_held();
     }
@@ -146,12 +149,11 @@ impl State {
                 Action::Write { ticket, write } => {
                     self.write(ticket, write);
                 }
-                Action::Settle {
-                    ack,
-                    settled,
-                    position,
-                } => {
-                    self.settle(ack, settled, Some(position));
+                Action::Settle { ack, settled } => self.settle(ack, settled),
+                Action::Visible { position, kind } => {
+                    let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
+                    let latency_ms = now_ms().saturating_sub(since_ms).max(0);
+                    self.tally.visible_after(kind, latency_ms as f64 / 1_000.0);
                 }
                 Action::DeadLetter {
                     raw,
@@ -169,12 +171,12 @@ impl State {
     }
 
     /// The one path by which records settle.
-    pub(super) fn settle(&mut self, ack: Ack, settled: Settled, position: Option<Position>) {
+    pub(super) fn settle(&mut self, ack: Ack, settled: Settled) {
         if settled == Settled::Parked {
             self.debts.on_parked();
         }
         if ack.is_debt() {
-            return self.on_debt_settled(settled, position);
+            return self.on_debt_settled(settled);
         }
         if let Some(ticket) = ack.recheck() {
             return self.rechecks.settled(ticket, settled);
@@ -182,16 +184,5 @@ impl State {
         let refund = self.ledger.settle(ack);
         self.tally.refund(refund);
         self.tally.settle(settled);
-        self.count_latency(settled, position);
-    }
-
-    pub(super) fn count_latency(&mut self, settled: Settled, position: Option<Position>) {
-        if let Some(position) = position
-            && matches!(settled, Settled::Written | Settled::Deleted)
-        {
-            let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
-            let latency = now_ms().saturating_sub(since_ms).max(0) as f64 / 1_000.0;
-            self.tally.visible_after(settled, latency);
-        }
     }
 }

@@ -39,7 +39,7 @@ impl State {
         let waiting = point.map(|point| self.incomplete.supersede(&point));
         let held = self.held.hold(point, &failure.message, record);
         for superseded in held.into_iter().chain(waiting.into_iter().flatten()) {
-            self.settle(superseded, Settled::Superseded, None);
+            self.settle(superseded, Settled::Superseded);
         }
     }
 
@@ -59,7 +59,7 @@ impl State {
                 .into_iter()
                 .flatten()
             {
-                self.settle(superseded, Settled::Superseded, None);
+                self.settle(superseded, Settled::Superseded);
             }
         }
     }
@@ -169,9 +169,9 @@ impl State {
     pub(super) fn on_delivered(&mut self, delivered: Delivered) {
         if let Some((ack, earlier)) = self.dead.remove(&delivered.ticket) {
             for earlier in earlier {
-                self.settle(earlier, Settled::Superseded, None);
+                self.settle(earlier, Settled::Superseded);
             }
-            self.settle(ack, Settled::DeadLettered, None);
+            self.settle(ack, Settled::DeadLettered);
         }
     }
 }

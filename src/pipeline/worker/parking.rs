@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     index::ParkedRows,
-    record::{KeyChange, Position, Settled},
+    record::{KeyChange, Settled},
 };
 
 use super::State;
@@ -86,11 +86,10 @@ impl State {
     }
 
     /// A parked row that was in hand came to rest.
-    pub(super) fn on_debt_settled(&mut self, settled: Settled, position: Option<Position>) {
+    pub(super) fn on_debt_settled(&mut self, settled: Settled) {
         self.debts.on_settled();
         if settled == Settled::Written {
             self.services.metrics.debts_paid.inc();
-            self.count_latency(settled, position);
         }
     }
 }

@@ -125,7 +125,7 @@ impl State {
         failure: &Failure,
     ) {
         for earlier in earlier {
-            self.settle(earlier, Settled::Superseded, None);
+            self.settle(earlier, Settled::Superseded);
         }
         self.rechecks.refused(ticket, stage, failure);
     }

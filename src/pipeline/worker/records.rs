@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::super::held::HeldRecord;
-use super::State;
+use super::{State, show::now_ms};
 
 impl State {
     /// An empty index, and a group that goes on in the middle of the topic: what lies before won't
@@ -95,10 +95,11 @@ impl State {
     /// Enters a record into the ledger.
     pub(super) fn receive(&mut self, raw: &RawRecord, now: Instant) -> Option<Ack> {
         let charge = self.services.budget.cost(raw);
+        let since_ms = raw.timestamp_ms.unwrap_or_else(now_ms);
         self.reflected
             .receive(raw.offset, raw.timestamp_ms.unwrap_or(0));
         self.received = raw.offset.next();
-        match self.ledger.receive(raw.offset, charge) {
+        match self.ledger.receive(raw.offset, since_ms, charge) {
             Ok(ack) => Some(ack),
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
@@ -107,7 +108,7 @@ impl State {
                 self.held.rewind(raw.offset);
                 let refund = self.ledger.rewind(raw.offset);
                 self.services.budget.refund(refund);
-                let ack = self.ledger.receive(raw.offset, charge).ok();
+                let ack = self.ledger.receive(raw.offset, since_ms, charge).ok();
                 if ack.is_none() {
                     self.tally.refund(charge);
                 }
@@ -129,9 +130,9 @@ impl State {
             && self.is_replay(point, &raw)
         {
             for held in self.held.supersede(point) {
-                self.settle(held.ack, Settled::Superseded, None);
+                self.settle(held.ack, Settled::Superseded);
             }
-            return self.settle(ack, Settled::Unchanged, None);
+            return self.settle(ack, Settled::Unchanged);
         }
         match self.decoder.decode(&raw, key) {
             Ok(Decoded::Change(news)) => self.on_change(news, point, raw, ack, now),
@@ -143,7 +144,7 @@ impl State {
                     .skipped
                     .with_label_values(&[label])
                     .inc();
-                self.settle(ack, Settled::Skipped, None);
+                self.settle(ack, Settled::Skipped);
             }
             Err(failure) => {
                 let point = point.and_then(Result::ok);

@@ -180,10 +180,10 @@ impl State {
         self.supersede_held(&mut change);
         for superseded in self.incomplete.supersede(&change.point) {
             change.replaces = true;
-            self.settle(superseded, Settled::Superseded, None);
+            self.settle(superseded, Settled::Superseded);
         }
         for superseded in self.window.push(change, now) {
-            self.settle(superseded, Settled::Superseded, None);
+            self.settle(superseded, Settled::Superseded);
         }
     }
 

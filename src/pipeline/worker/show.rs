@@ -7,6 +7,7 @@ use super::{Shown, State};
 impl State {
     /// Lets others see how things stand.
     pub(super) fn show(&mut self) {
+        self.tally.look_up(self.reconciler.take_lookups());
         self.tally.pass_on();
         let now = Shown {
             pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),

@@ -23,7 +23,7 @@ impl State {
                     .skipped
                     .with_label_values(&["truncate"])
                     .inc();
-                self.settle(ack, Settled::Skipped, None);
+                self.settle(ack, Settled::Skipped);
             }
             TruncatePolicy::Apply => self.truncates.raise(TruncateMark::at(position), ack),
             TruncatePolicy::Block => {
@@ -67,7 +67,7 @@ impl State {
             self.truncated = Some(mark);
             self.window.truncate(&mark);
             for ack in self.held.truncate(&mark) {
-                self.settle(ack, Settled::Deleted, None);
+                self.settle(ack, Settled::Deleted);
             }
             for row in self.incomplete.take_covered(&mark) {
                 self.on_desired(row.gone(), now);
@@ -95,7 +95,7 @@ impl State {
     /// The points of rows from before a truncate are gone.
     pub(super) fn on_swept(&mut self, mark: TruncateMark) {
         for ack in self.truncates.swept(&mark) {
-            self.settle(ack, Settled::Deleted, None);
+            self.settle(ack, Settled::Deleted);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Metrics of the index stage.
 
-use prometheus::{Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Error, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry,
+};
 
 use super::add;
 
@@ -21,6 +23,8 @@ pub struct IndexMetrics {
     pub batch_points: Histogram,
     /// Operations in a writing call: what Qdrant charges for.
     pub operations: Histogram,
+    /// Requests that wait for a call, by `kind` (`read`, `lookup`, `fast`: deletes and patches, `upsert`).
+    pub queued: IntGaugeVec,
 }
 
 impl IndexMetrics {
@@ -86,6 +90,16 @@ impl IndexMetrics {
                         "Operations in a writing call: what Qdrant charges for.",
                     )
                     .buckets(prometheus::exponential_buckets(1.0, 2.0, 12)?),
+                ),
+            )?,
+            queued: add(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "vectide_index_queued_requests",
+                        "Requests for one point each that wait for a call to Qdrant, by kind: read, lookup, fast (deletes and patches) or upsert.",
+                    ),
+                    &["kind"],
                 ),
             )?,
         })

@@ -1,8 +1,8 @@
 //! Metrics of the consumer group.
 
-use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use super::add;
+use super::{PartitionGauge, add};
 
 /// What the source and the committer count. A clone counts into the same metrics.
 #[derive(Debug, Clone)]
@@ -15,10 +15,17 @@ pub struct KafkaMetrics {
     pub rebalances: IntCounterVec,
     /// Commits, by `outcome`: `ok`, `retried` or `discarded`.
     pub commits: IntCounterVec,
-    /// Records between the end of the assigned partitions and what has settled.
-    pub lag: IntGauge,
+    /// Records between the end of each assigned partition and what has settled.
+    pub lag_records: PartitionGauge,
+    /// For how long the oldest record of each assigned partition that was received and has not settled is
+    /// in Kafka.
+    pub lag_seconds: PartitionGauge,
+    /// The partitions that each topic has, whoever they are assigned to.
+    pub topic_partitions: IntGaugeVec,
     /// Errors that the Kafka client reported.
     pub errors: IntCounter,
+    /// Partitions of which Kafka did not have the offset to go on from any more.
+    pub offset_resets: IntCounter,
 }
 
 impl KafkaMetrics {
@@ -56,11 +63,28 @@ impl KafkaMetrics {
                     &["outcome"],
                 ),
             )?,
-            lag: add(
+            lag_records: add(
                 registry,
-                IntGauge::new(
+                PartitionGauge::new(
                     "vectide_kafka_lag_records",
-                    "Records between the end of the assigned partitions and what has settled.",
+                    "Records between the end of an assigned partition and what has settled.",
+                ),
+            )?,
+            lag_seconds: add(
+                registry,
+                PartitionGauge::new(
+                    "vectide_kafka_lag_seconds",
+                    "For how long the oldest record of an assigned partition that was received and has not settled is in Kafka; 0 when all have settled.",
+                ),
+            )?,
+            topic_partitions: add(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "vectide_kafka_topic_partitions",
+                        "The partitions that a topic has, whoever they are assigned to.",
+                    ),
+                    &["topic"],
                 ),
             )?,
             errors: add(
@@ -68,6 +92,13 @@ impl KafkaMetrics {
                 IntCounter::new(
                     "vectide_kafka_errors_total",
                     "Errors that the Kafka client reported.",
+                ),
+            )?,
+            offset_resets: add(
+                registry,
+                IntCounter::new(
+                    "vectide_kafka_offset_resets_total",
+                    "Partitions of which Kafka did not have the offset to go on from any more: records may have been lost to retention.",
                 ),
             )?,
         })

@@ -32,8 +32,9 @@ pub struct PipelineMetrics {
     pub ordered_by_clock: IntCounter,
     /// Changes applied without buying a vector, because the text was the same.
     pub texts_unchanged: IntCounter,
-    /// From the commit in the database (else the record in Kafka) until the change is visible in the index.
-    pub settle_latency: HistogramVec,
+    /// From the commit in the database (else the record in Kafka) until the write is visible in the
+    /// index, by [`WriteKind`](crate::record::WriteKind).
+    pub visible_latency: HistogramVec,
     /// Records held because their table is blocked.
     pub held: IntGauge,
     /// Parked rows that got their vectors.
@@ -42,6 +43,8 @@ pub struct PipelineMetrics {
     pub pending_keys: IntGauge,
     /// Keys whose hashes are remembered, so that the index needs not be read.
     pub remembered_keys: IntGauge,
+    /// Keys with news, by `outcome`: `hit` where they were remembered, `miss` where the index was read.
+    pub cache_lookups: IntCounterVec,
     /// Partitions whose records wait for a schema.
     pub stalled_partitions: IntGauge,
     /// Bytes of the memory budget in use by records in flight.
@@ -64,11 +67,12 @@ impl PipelineMetrics {
             withheld: add(registry, IntGauge::new("vectide_withheld_letters", "Dead letters withheld because their table has too many; see dead_letter.breaker."))?,
             version_conflicts: add(registry, IntCounter::new("vectide_version_conflicts_total", "Rows that came with the version the index has, but with other content."))?,
             texts_unchanged: add(registry, IntCounter::new("vectide_texts_unchanged_total", "Changes applied without buying a vector, because the text was the same."))?,
-            settle_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_settle_latency_seconds", "From the commit in the database (else the record in Kafka) until the change is visible in the index.").buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]), &["as"]))?,
+            visible_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_visible_latency_seconds", "From the commit in the database (else the record in Kafka) until the write is visible in the index, by kind of write. Patches and deletes are the fast lane.").buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]), &["write"]))?,
             held: add(registry, IntGauge::new("vectide_held_records", "Records held because their table is blocked: it lacks a needed column, or a key."))?,
             debts_paid: add(registry, IntCounter::new("vectide_parked_rows_embedded_total", "Parked rows that got their vectors; those that were parked are settled as parked."))?,
             pending_keys: add(registry, IntGauge::new("vectide_pending_keys", "Keys with unsettled news."))?,
             remembered_keys: add(registry, IntGauge::new("vectide_remembered_keys", "Keys whose hashes are remembered, so that the index needs not be read."))?,
+            cache_lookups: add(registry, IntCounterVec::new(Opts::new("vectide_index_cache_lookups_total", "Keys with news, by whether they were remembered (hit) or the index had to be read (miss)."), &["outcome"]))?,
             stalled_partitions: add(registry, IntGauge::new("vectide_stalled_partitions", "Partitions whose records wait for a schema."))?,
             budget_used: add(registry, IntGauge::new("vectide_budget_used_bytes", "Bytes of the memory budget in use by records in flight."))?,
             budget_limit: add(registry, IntGauge::new("vectide_budget_limit_bytes", "The memory budget for records in flight."))?,

@@ -13,10 +13,10 @@ const BEGIN: &str =
 const END: &str = "<!-- metrics: end -->\n";
 
 #[derive(Debug, Clone)]
-struct Described {
-    name: String,
-    kind: &'static str,
-    labels: Vec<String>,
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) kind: &'static str,
+    pub(super) labels: Vec<String>,
     help: String,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn note(metric: &impl Collector) {
     }
 }
 
-fn registered() -> Vec<Described> {
+pub(super) fn registered() -> Vec<Described> {
     REGISTERED.take();
     Metrics::new().unwrap();
     let mut registered = REGISTERED.take();
@@ -81,18 +81,23 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_embed_skipped_texts_total counter",
         "vectide_embed_tokens_total counter",
         "vectide_held_records gauge",
+        "vectide_index_cache_lookups_total counter outcome",
         "vectide_index_call_duration_seconds histogram kind",
         "vectide_index_calls_total counter kind,outcome",
         "vectide_index_points_written_total counter write",
+        "vectide_index_queued_requests gauge kind",
         "vectide_index_rejected_writes_total counter cause",
         "vectide_index_write_operations histogram",
         "vectide_index_write_points histogram",
         "vectide_kafka_commits_total counter outcome",
         "vectide_kafka_errors_total counter",
-        "vectide_kafka_lag_records gauge",
+        "vectide_kafka_lag_records gauge topic,partition",
+        "vectide_kafka_lag_seconds gauge topic,partition",
+        "vectide_kafka_offset_resets_total counter",
         "vectide_kafka_partitions_assigned gauge",
         "vectide_kafka_partitions_paused gauge",
         "vectide_kafka_rebalances_total counter event",
+        "vectide_kafka_topic_partitions gauge topic",
         "vectide_lane_state gauge lane,state",
         "vectide_ordered_by_clock_total counter",
         "vectide_parked_rows_embedded_total counter",
@@ -103,10 +108,11 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_records_settled_total counter as",
         "vectide_records_skipped_total counter kind",
         "vectide_remembered_keys gauge",
-        "vectide_settle_latency_seconds histogram as",
         "vectide_stalled_partitions gauge",
+        "vectide_start_time_seconds gauge",
         "vectide_texts_unchanged_total counter",
         "vectide_version_conflicts_total counter",
+        "vectide_visible_latency_seconds histogram write",
         "vectide_withheld_letters gauge",
     ];
     assert_eq!(found, pinned);
