@@ -81,4 +81,5 @@ pub mod registry;
 pub mod source;
 pub mod stand_ins;
 pub mod telemetry;
+pub mod tokens;
 pub mod window;
