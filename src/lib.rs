@@ -66,6 +66,7 @@ pub mod capture;
 pub mod cli;
 pub mod commit;
 pub mod config;
+pub mod cost;
 pub mod dead_letter;
 pub mod decode;
 pub mod document;

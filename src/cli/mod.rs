@@ -9,6 +9,7 @@ pub mod demo;
 mod dlq;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod estimate;
 mod explain;
 mod failure;
 mod inspect;
@@ -69,6 +70,7 @@ enum Command {
     Capture(capture::Command),
     Inspect(inspect::Command),
     Explain(explain::Command),
+    Estimate(estimate::Command),
     Search(search::Command),
     Dlq(dlq::Command),
     Config(config::Command),
@@ -90,6 +92,7 @@ impl Cli {
             Command::Capture(command) => command.run(&self.options, out).await,
             Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Explain(command) => Box::pin(command.run(&self.options, out)).await,
+            Command::Estimate(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Search(command) => command.run(&self.options, out).await,
             Command::Dlq(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),
