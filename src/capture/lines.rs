@@ -18,7 +18,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// Reads line by line. What it was given may be gzipped: that is seen by its first bytes.
 pub struct Lines {
     name: String,
-    lines: Box<dyn BufRead + Send>,
+    input: Box<dyn BufRead + Send>,
     line: u64,
 }
 
@@ -65,7 +65,7 @@ impl Lines {
         let whole = Cursor::new(start).chain(input);
         Ok(Self {
             name,
-            lines: if is_gzipped {
+            input: if is_gzipped {
                 Box::new(BufReader::new(MultiGzDecoder::new(whole)))
             } else {
                 Box::new(whole)
@@ -99,7 +99,7 @@ impl Iterator for Lines {
         loop {
             line.clear();
             self.line += 1;
-            match self.lines.read_until(b'\n', &mut line) {
+            match self.input.read_until(b'\n', &mut line) {
                 Ok(0) => return None,
                 Ok(_) if line.trim_ascii().is_empty() => {}
                 Ok(_) => return Some(Ok(line)),

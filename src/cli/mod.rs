@@ -4,6 +4,7 @@ mod capture;
 mod check;
 mod completions;
 mod config;
+mod cost;
 #[cfg(feature = "embedded")]
 pub mod demo;
 mod dlq;
@@ -72,6 +73,7 @@ enum Command {
     Explain(explain::Command),
     Estimate(estimate::Command),
     Search(search::Command),
+    Cost(cost::Command),
     Dlq(dlq::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
@@ -94,6 +96,7 @@ impl Cli {
             Command::Explain(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Estimate(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Search(command) => command.run(&self.options, out).await,
+            Command::Cost(command) => command.run(&self.options, out).await,
             Command::Dlq(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]

@@ -88,7 +88,11 @@ mod day {
         Serializer, json_schema,
     };
 
-    #[expect(clippy::ref_option, reason = "serde hands over the field by reference")]
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands over the field by reference"
+    )]
     pub(super) fn serialize<S: Serializer>(
         day: &Option<Day>,
         serializer: S,

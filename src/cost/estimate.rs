@@ -157,7 +157,11 @@ fn whole(number: f64) -> u64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and whole numbers are exact"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -30,6 +30,9 @@ pub enum PriceError {
 }
 
 impl Money {
+    /// No money.
+    pub const NOTHING: Self = Self(0);
+
     /// So many millionths of a millionth of a dollar.
     pub const fn from_pico(pico: u128) -> Self {
         Self(pico)

@@ -151,8 +151,9 @@ impl PriceTable {
         &self.models
     }
 
-    /// A model by its name, with or without an owner in front, bought at `host`.
-    pub fn find(&self, name: &str, host: &str) -> Option<&Model> {
+    /// A model by its name, with or without an owner in front, bought at the host of `endpoint`, a URL.
+    pub fn find(&self, name: &str, endpoint: &str) -> Option<&Model> {
+        let host = host_of(endpoint);
         let bare = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
         let named = |model: &&Model| model.name == name || bare(&model.name) == bare(name);
         let of_host = |model: &&Model| model.host.as_deref() == Some(host);
@@ -161,6 +162,11 @@ impl PriceTable {
         let own = named.clone().find(of_host);
         own.or_else(|| named.find(anywhere))
     }
+}
+
+fn host_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':']).next().unwrap_or_default()
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -186,6 +192,10 @@ name = "text-embedding-3-small"
 usd_per_million_tokens = 0.02
 "#;
 
+    fn dollars(per_million: f64) -> Price {
+        Price::per_million(per_million).unwrap()
+    }
+
     fn error(text: &str) -> String {
         PriceTable::parse("p.toml", text).unwrap_err().to_string()
     }
@@ -194,13 +204,17 @@ usd_per_million_tokens = 0.02
     fn the_shipped_table_has_the_models_that_people_use() {
         let table = PriceTable::shipped();
         let price = |name| {
-            let model = table.find(name, "api.example.com").unwrap();
-            model.price.dollars_per_million()
+            let model = table.find(name, "https://api.example.com/v1").unwrap();
+            model.price
         };
-        assert_eq!(price("text-embedding-3-small"), 0.02);
-        assert_eq!(price("openai/text-embedding-3-large"), 0.13);
-        assert_eq!(price("BAAI/bge-m3"), 0.0);
-        assert!(table.find("gpt-9-embed", "api.openai.com").is_none());
+        assert_eq!(price("text-embedding-3-small"), dollars(0.02));
+        assert_eq!(price("openai/text-embedding-3-large"), dollars(0.13));
+        assert_eq!(price("BAAI/bge-m3"), dollars(0.0));
+        assert!(
+            table
+                .find("gpt-9-embed", "https://api.openai.com/v1")
+                .is_none()
+        );
     }
 
     #[test]
@@ -229,7 +243,7 @@ usd_per_million_tokens = 0.02
         fs::write(&path, ONE.replace("0.02", "0.42")).unwrap();
         let table = PriceTable::with_file(Some(&path)).unwrap();
         let model = table.find("text-embedding-3-small", "").unwrap();
-        assert_eq!(model.price.dollars_per_million(), 0.42);
+        assert_eq!(model.price, dollars(0.42));
         assert_eq!(table.models().len(), PriceTable::shipped().models().len());
         fs::write(&path, b"\xff").unwrap();
         let error = PriceTable::with_file(Some(&path)).unwrap_err();
@@ -243,11 +257,11 @@ usd_per_million_tokens = 0.02
             .replace("dated = \"2026-05\"", "")
             .replace("0.02", "0.05");
         let table = PriceTable::parse("p", &format!("{ONE}{other}{host}")).unwrap();
-        let price = |host| {
-            let model = table.find("text-embedding-3-small", host).unwrap();
-            model.price.dollars_per_million()
+        let price = |endpoint| {
+            let model = table.find("text-embedding-3-small", endpoint).unwrap();
+            model.price
         };
-        assert_eq!(price("api.other.example"), 0.05);
-        assert_eq!(price("api.openai.com"), 0.02);
+        assert_eq!(price("https://api.other.example:8443/v1"), dollars(0.05));
+        assert_eq!(price("https://api.openai.com/v1"), dollars(0.02));
     }
 }

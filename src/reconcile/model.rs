@@ -352,6 +352,7 @@ impl World {
                 ticket,
                 text,
                 wanted,
+                ..
             } => {
                 if Weak::upgrade(&wanted).is_some() {
                     let outcome = if &*text == "text 9" {

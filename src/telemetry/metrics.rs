@@ -1,6 +1,7 @@
 //! The metrics, one file a stage. Names follow Prometheus' conventions: base units, `_total` for
 //! counters; labels are bounded. A test pins the full list.
 
+mod cost;
 mod embed;
 mod index;
 mod kafka;
@@ -10,6 +11,7 @@ mod tests;
 
 use prometheus::{Error, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 
+pub use cost::CostMetrics;
 pub use embed::EmbedMetrics;
 pub use index::IndexMetrics;
 pub use kafka::KafkaMetrics;
@@ -27,6 +29,8 @@ pub struct Metrics {
     pub kafka: KafkaMetrics,
     /// Embedding.
     pub embed: EmbedMetrics,
+    /// Money.
+    pub cost: CostMetrics,
     /// The index.
     pub index: IndexMetrics,
     lanes: IntGaugeVec,
@@ -48,6 +52,7 @@ impl Metrics {
             pipeline: PipelineMetrics::register(&registry)?,
             kafka: KafkaMetrics::register(&registry)?,
             embed: EmbedMetrics::register(&registry)?,
+            cost: CostMetrics::register(&registry)?,
             index: IndexMetrics::register(&registry)?,
             lanes: add(
                 &registry,

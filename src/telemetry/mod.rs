@@ -7,5 +7,7 @@ mod parts;
 
 pub use health::{Health, Lane, LaneState};
 pub use logging::{LoggingError, init as init_logging};
-pub use metrics::{EmbedMetrics, IndexMetrics, KafkaMetrics, Metrics, PipelineMetrics};
+pub use metrics::{
+    CostMetrics, EmbedMetrics, IndexMetrics, KafkaMetrics, Metrics, PipelineMetrics,
+};
 pub use parts::LanePart;

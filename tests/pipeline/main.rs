@@ -10,6 +10,7 @@
 
 mod avro;
 mod bad_input;
+mod cost;
 mod delivery;
 mod explain;
 mod gate;

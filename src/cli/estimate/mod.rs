@@ -210,7 +210,12 @@ impl Command {
         let is_exact = Tokenizer::for_model(&model.name).is_exact();
         let tokens = self.tokens_per_item.map(|tokens| tokens as f64);
         let tokens = tokens.or_else(|| sample?.tokens_per_item(is_exact));
-        let tokens = tokens.ok_or_else(|| misused("no row was found: give --tokens-per-item"))?;
+        let tokens = tokens.ok_or_else(|| match sample.map_or(0, |sample| sample.unknown) {
+            0 => misused("no row was found: give --tokens-per-item"),
+            rows => misused(&format!(
+                "the text of none of {rows} rows can be told (`vectide inspect` says why): give --tokens-per-item"
+            )),
+        })?;
         let changes = self.changes_per_day.map(|changes| changes as f64);
         let changes = changes.or_else(|| sample?.changes_per_day());
         let changes = changes.ok_or_else(|| {

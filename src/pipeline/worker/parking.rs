@@ -48,7 +48,10 @@ impl State {
 
     /// Takes parked rows in hand, as far as there is time for them.
     pub(super) fn work_off(&mut self, now: Instant) {
-        let others = self.reconciler.buying().saturating_sub(self.debts.in_hand());
+        let others = self
+            .reconciler
+            .buying()
+            .saturating_sub(self.debts.in_hand());
         let is_scarce = self.is_memory_scarce();
         self.debts
             .read(&self.index, &self.partition, others, is_scarce, now);
