@@ -300,6 +300,35 @@ async fn a_budget_is_exceeded_by_one_request_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_wait_for_the_budget_are_parked_and_bought_for_their_own_reasons() {
+    let mut shop = Shop::open_that_notes_often().await;
+    shop.config.pipeline.park_after = Duration::from_secs(1);
+    let app = shop.member().await;
+    shop.put(1, row("red kettle", 5)).await;
+    shop.at_rest().await;
+    app.stop().await.unwrap();
+
+    shop.limit_to(&format!("{} tokens", shop.charged()));
+    let app = shop.member().await;
+    lane(&app, Lane::Embed, "blocked").await;
+    shop.put(1, row("blue kettle", 5)).await;
+    shop.put(2, row("green kettle", 5)).await;
+    // Nothing holds the offsets up.
+    shop.committed().await;
+    app.stop().await.unwrap();
+
+    shop.limit_to("1M tokens");
+    let app = shop.member().await;
+    shop.equal().await;
+    app.stop().await.unwrap();
+    let texts = shop.texts().await;
+    assert_eq!(texts.get("new"), Some(&2), "{texts:?}");
+    assert_eq!(texts.get("text_changed"), Some(&1), "{texts:?}");
+    assert_eq!(texts.get("model_changed"), None, "{texts:?}");
+    assert_eq!(shop.account().await.spent().tokens, shop.charged());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_budget_in_money_needs_a_price() {
     let mut shop = Shop::open().await;
     shop.config.embed.model = "nobody-sells-this".to_owned();
