@@ -18,11 +18,12 @@ use tracing::warn;
 use crate::{
     admin::Admin,
     config::{Config, Parking, ReplayPolicy},
+    cost::Books,
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder},
-    index::{self, Calls, CollectionSpec, Index},
+    index::{self, Bookkeeper, Calls, CollectionSpec, Index},
     lease::Lease,
     pipeline::{
         BlockedTables, Breakers, ParkAfter, Pipeline, Routes, Services, Settings, TableSettings,
@@ -46,6 +47,7 @@ pub struct App {
     endpoints: Endpoints,
     stand_ins: StandIns,
     source: Source,
+    bookkeeper: Bookkeeper,
     /// How long the source may take to stop.
     patience: Duration,
 }
@@ -72,7 +74,16 @@ impl App {
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
             .context("can't read a secret of embed")?;
         let registry = shared.start_registry(config)?;
-        let settings = shared.settings(config, &endpoints.index_url).await?;
+        let books = Books::open(config, shared.metrics.cost.clone())?;
+        let indexes = shared.connect_indexes(config, &endpoints.index_url).await?;
+        let bookkeeper = Bookkeeper::start(
+            books.clone(),
+            indexes.values().map(Index::accounts).collect(),
+            config.cost.note_every,
+            config.cost.keep_days,
+        )
+        .await;
+        let settings = Shared::settings(config, &indexes)?;
         let dead_letters = DeadLetters::start(
             &base,
             &config.dead_letter,
@@ -82,7 +93,7 @@ impl App {
         )?;
         let past = PastRecords::new(base.clone());
         let services =
-            shared.start_services(config, &embed_settings, registry, dead_letters, past)?;
+            shared.start_services(config, &embed_settings, books, registry, dead_letters, past)?;
         let budget = services.budget.clone();
         let pipeline = Pipeline::new(settings, services, shared.broken.clone());
         let source = Source::start(
@@ -101,6 +112,7 @@ impl App {
             endpoints,
             stand_ins,
             source,
+            bookkeeper,
             patience: config.pipeline.shutdown_timeout + GRACE,
         })
     }
@@ -152,6 +164,8 @@ impl App {
                 warn!("Kafka does not answer the last commit; what it misses will be read again");
             }
         }
+        // By now nobody buys any more.
+        self.bookkeeper.stop(GRACE).await;
         self.shared.shutdown.cancel();
         if let Some(admin) = self.admin {
             admin.shutdown().await;
@@ -200,8 +214,8 @@ impl Shared {
         Ok(Some(admin.await?))
     }
 
-    /// How every partition is processed. Waits for the index.
-    async fn settings(&self, config: &Config, index_url: &str) -> anyhow::Result<Settings> {
+    /// How every partition is processed.
+    fn settings(config: &Config, indexes: &BTreeMap<String, Index>) -> anyhow::Result<Settings> {
         let version_column = config.window.version_column.as_deref();
         let mut documents = Vec::new();
         for table in config.table_sections() {
@@ -212,7 +226,6 @@ impl Shared {
                 documents.push((table, builder));
             }
         }
-        let indexes = self.connect_indexes(config, index_url).await?;
         let mut tables = Routes::default();
         for (table, documents) in documents {
             let index = indexes.get(table.collection);
@@ -300,6 +313,7 @@ impl Shared {
         &self,
         config: &Config,
         embed_settings: &embed::Settings,
+        books: Books,
         registry: Registry,
         dead_letters: DeadLetters,
         past_records: PastRecords,
@@ -314,9 +328,11 @@ impl Shared {
             embedder: Embedder::start(
                 embed_settings,
                 self.metrics.embed.clone(),
+                books.clone(),
                 self.health.clone(),
                 self.shutdown.clone(),
             )?,
+            books,
             registry,
             dead_letters,
             breakers: Breakers::new(&config.dead_letter.breaker, blocked.clone()),

@@ -31,8 +31,10 @@
 //!    [`reconcile::Plan`]: the least that makes the two equal. It does no I/O; what it wants done
 //!    it says in [`reconcile::Action`]s, and the worker does it.
 //! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
-//!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions. A row that
-//!    would wait too long is [`record::Parked`] in the index, and gets its vector when there is time.
+//!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions, as long
+//!    as the budget lasts. What it costs, and what was saved, goes into [`cost::Books`], which an
+//!    [`index::Bookkeeper`] keeps. A row that would wait too long is [`record::Parked`] in the index, and
+//!    gets its vector when there is time.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
 //!    payload, or a delete, which leaves a [`record::Tombstone`]. It answers when Qdrant has applied
 //!    it. An [`index::Fence`] keeps former owners from changing what their successors wrote, and
@@ -56,9 +58,10 @@
 //!
 //! What the connector wrote can be kept in files and read again with [`capture`]; `vectide inspect`
 //! shows what the decoder and the document builder make of it, and `vectide explain` what the
-//! reconciler would do about the last record of one row.
+//! reconciler would do about the last record of one row. `vectide estimate` counts what they hold, and
+//! [`cost::estimate`] computes what that will cost.
 //!
-//! Stages know [`record`], [`error`], [`telemetry`] and their own section of the configuration.
+//! Stages know [`record`], [`cost`], [`error`], [`telemetry`] and their own section of the configuration.
 //! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
 //! [`commit::Frontier`]. Only [`app`] and [`pipeline`] know all stages. Pure parts (window,
 //! ledger, reconciler, embedding schedule) take the time as an argument.
@@ -70,6 +73,7 @@ pub mod capture;
 pub mod cli;
 pub mod commit;
 pub mod config;
+pub mod cost;
 pub mod dead_letter;
 pub mod decode;
 #[cfg(test)]
@@ -89,4 +93,5 @@ pub mod registry;
 pub mod source;
 pub mod stand_ins;
 pub mod telemetry;
+pub mod tokens;
 pub mod window;

@@ -410,7 +410,8 @@ mod embedded {
              ✓ dead_letter.topic: dead is there\n\
              ✓ index.url: Qdrant 1.20.0 at {url}\n\
              ✓ index.collection: products is not there, and will be created\n\
-             ✓ embed.url: text-embedding-3-small answers with vectors of length 64\n"
+             ✓ embed.url: text-embedding-3-small answers with vectors of length 64\n\
+             ✓ cost: text-embedding-3-small costs $0.02 for a million tokens (prices of 2026-05)\n"
         );
         let version = printed.split_once("Qdrant ").unwrap().1;
         let version = version.split_once(' ').unwrap().0;
@@ -452,10 +453,11 @@ mod embedded {
             "✗ kafka.brokers: no answer: are kafka.brokers and kafka.security right, and the brokers up? (127.0.0.1:1/bootstrap: Connect",
             "✗ index.url: cannot read index.api_key: the environment variable UNSET is not set",
             "✗ embed.url: the embedding endpoint does not accept the key: correct embed.api_key",
+            "✓ cost: text-embedding-3-small costs $0.02 for a million tokens",
         ]) {
             assert!(line.starts_with(beginning), "{line}\n{beginning}");
         }
-        assert_eq!((lines.len(), code), (5, Some(1)), "{printed}");
+        assert_eq!((lines.len(), code), (6, Some(1)), "{printed}");
         assert!(!printed.contains("hunter2"), "{printed}");
     }
 

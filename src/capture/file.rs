@@ -2,34 +2,23 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Cursor, Read, Write},
+    io::{self, BufWriter, Read, Write},
     path::Path,
     sync::Arc,
 };
 
-use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
+use flate2::{Compression, write::GzEncoder};
 
 use crate::record::RawRecord;
 
-use super::{Captured, NoBase64};
-
-/// The name that stands for standard input or output.
-const STANDARD: &str = "-";
-
-/// What a gzipped file begins with (RFC 1952).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+use super::{Captured, Lines, LinesError, NoBase64};
 
 /// Captured records can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file, or what stands for it.
-    #[error("cannot read {name}: {cause}")]
-    Io {
-        /// As it was named.
-        name: String,
-        /// Why.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] LinesError),
     /// A line is no captured record.
     #[error("{name}:{line}: this is no captured record: {message}")]
     Line {
@@ -42,27 +31,17 @@ pub enum ReadError {
     },
 }
 
-/// Reads records line by line. What it was given may be gzipped: that is seen by its first bytes.
+/// Reads records line by line.
+#[derive(Debug)]
 pub struct CaptureReader {
-    name: String,
-    lines: Box<dyn BufRead + Send>,
-    line: u64,
+    lines: Lines,
     topic: Option<Arc<str>>,
 }
 
 impl CaptureReader {
     /// Opens a file; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let (name, input): (_, Box<dyn Read + Send>) = if path == Path::new(STANDARD) {
-            ("standard input".to_owned(), Box::new(io::stdin()))
-        } else {
-            let name = path.display().to_string();
-            match File::open(path) {
-                Ok(file) => (name, Box::new(file)),
-                Err(cause) => return Err(ReadError::Io { name, cause }),
-            }
-        };
-        Self::of(name, input)
+        Ok(Self::new(Lines::open(path)?))
     }
 
     /// Reads from anything; `name` is what messages call it.
@@ -70,27 +49,11 @@ impl CaptureReader {
         name: impl Into<String>,
         input: impl Read + Send + 'static,
     ) -> Result<Self, ReadError> {
-        let (name, mut input) = (name.into(), BufReader::new(input));
-        let mut start = Vec::with_capacity(GZIP.len());
-        if let Err(cause) = input
-            .by_ref()
-            .take(GZIP.len() as u64)
-            .read_to_end(&mut start)
-        {
-            return Err(ReadError::Io { name, cause });
-        }
-        let is_gzipped = start == GZIP;
-        let whole = Cursor::new(start).chain(input);
-        Ok(Self {
-            name,
-            lines: if is_gzipped {
-                Box::new(BufReader::new(MultiGzDecoder::new(whole)))
-            } else {
-                Box::new(whole)
-            },
-            line: 0,
-            topic: None,
-        })
+        Ok(Self::new(Lines::of(name, input)?))
+    }
+
+    fn new(lines: Lines) -> Self {
+        Self { lines, topic: None }
     }
 
     fn parse(&mut self, line: &[u8]) -> Result<RawRecord, String> {
@@ -110,45 +73,26 @@ impl Iterator for CaptureReader {
 
     /// The next record; blank lines are passed over.
     fn next(&mut self) -> Option<Self::Item> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            self.line += 1;
-            match self.lines.read_until(b'\n', &mut line) {
-                Ok(0) => return None,
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => {
-                    return Some(self.parse(&line).map_err(|message| ReadError::Line {
-                        name: self.name.clone(),
-                        line: self.line,
-                        message,
-                    }));
-                }
-                Err(cause) => {
-                    return Some(Err(ReadError::Io {
-                        name: self.name.clone(),
-                        cause,
-                    }));
-                }
-            }
-        }
-    }
-}
-
-impl std::fmt::Debug for CaptureReader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "CaptureReader({}:{})", self.name, self.line)
+        let line = match self.lines.next()? {
+            Ok(line) => line,
+            Err(error) => return Some(Err(error.into())),
+        };
+        Some(self.parse(&line).map_err(|message| ReadError::Line {
+            name: self.lines.name().to_owned(),
+            line: self.lines.line(),
+            message,
+        }))
     }
 }
 
 /// Writes records line by line.
 #[derive(Debug)]
 pub struct CaptureWriter<W: Write> {
-    to: Lines<W>,
+    to: Sink<W>,
 }
 
 #[derive(Debug)]
-enum Lines<W: Write> {
+enum Sink<W: Write> {
     Plain(W),
     Gzipped(GzEncoder<W>),
 }
@@ -162,9 +106,9 @@ impl CaptureWriter<BufWriter<File>> {
             .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
         Ok(Self {
             to: if is_gzipped {
-                Lines::Gzipped(GzEncoder::new(file, Compression::default()))
+                Sink::Gzipped(GzEncoder::new(file, Compression::default()))
             } else {
-                Lines::Plain(file)
+                Sink::Plain(file)
             },
         })
     }
@@ -174,7 +118,7 @@ impl<W: Write> CaptureWriter<W> {
     /// Writes plain lines.
     pub fn plain(to: W) -> Self {
         Self {
-            to: Lines::Plain(to),
+            to: Sink::Plain(to),
         }
     }
 
@@ -183,16 +127,16 @@ impl<W: Write> CaptureWriter<W> {
         let mut line = serde_json::to_vec(&Captured::from(raw))?;
         line.push(b'\n');
         match &mut self.to {
-            Lines::Plain(to) => to.write_all(&line),
-            Lines::Gzipped(to) => to.write_all(&line),
+            Sink::Plain(to) => to.write_all(&line),
+            Sink::Gzipped(to) => to.write_all(&line),
         }
     }
 
     /// Lets a reader see all that was written so far.
     pub fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
-            Lines::Plain(to) => to.flush(),
-            Lines::Gzipped(to) => to.flush(),
+            Sink::Plain(to) => to.flush(),
+            Sink::Gzipped(to) => to.flush(),
         }
     }
 
@@ -200,8 +144,8 @@ impl<W: Write> CaptureWriter<W> {
     /// instead may be cut off.
     pub fn finish(self) -> io::Result<()> {
         match self.to {
-            Lines::Plain(mut to) => to.flush(),
-            Lines::Gzipped(to) => to.finish()?.flush(),
+            Sink::Plain(mut to) => to.flush(),
+            Sink::Gzipped(to) => to.finish()?.flush(),
         }
     }
 }

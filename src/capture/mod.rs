@@ -6,6 +6,7 @@
 //! `[name, value]`. A file may be gzipped.
 
 mod file;
+mod lines;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::record::{Header, Offset, RawRecord};
 
 pub use file::{CaptureReader, CaptureWriter, ReadError};
+pub use lines::{Lines, LinesError};
 
 /// A record as a line has it; see the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

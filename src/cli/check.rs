@@ -1,5 +1,6 @@
 //! `vectide check`: whether a `run` would find all it needs.
 
+mod cost;
 mod embed;
 mod index;
 mod kafka;
@@ -15,7 +16,7 @@ use crate::config::DEFAULT_FILE;
 /// Ask every server whether what is configured will work, and change nothing
 ///
 /// Configuration and secrets, brokers, topics, the group's rights, the dead-letter topic, the schema
-/// registry, Qdrant and its collection, and one embedding call, which costs a token. Each gets a line: ✓, or ✗ and what to
+/// registry, Qdrant and its collection, one embedding call, which costs a token, and the model's price. Each gets a line: ✓, or ✗ and what to
 /// do. Ends with 1 when there is a ✗.
 #[derive(Debug, Args)]
 pub(super) struct Command {}
@@ -48,7 +49,7 @@ impl Command {
             index::check(&config),
             embed::check(&config.embed)
         );
-        for part in [kafka, registry, index, embed] {
+        for part in [kafka, registry, index, embed, cost::check(&config)] {
             report.lines.extend(part.lines);
         }
         write!(out, "{report}")?;

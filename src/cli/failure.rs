@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::config::Problems;
+use crate::{config::Problems, cost::PriceTableError};
 
 use super::Output;
 
@@ -35,10 +35,9 @@ impl From<ExitStatus> for ExitCode {
 pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     if Output::is_closed(error) {
         ExitStatus::Success
-    } else if error
-        .chain()
-        .any(|cause| cause.is::<Problems>() || cause.is::<Misused>())
-    {
+    } else if error.chain().any(|cause| {
+        cause.is::<Problems>() || cause.is::<PriceTableError>() || cause.is::<Misused>()
+    }) {
         ExitStatus::Usage
     } else {
         ExitStatus::Failure

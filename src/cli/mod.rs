@@ -5,11 +5,13 @@ mod capture;
 mod check;
 mod completions;
 mod config;
+mod cost;
 #[cfg(feature = "embedded")]
 pub mod demo;
 mod dlq;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod estimate;
 mod explain;
 mod failure;
 mod inspect;
@@ -72,7 +74,9 @@ enum Command {
     Inspect(inspect::Command),
     Explain(explain::Command),
     Audit(audit::Command),
+    Estimate(estimate::Command),
     Search(search::Command),
+    Cost(cost::Command),
     Dlq(dlq::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
@@ -94,7 +98,9 @@ impl Cli {
             Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Explain(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Audit(command) => Box::pin(command.run(&self.options, out)).await,
+            Command::Estimate(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Search(command) => command.run(&self.options, out).await,
+            Command::Cost(command) => command.run(&self.options, out).await,
             Command::Dlq(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]

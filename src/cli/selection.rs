@@ -190,7 +190,7 @@ pub(super) fn needs(key: &str, has_topics: bool) -> bool {
     let is_about_topics = key == "kafka.topics" || (is_table && rest == "topics");
     let is_about_writing = matches!(
         section,
-        "embed" | "index" | "commit" | "dead_letter" | "pipeline" | "admin"
+        "embed" | "cost" | "index" | "commit" | "dead_letter" | "pipeline" | "admin"
     ) || (is_table && rest == "collection");
     let is_given_elsewhere = has_topics && is_about_topics;
     !is_about_writing && !is_given_elsewhere

@@ -8,9 +8,11 @@
 
 mod absent;
 mod admin;
+mod allowance;
 mod byte_size;
 mod column_names;
 mod commit;
+mod cost;
 mod dead_letter;
 mod document;
 mod embed;
@@ -42,9 +44,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     admin::AdminConfig,
+    allowance::{Allowance, AllowanceError},
     byte_size::ByteSize,
     column_names::ColumnNames,
     commit::CommitConfig,
+    cost::{BudgetConfig, CostConfig},
     dead_letter::{BreakerConfig, DeadLetterConfig},
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
     embed::{EmbedConfig, EncodingFormat},
@@ -86,6 +90,8 @@ pub struct Config {
     pub tables: Vec<TableConfig>,
     /// The embedding endpoint: any server that speaks OpenAI's `POST /embeddings`.
     pub embed: EmbedConfig,
+    /// What embeddings cost, and what may be spent on them.
+    pub cost: CostConfig,
     /// The Qdrant collection that is kept equal to the table.
     pub index: IndexConfig,
     /// When offsets are committed to Kafka.

@@ -46,7 +46,7 @@ impl From<Vec<Problem>> for Problems {
 
 impl Problem {
     /// A problem of a key, wherever it is set.
-    pub(super) fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(crate) fn of_key(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self::at(Place::Default, key, message)
     }
 
@@ -62,7 +62,7 @@ impl Problem {
 
 impl Problems {
     /// `Err` with the problems in the order in which a reader meets their causes, or `Ok`.
-    pub(super) fn refuse_any(mut problems: Vec<Problem>) -> Result<(), Self> {
+    pub(crate) fn refuse_any(mut problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() {
             return Ok(());
         }

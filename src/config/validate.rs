@@ -5,6 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 use reqwest::Url;
 
 use super::{Config, EMBEDDED, problem::Problem, secret::SecretRef};
+use crate::cost::Day;
 
 /// Collects what the sections' rules refuse.
 #[derive(Debug, Default)]
@@ -14,7 +15,7 @@ pub(super) struct Report {
 
 impl Config {
     /// Every rule that this configuration breaks, by key; empty when it can be run with. Looks at
-    /// nothing but the values: no file, no secret, no server.
+    /// nothing but the values and the date: no file, no secret, no server.
     pub fn validate(&self) -> Vec<Problem> {
         let mut report = Report::default();
         self.kafka.validate(&mut report);
@@ -24,6 +25,7 @@ impl Config {
         self.document.validate("document", &mut report);
         self.validate_tables(&mut report);
         self.embed.validate(&mut report);
+        self.cost.validate(&mut report, Day::today());
         self.index.validate(&mut report);
         self.commit.validate(&mut report);
         self.dead_letter.validate(&self.kafka, &mut report);

@@ -12,6 +12,7 @@ use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::{EmbedReply, EmbedRequest};
 use crate::{
+    cost::Purpose,
     error::Failure,
     record::{Ticket, Vector, Wish},
 };
@@ -34,6 +35,7 @@ pub(super) struct Batcher {
 #[derive(Debug)]
 struct Asker {
     ticket: Ticket,
+    purpose: Purpose,
     wanted: Weak<Wish>,
     reply: UnboundedSender<EmbedReply>,
 }
@@ -61,11 +63,13 @@ impl Batcher {
         let EmbedRequest {
             ticket,
             text,
+            purpose,
             wanted,
             reply,
         } = request;
         let asker = Asker {
             ticket,
+            purpose,
             wanted,
             reply,
         };
@@ -123,6 +127,12 @@ impl Batcher {
     /// Drops from a request that was cut before the texts that nobody wants any more.
     pub(super) fn keep_wanted(&mut self, texts: &mut Vec<Arc<str>>) {
         texts.retain(|text| self.is_wanted(text));
+    }
+
+    /// For whom a text is bought, in the order in which they asked.
+    pub(super) fn purposes(&self, text: &str) -> impl Iterator<Item = &Purpose> {
+        let askers = self.askers.get(text).into_iter().flatten();
+        askers.map(|asker| &asker.purpose)
     }
 
     /// Hands a vector to everyone who asked for it.

@@ -8,7 +8,7 @@ use tracing::debug;
 use super::call::Purpose;
 use crate::{
     error::Failure,
-    telemetry::{Health, Lane, LaneState},
+    telemetry::{LanePart, LaneState},
 };
 
 /// The longest wait between two probes of a blocked lane.
@@ -30,11 +30,11 @@ pub(super) enum State {
 pub(super) struct Condition {
     state: State,
     probe_every: Duration,
-    health: Health,
+    health: LanePart,
 }
 
 impl Condition {
-    pub(super) fn new(retry_max: Duration, health: Health) -> Self {
+    pub(super) fn new(retry_max: Duration, health: LanePart) -> Self {
         Self {
             state: State::Ready,
             probe_every: retry_max.min(PROBE_AT_LEAST_EVERY),
@@ -53,7 +53,7 @@ impl Condition {
             return;
         }
         self.state = State::Ready;
-        self.health.set(Lane::Embed, LaneState::Ready);
+        self.health.set(LaneState::Ready);
     }
 
     /// The endpoint fails, or asks for much patience.
@@ -67,7 +67,7 @@ impl Condition {
         }
         self.state = State::Waiting(failure.reason);
         let message = failure.message.clone();
-        self.health.set(Lane::Embed, LaneState::Waiting(message));
+        self.health.set(LaneState::Waiting(message));
     }
 
     /// Only a person can mend it; until then there are probes.
@@ -76,8 +76,7 @@ impl Condition {
             let probe = Some(now + self.probe_every);
             self.state = State::Blocked { probe };
         }
-        self.health
-            .set(Lane::Embed, LaneState::Blocked(failure.message));
+        self.health.set(LaneState::Blocked(failure.message));
     }
 
     /// A probe goes out: there won't be a second at the same time.

@@ -34,11 +34,14 @@ mod response;
 mod schedule;
 mod settings;
 #[cfg(test)]
+mod spending_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -59,13 +62,18 @@ use self::{
 };
 use crate::{
     config::EncodingFormat,
+    cost::{Access, Books, Purpose, Reserved},
     error::Failure,
     record::{Ticket, Vector, Wish},
-    telemetry::{EmbedMetrics, Health, Lane, LaneState},
+    telemetry::{EmbedMetrics, Health, Lane, LanePart, LaneState},
 };
 
 /// Requests taken from the queue at once.
 const TAKE: usize = 256;
+
+/// While the books are closed, this often it is looked whether they still are: midnight comes without a
+/// word.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Asks for the vector of a text.
 #[derive(Debug)]
@@ -74,6 +82,8 @@ pub struct EmbedRequest {
     pub ticket: Ticket,
     /// The text.
     pub text: Arc<str>,
+    /// For whom it is bought.
+    pub purpose: Purpose,
     /// The caller holds the strong side and drops it when it wants the vector no more. Then the
     /// text is not sent, or not again, on this caller's behalf, and no reply is promised.
     pub wanted: Weak<Wish>,
@@ -126,24 +136,29 @@ pub struct Embedder {
 
 impl Embedder {
     /// Starts the stage on the current Tokio runtime. It ends, and what is under way is given up
-    /// unanswered, when `shutdown` is cancelled; or when every handle is dropped.
+    /// unanswered, when `shutdown` is cancelled; or when every handle is dropped. What is bought goes
+    /// into the `books`; nothing is, while they are closed.
     ///
     /// # Panics
     /// Outside a Tokio runtime.
     pub fn start(
         settings: &Settings,
         metrics: EmbedMetrics,
+        books: Books,
         health: Health,
         shutdown: CancellationToken,
     ) -> Result<Self, EmbedError> {
         let client = Client::new(settings)?;
         let random = fastrand::Rng::new();
         let now = Instant::now();
-        let schedule = Schedule::new(settings, metrics.clone(), health.clone(), random, now);
+        let [endpoint, budget] = LanePart::pair(&health, Lane::Embed);
+        let schedule = Schedule::new(settings, metrics.clone(), endpoint, random, now);
         let (requests, submitted) = mpsc::unbounded_channel();
         let stage = Stage {
             client,
             schedule,
+            books,
+            budget,
             metrics,
             submitted,
             calls: JoinSet::new(),
@@ -199,10 +214,13 @@ pub async fn vector_of(settings: &Settings, text: &str) -> anyhow::Result<Vector
 struct Stage {
     client: Client,
     schedule: Schedule,
+    books: Books,
+    /// The lane, as far as it depends on the books.
+    budget: LanePart,
     metrics: EmbedMetrics,
     submitted: UnboundedReceiver<EmbedRequest>,
     calls: JoinSet<Result<Answer, Refusal>>,
-    under_way: HashMap<Id, Call>,
+    under_way: HashMap<Id, (Call, Reserved)>,
 }
 
 impl Stage {
@@ -210,6 +228,10 @@ impl Stage {
         let mut taken = Vec::with_capacity(TAKE);
         loop {
             let wake = loop {
+                if self.is_closed() {
+                    self.schedule.note_queue();
+                    break Some(Instant::now() + LOOK_AGAIN);
+                }
                 match self.schedule.next(Instant::now()) {
                     Next::Send(call) => self.send(call),
                     Next::Wait(until) => break until,
@@ -222,7 +244,11 @@ impl Stage {
                         Err(error) => (error.id(), Err(gave_up(&error))),
                     };
                     self.metrics.in_flight.dec();
-                    if let Some(call) = self.under_way.remove(&id) {
+                    if let Some((call, _)) = self.under_way.remove(&id) {
+                        if let Ok(answer) = &outcome {
+                            let bought = self.schedule.bought(&call);
+                            self.books.bought(&bought, answer.charged);
+                        }
                         self.schedule.finish(call, outcome, Instant::now());
                     }
                 }
@@ -240,12 +266,29 @@ impl Stage {
         }
     }
 
+    /// Whether nothing may be bought right now; the lane's state says why.
+    fn is_closed(&self) -> bool {
+        if !self.books.has_budget() {
+            return false;
+        }
+        let (state, is_closed) = match self.books.access() {
+            Access::Open => (LaneState::Ready, false),
+            Access::Pending => (LaneState::Ready, true),
+            Access::Unknown(why) => (LaneState::Waiting(why), true),
+            Access::Closed(why) => (LaneState::Blocked(why), true),
+        };
+        self.budget.set(state);
+        is_closed
+    }
+
     fn send(&mut self, call: Call) {
         self.metrics.in_flight.inc();
         self.metrics.batch_inputs.observe(call.texts.len() as f64);
         let client = self.client.clone();
         let duration = self.metrics.duration.clone();
         let texts = call.texts.clone();
+        let bytes: usize = texts.iter().map(|text| text.len()).sum();
+        let reserved = self.books.reserve(bytes as u64);
         let encoding = call.encoding;
         let task = self.calls.spawn(async move {
             let start = Instant::now();
@@ -253,7 +296,7 @@ impl Stage {
             duration.observe(start.elapsed().as_secs_f64());
             outcome
         });
-        self.under_way.insert(task.id(), call);
+        self.under_way.insert(task.id(), (call, reserved));
     }
 }
 

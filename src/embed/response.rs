@@ -23,8 +23,8 @@ use crate::record::Vector;
 pub(super) struct Answer {
     /// One vector an input, in the order of the inputs; each finite and of the right length.
     pub(super) vectors: Vec<Vector>,
-    /// What the provider says it charged; 0 if it doesn't say.
-    pub(super) tokens: u64,
+    /// The tokens that the provider says it charged, if it does.
+    pub(super) charged: Option<u64>,
 }
 
 /// Why an answer can't be used.
@@ -61,7 +61,7 @@ pub(super) fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Ans
     let usage = body.usage.unwrap_or_default();
     Ok(Answer {
         vectors,
-        tokens: usage.prompt_tokens.or(usage.total_tokens).unwrap_or(0),
+        charged: usage.prompt_tokens.or(usage.total_tokens),
     })
 }
 
@@ -215,7 +215,7 @@ mod tests {
             read(&body, 2, 2),
             Ok(Answer {
                 vectors: vectors([[1.0, -2.5], [3.0, 0.125]]),
-                tokens: 9
+                charged: Some(9)
             })
         );
     }

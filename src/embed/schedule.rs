@@ -20,8 +20,9 @@ use super::{
 use crate::{
     backoff::Backoff,
     config::EncodingFormat,
+    cost::BoughtText,
     error::Failure,
-    telemetry::{EmbedMetrics, Health},
+    telemetry::{EmbedMetrics, LanePart},
 };
 
 /// A provider's wish for a longer wait than this shows in the lane's health; shorter ones are
@@ -64,7 +65,7 @@ impl Schedule {
     pub(super) fn new(
         settings: &Settings,
         metrics: EmbedMetrics,
-        health: Health,
+        health: LanePart,
         random: fastrand::Rng,
         now: Instant,
     ) -> Self {
@@ -193,6 +194,15 @@ impl Schedule {
         }
     }
 
+    /// The texts of a request, and for whom they are.
+    pub(super) fn bought<'a>(&'a self, call: &'a Call) -> Vec<BoughtText<'a>> {
+        let texts = call.texts.iter().map(|text| BoughtText {
+            text,
+            purposes: self.batcher.purposes(text).collect(),
+        });
+        texts.collect()
+    }
+
     /// Takes the outcome of a request that was sent.
     pub(super) fn finish(&mut self, call: Call, outcome: Result<Answer, Refusal>, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -215,7 +225,7 @@ impl Schedule {
         self.last_success = Some(now);
         self.throttled_in_a_row = 0;
         self.condition.reachable(call.purpose);
-        self.metrics.tokens.inc_by(answer.tokens);
+        self.metrics.tokens.inc_by(answer.charged.unwrap_or(0));
         self.metrics.inputs.inc_by(call.texts.len() as u64);
         self.learn_encoding(call);
         self.learn_size(call);
@@ -368,7 +378,8 @@ impl Schedule {
             .inc();
     }
 
-    fn note_queue(&mut self) {
+    /// Shows how many texts wait.
+    pub(super) fn note_queue(&mut self) {
         self.metrics.skipped.inc_by(self.batcher.take_skipped());
         let again: usize = self.waiting.iter().map(|call| call.texts.len()).sum();
         let texts = i64::try_from(self.batcher.queued() + again).unwrap_or(i64::MAX);

@@ -30,25 +30,31 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use super::*;
-use crate::config::Secret;
+use crate::{
+    config::Secret,
+    cost::{
+        Reason,
+        books_tests::{Hand, books},
+    },
+};
 
 const MS: Duration = Duration::from_millis(1);
 
 /// A request as the endpoint saw it.
 #[derive(Debug, Clone)]
-struct Seen {
+pub(super) struct Seen {
     uri: Uri,
     headers: HeaderMap,
     body: Value,
 }
 
 impl Seen {
-    fn inputs(&self) -> Vec<String> {
+    pub(super) fn inputs(&self) -> Vec<String> {
         serde_json::from_value(self.body["input"].clone()).unwrap()
     }
 
     /// What a well-behaved endpoint answers: for each text its length, and 1.
-    fn answer(&self) -> Response {
+    pub(super) fn answer(&self) -> Response {
         let base64 = self.body["encoding_format"] == "base64";
         self.answer_as(base64)
     }
@@ -81,14 +87,16 @@ fn error(status: u16, message: &str) -> Response {
 }
 
 /// An endpoint that does to its requests, numbered from 0, what `behave` says.
-struct Endpoint {
-    address: SocketAddr,
+pub(super) struct Endpoint {
+    pub(super) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     _serving: JoinSet<()>,
 }
 
 impl Endpoint {
-    async fn start(behave: impl Fn(usize, &Seen) -> Response + Send + Sync + 'static) -> Self {
+    pub(super) async fn start(
+        behave: impl Fn(usize, &Seen) -> Response + Send + Sync + 'static,
+    ) -> Self {
         Self::start_at("127.0.0.1:0".parse().unwrap(), behave).await
     }
 
@@ -120,12 +128,12 @@ impl Endpoint {
         }
     }
 
-    fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }
 
-fn settings(address: SocketAddr) -> Settings {
+pub(super) fn settings(address: SocketAddr) -> Settings {
     Settings {
         url: format!("http://{address}/v1"),
         model: "small".into(),
@@ -147,10 +155,10 @@ fn settings(address: SocketAddr) -> Settings {
 }
 
 /// A running stage and somebody who asks it.
-struct Shop {
+pub(super) struct Shop {
     embedder: Embedder,
     metrics: EmbedMetrics,
-    health: Health,
+    pub(super) health: Health,
     shutdown: CancellationToken,
     wish: Arc<Wish>,
     reply: UnboundedSender<EmbedReply>,
@@ -159,13 +167,23 @@ struct Shop {
 
 impl Shop {
     fn open(settings: &Settings) -> Self {
+        Self::open_with(settings, books(None, None, &Hand::default()))
+    }
+
+    pub(super) fn open_with(settings: &Settings, books: Books) -> Self {
         let metrics = EmbedMetrics::register(&prometheus::Registry::new()).unwrap();
         let health = Health::default();
         let shutdown = CancellationToken::new();
         let (reply, replies) = mpsc::unbounded_channel();
         Self {
-            embedder: Embedder::start(settings, metrics.clone(), health.clone(), shutdown.clone())
-                .unwrap(),
+            embedder: Embedder::start(
+                settings,
+                metrics.clone(),
+                books,
+                health.clone(),
+                shutdown.clone(),
+            )
+            .unwrap(),
             metrics,
             health,
             shutdown,
@@ -175,11 +193,15 @@ impl Shop {
         }
     }
 
-    fn ask(&self, texts: &[&str]) {
+    pub(super) fn ask(&self, texts: &[&str]) {
         for (ticket, text) in (0..).zip(texts) {
             self.embedder.submit(EmbedRequest {
                 ticket: Ticket(ticket),
                 text: (*text).into(),
+                purpose: Purpose {
+                    table: "shop.products".into(),
+                    reason: Reason::New,
+                },
                 wanted: Arc::downgrade(&self.wish),
                 reply: self.reply.clone(),
             });
@@ -187,7 +209,7 @@ impl Shop {
     }
 
     /// Asks, and waits for all replies: vectors or messages, in the order of the texts.
-    async fn buy(&mut self, texts: &[&str]) -> Vec<Result<Vector, String>> {
+    pub(super) async fn buy(&mut self, texts: &[&str]) -> Vec<Result<Vector, String>> {
         self.ask(texts);
         let mut replies = BTreeMap::new();
         while replies.len() < texts.len() {

@@ -7,9 +7,11 @@
 //! batch what has queued up while their calls are under way, so a lone request goes out at once
 //! and a crowd goes out together. Every write waits until Qdrant has applied it (`wait=true`), and
 //! changes nothing where a later owner of the partition has written: see [`Fence`]. A partition's
-//! owner makes a [`Claim`] first.
+//! owner makes a [`Claim`] first. [`Accounts`] of what embeddings cost lie there, too.
 
+mod accounts;
 mod batch;
+mod bookkeeper;
 mod check;
 mod claim;
 mod client;
@@ -57,6 +59,8 @@ use crate::{
     telemetry::{IndexMetrics, LanePart},
 };
 
+pub use accounts::{Accounts, KeptAccount, ProcessId};
+pub use bookkeeper::Bookkeeper;
 pub use check::{Found, look, server_version};
 pub use claim::{Claim, Predecessor};
 pub use client::Client;
@@ -274,6 +278,11 @@ impl Index {
         let mut rechecks = self.rechecks.lock().unwrap_or_else(PoisonError::into_inner);
         let follow = || Rechecks::follow(self.connection.clone(), topic.clone(), &self.runtime);
         rechecks.entry(topic.clone()).or_insert_with(follow).clone()
+    }
+
+    /// The accounts of what embeddings cost that are kept in the collection.
+    pub fn accounts(&self) -> Accounts {
+        Accounts::new(self.connection.client.clone(), &self.connection.collection)
     }
 
     /// Asks for a point's bookkeeping. Never blocks; what is in flight is bounded by the

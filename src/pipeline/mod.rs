@@ -39,6 +39,7 @@ use tracing::error;
 use crate::{
     commit::Frontier,
     config::TruncatePolicy,
+    cost::Books,
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
@@ -101,6 +102,8 @@ pub struct TableSettings {
 pub struct Services {
     /// Buys vectors.
     pub embedder: Embedder,
+    /// Takes note of what need not be bought.
+    pub books: Books,
     /// Has the schemas that records were written with.
     pub registry: Registry,
     /// Takes what can't be processed.

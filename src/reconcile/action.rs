@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use crate::{
+    cost::Reason,
     error::Failure,
     record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Wish, Write, WriteKind},
 };
@@ -33,6 +34,8 @@ pub enum Action {
         ticket: Ticket,
         /// Of this text.
         text: Arc<str>,
+        /// Why it is needed.
+        reason: Reason,
         /// Once this can't be upgraded, nobody wants the vector any more.
         wanted: Weak<Wish>,
     },

@@ -9,7 +9,7 @@ use crate::{
 
 use super::{
     Action, Delays, Observed, Observer, Plan, Reconciler, plan,
-    slot::{Embedding, InFlight, View, earlier_acks},
+    slot::{Embedding, InFlight, Text, View, earlier_acks},
 };
 
 impl Reconciler {
@@ -65,12 +65,12 @@ impl Reconciler {
                 // Also when the text is refused: the payload is owed all the same, and the next
                 // look, at a point with this payload, gives the text up.
                 if !slot.is_refused() {
-                    self.embed(point, now, out);
+                    self.embed(point, &observed, now, out);
                 }
                 self.patch(point, &observed, contested, out);
             }
             Plan::Embed => {
-                self.embed(point, now, out);
+                self.embed(point, &observed, now, out);
             }
             Plan::Upsert => self.upsert(point, &observed, out),
         }
@@ -87,6 +87,7 @@ impl Reconciler {
         self.cache.insert(point, observed);
         if let Some(mut slot) = self.slots.remove(&point) {
             slot.forget_text(&mut self.embeddings);
+            self.savings.merge(slot.news.saved());
             for earlier in earlier_acks(slot.news.creation, slot.news.completion) {
                 out.push(Action::superseded(earlier));
             }
@@ -176,7 +177,10 @@ impl Reconciler {
         stored.text_hash = present.text;
         stored.wanted = (present.text != Some(document.text_hash)).then_some(document.text_hash);
         stored.parked = parked;
-        let becomes = self.observer.observe_row(&stored, Some(*since));
+        let mut becomes = self.observer.observe_row(&stored, Some(*since));
+        if let Observed::Present(becomes) = &mut becomes {
+            becomes.other_model = present.other_model;
+        }
         let expected = observed.expected();
         let write = Write::PatchPayload {
             point,
@@ -195,6 +199,7 @@ impl Reconciler {
         let Some((_, vector)) = slot.vector.take() else {
             return;
         };
+        slot.news.text.has_vector();
         let Desired::Row(document) = &slot.news.desired else {
             return;
         };
@@ -242,7 +247,7 @@ impl Reconciler {
 
     /// Sees to it that the key's text is bought once it has been quiet; gives the key up if the
     /// text was refused before.
-    fn embed(&mut self, point: PointId, now: Instant, out: &mut Vec<Action>) {
+    fn embed(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
         let next = self.next_ticket();
         let Some(slot) = self.slots.get_mut(&point) else {
             return;
@@ -277,10 +282,12 @@ impl Reconciler {
         slot.held = None;
         let (embedding, wanted) = Embedding::new(next, hash);
         slot.embedding = Some(embedding);
+        slot.news.text = Text::AskedFor;
         self.embeddings.insert(next, point);
         out.push(Action::Embed {
             ticket: next,
             text,
+            reason: observed.reason_to_embed(),
             wanted,
         });
     }

@@ -291,6 +291,7 @@ mod tests {
             text: None,
             payload: Some(ShortHash(9)),
             version: None,
+            other_model: false,
         })
     }
 

@@ -74,6 +74,9 @@ mod flag {
     pub(super) const VERSION: u8 = 1 << 7;
 }
 
+/// In place of a text's hash, where there is none but a vector of another model.
+const OTHER_MODEL: [u8; 16] = [1; 16];
+
 impl Compact {
     pub(super) fn new(id: CompactId, observed: &Observed) -> Self {
         let mut compact = Self {
@@ -125,6 +128,7 @@ impl Compact {
                 version: self
                     .has(flag::VERSION)
                     .then_some(ShortVersion(self.version)),
+                other_model: !self.has(flag::TEXT) && self.text == OTHER_MODEL,
             })),
             _ => None,
         }
@@ -169,9 +173,11 @@ impl Compact {
             text,
             payload,
             version,
+            other_model,
             ..
         } = present;
-        self.text = text.map_or([0; 16], TextHash::to_bytes);
+        let no_text = if *other_model { OTHER_MODEL } else { [0; 16] };
+        self.text = text.map_or(no_text, TextHash::to_bytes);
         self.payload = payload.map_or([0; 8], |ShortHash(hash)| hash.to_ne_bytes());
         self.version = version.map_or([0; 3], |ShortVersion(version)| version);
         self.mark(flag::TEXT, text.is_some());
@@ -222,13 +228,15 @@ pub(super) fn any_observed() -> impl proptest::strategy::Strategy<Value = Observ
         prop::option::of(any::<[u8; 16]>().prop_map(TextHash::from_bytes)),
         prop::option::of(any::<u64>().prop_map(ShortHash)),
         prop::option::of(any::<u64>().prop_map(ShortVersion::of)),
+        any::<bool>(),
     )
-        .prop_map(|(written, text, payload, version)| {
+        .prop_map(|(written, text, payload, version, other_model)| {
             Observed::Present(Present {
                 written,
                 text,
                 payload,
                 version,
+                other_model: other_model && text.is_none(),
             })
         });
     prop_oneof![

@@ -32,6 +32,7 @@ use std::{
 use hashbrown::HashMap;
 
 use crate::{
+    cost::Savings,
     error::Failure,
     record::{
         Ack, Desired, Doubt, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Stored,
@@ -85,6 +86,7 @@ pub struct Reconciler {
     /// When a held-back text may be due. An entry may be out of date: the slot knows.
     deadlines: BinaryHeap<Reverse<(Instant, PointId)>>,
     draining: bool,
+    savings: Savings,
 }
 
 impl Reconciler {
@@ -114,6 +116,7 @@ impl Reconciler {
             next_ticket: 0,
             deadlines: BinaryHeap::new(),
             draining: false,
+            savings: Savings::default(),
         }
     }
 
@@ -187,7 +190,7 @@ impl Reconciler {
     pub fn on_change(&mut self, change: KeyChange, now: Instant, out: &mut Vec<Action>) {
         let point = change.point;
         if let Some(slot) = self.slots.get_mut(&point) {
-            slot.supersede(change, out);
+            slot.supersede(change, &mut self.savings, out);
         } else {
             let doubt = self.doubts.remove(&point);
             // What is remembered may be older than the debt, if a former owner parked the row late.
@@ -310,6 +313,11 @@ impl Reconciler {
     /// How many embeddings are in flight.
     pub fn buying(&self) -> usize {
         self.embeddings.len()
+    }
+
+    /// What need not be bought since this was asked last.
+    pub fn take_savings(&mut self) -> Savings {
+        self.savings.take()
     }
 
     /// How many keys have unsettled news.

@@ -365,6 +365,7 @@ impl World {
                 ticket,
                 text,
                 wanted,
+                ..
             } => {
                 if Weak::upgrade(&wanted).is_some() {
                     let outcome = if &*text == "text 9" {

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::cost::Reason;
 use crate::record::{
     Content, Doubt, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash,
     ShortVersion, SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
@@ -32,6 +33,8 @@ pub struct Present {
     pub payload: Option<ShortHash>,
     /// Its row's version, hashed and shortened.
     pub version: Option<ShortVersion>,
+    /// Whether it has a vector of another model.
+    pub other_model: bool,
 }
 
 /// Which record a point is as of.
@@ -84,6 +87,19 @@ pub struct Observer {
     pub since: Epoch,
 }
 
+impl Observed {
+    /// Why a row's text has to be embedded, if it has to be.
+    pub fn reason_to_embed(&self) -> Reason {
+        match self {
+            Self::Absent | Self::AssumedAbsent | Self::Tombstone(_) => Reason::New,
+            Self::Present(present) if present.text.is_some() => Reason::TextChanged,
+            Self::Present(present) if present.other_model => Reason::ModelChanged,
+            // Parked as new, or somebody else's.
+            Self::Present(_) => Reason::New,
+        }
+    }
+}
+
 impl Observer {
     /// What a point's bookkeeping says.
     pub fn observe(&self, state: &PointState) -> Observed {
@@ -97,6 +113,7 @@ impl Observer {
                 text: None,
                 payload: None,
                 version: None,
+                other_model: false,
             }),
             PointState::Ours {
                 epoch,
@@ -126,6 +143,7 @@ impl Observer {
             text: stored.text_hash.filter(|_| same_model),
             payload: Some(stored.payload_hash.short()),
             version: stored.version.map(ShortVersion::of),
+            other_model: stored.text_hash.is_some() && !same_model,
         })
     }
 

@@ -8,6 +8,7 @@ use std::{
 use hashbrown::HashMap;
 
 use crate::{
+    cost::{Saving, Savings},
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, Document, Doubt, Fingerprint, KeyChange, PointId,
@@ -44,9 +45,22 @@ pub(super) struct News {
     pub(super) replaces: bool,
     /// How the record settles once index and table agree.
     pub(super) settles_as: Settled,
+    /// What became of its text.
+    pub(super) text: Text,
     version_counted: bool,
     /// Whether it was counted that the clock alone told its order.
     pub(super) by_clock_counted: bool,
+}
+
+/// Whether a vector was bought for a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    /// None was needed so far.
+    Spared,
+    /// It was asked for on the record's behalf.
+    AskedFor,
+    /// One was written that was bought for an earlier record of the key.
+    Inherited,
 }
 
 /// A write on its way.
@@ -144,10 +158,18 @@ impl Slot {
 
     /// Takes later news in; the earlier settles if the later one holds the whole row, and at once
     /// unless its write is under way: who goes on from its offset must know that it may still arrive.
-    pub(super) fn supersede(&mut self, change: KeyChange, out: &mut Vec<Action>) {
+    pub(super) fn supersede(
+        &mut self,
+        change: KeyChange,
+        savings: &mut Savings,
+        out: &mut Vec<Action>,
+    ) {
         self.parks = false;
         let earlier = std::mem::replace(&mut self.news, News::of(change));
         let position = earlier.position;
+        let is_given_up = !earlier.has_text_of(&self.news)
+            && self.embedding.as_ref().is_some_and(|it| !it.is_sent());
+        savings.merge(earlier.superseded(is_given_up));
         let News {
             desired,
             creation,
@@ -417,7 +439,55 @@ pub(super) fn earlier_acks(
         .chain(completion.into_acks())
 }
 
+impl Text {
+    /// A vector is written.
+    pub(super) fn has_vector(&mut self) {
+        if *self == Self::Spared {
+            *self = Self::Inherited;
+        }
+    }
+}
+
 impl News {
+    /// What its text did not cost, once index and table agree.
+    pub(super) fn saved(&self) -> Savings {
+        let saving = match (self.text, self.settles_as) {
+            // A parked row's text is bought later; a debt is no record.
+            (Text::AskedFor, _) | (_, Settled::Parked) => return Savings::default(),
+            _ if self.ack.is_debt() => return Savings::default(),
+            (Text::Inherited, _) => Saving::Collapsed,
+            (Text::Spared, Settled::Unchanged) => Saving::Unchanged,
+            (Text::Spared, _) => Saving::PayloadOnly,
+        };
+        self.savings_of(saving)
+    }
+
+    /// What its text did not cost, because later news came first. Was its text asked for, but not sent
+    /// and `is_given_up`, it costs nothing, either.
+    fn superseded(&self, is_given_up: bool) -> Savings {
+        let is_paid = self.text == Text::AskedFor && !is_given_up;
+        if is_paid || self.ack.is_debt() {
+            return Savings::default();
+        }
+        self.savings_of(Saving::Collapsed)
+    }
+
+    /// Whether both are of the same text.
+    fn has_text_of(&self, other: &Self) -> bool {
+        match (&self.desired, &other.desired) {
+            (Desired::Row(one), Desired::Row(other)) => one.text_hash == other.text_hash,
+            _ => false,
+        }
+    }
+
+    fn savings_of(&self, saving: Saving) -> Savings {
+        let mut savings = Savings::default();
+        if let Desired::Row(document) = &self.desired {
+            savings.add(saving, &document.text);
+        }
+        savings
+    }
+
     fn of(change: KeyChange) -> Self {
         Self {
             desired: change.desired,
@@ -428,6 +498,7 @@ impl News {
             completion: change.completion,
             replaces: change.replaces,
             settles_as: Settled::Unchanged,
+            text: Text::Spared,
             version_counted: false,
             by_clock_counted: false,
         }

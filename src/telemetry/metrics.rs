@@ -1,6 +1,7 @@
 //! The metrics, one file a stage. Names follow Prometheus' conventions: base units, `_total` for
 //! counters; labels are bounded. A test pins the full list.
 
+mod cost;
 mod embed;
 mod index;
 mod kafka;
@@ -15,6 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Error, Gauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
 
+pub use cost::CostMetrics;
 pub use embed::EmbedMetrics;
 pub use index::IndexMetrics;
 pub use kafka::KafkaMetrics;
@@ -33,6 +35,8 @@ pub struct Metrics {
     pub kafka: KafkaMetrics,
     /// Embedding.
     pub embed: EmbedMetrics,
+    /// Money.
+    pub cost: CostMetrics,
     /// The index.
     pub index: IndexMetrics,
     lanes: IntGaugeVec,
@@ -64,6 +68,7 @@ impl Metrics {
             pipeline: PipelineMetrics::register(&registry)?,
             kafka: KafkaMetrics::register(&registry)?,
             embed: EmbedMetrics::register(&registry)?,
+            cost: CostMetrics::register(&registry)?,
             index: IndexMetrics::register(&registry)?,
             lanes: add(
                 &registry,

@@ -38,6 +38,20 @@ impl LanePart {
             .collect()
     }
 
+    /// Two parts that need no names, because their reasons say what they are about; both are ready.
+    pub fn pair(health: &Health, lane: Lane) -> [Self; 2] {
+        let parts = vec![(String::new(), LaneState::Ready); 2];
+        let whole = Arc::new(Whole {
+            health: health.clone(),
+            lane,
+            parts: Mutex::new(parts),
+        });
+        [0, 1].map(|part| Self {
+            part,
+            whole: whole.clone(),
+        })
+    }
+
     /// Sets the part's state, and with it the lane's. Where there are several parts, the lane's
     /// reason names the one that it is about.
     pub fn set(&self, state: LaneState) {
@@ -58,7 +72,7 @@ impl LanePart {
 fn worst(parts: &[(String, LaneState)]) -> LaneState {
     let is_one_of_many = parts.len() > 1;
     let named = |name: &str, reason: &str| {
-        if is_one_of_many {
+        if is_one_of_many && !name.is_empty() {
             format!("{name}: {reason}")
         } else {
             reason.to_owned()

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 
-use crate::record::{Ack, Desired, KeyChange, PointId, Superseded, TruncateMark};
+use crate::{
+    cost::{Saving, Savings},
+    record::{Ack, Desired, KeyChange, PointId, Superseded, TruncateMark},
+};
 
 /// Collects changes for a short while, one a key.
 ///
@@ -18,6 +21,7 @@ pub struct Window {
     pending: Vec<KeyChange>,
     by_point: HashMap<PointId, usize>,
     opened: Option<Instant>,
+    savings: Savings,
 }
 
 impl Window {
@@ -32,6 +36,9 @@ impl Window {
             .and_then(|index| self.pending.get_mut(*index));
         if let Some(slot) = earlier {
             let earlier = std::mem::replace(slot, change);
+            if let Desired::Row(document) = &earlier.desired {
+                self.savings.add(Saving::Collapsed, &document.text);
+            }
             slot.replaces |= earlier.replaces || !earlier.desired.is_same(&slot.desired);
             let superseded = earlier.creation.hand_on(
                 earlier.position.offset,
@@ -47,6 +54,11 @@ impl Window {
         self.by_point.insert(change.point, self.pending.len());
         self.pending.push(change);
         Superseded::new()
+    }
+
+    /// What need not be bought, because it was superseded here, since this was asked last.
+    pub fn take_savings(&mut self) -> Savings {
+        self.savings.take()
     }
 
     /// The table was truncated: the rows from before are gone.

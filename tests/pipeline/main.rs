@@ -12,6 +12,7 @@ mod audit;
 mod avro;
 mod bad_input;
 mod commands;
+mod cost;
 mod delivery;
 mod explain;
 mod gate;

@@ -89,6 +89,8 @@ fn kind(schema: &Json) -> String {
     if let Some(format) = schema["format"].as_str() {
         match format {
             "duration" => return "duration".into(),
+            "allowance" => return "amount".into(),
+            "day" => return "day".into(),
             "byte-size" => return "size".into(),
             "secret-reference" => return "secret".into(),
             "text-or-list" => return "text, or list of text".into(),

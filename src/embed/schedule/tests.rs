@@ -13,11 +13,11 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::*;
 use crate::{
+    cost::{Purpose as For, Reason},
     embed::{EmbedReply, call::PROBE_TEXT},
     error::Disposition,
-    record::Vector,
-    record::{Ticket, Wish},
-    telemetry::{Lane, LaneState},
+    record::{Ticket, Vector, Wish},
+    telemetry::{Health, Lane, LaneState},
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -62,9 +62,10 @@ impl Desk {
         let metrics = EmbedMetrics::register(&prometheus::Registry::new()).unwrap();
         let health = Health::default();
         let random = fastrand::Rng::with_seed(7);
+        let [endpoint, _] = LanePart::pair(&health, Lane::Embed);
         let (reply, replies) = mpsc::unbounded_channel();
         Self {
-            schedule: Schedule::new(settings, metrics.clone(), health.clone(), random, now),
+            schedule: Schedule::new(settings, metrics.clone(), endpoint, random, now),
             now,
             health,
             metrics,
@@ -79,6 +80,10 @@ impl Desk {
         let request = EmbedRequest {
             ticket: Ticket(ticket),
             text: text.into(),
+            purpose: For {
+                table: "t".into(),
+                reason: Reason::New,
+            },
             wanted: Arc::downgrade(&wish),
             reply: self.reply.clone(),
         };
@@ -133,7 +138,7 @@ impl Desk {
             .collect();
         let answer = Answer {
             vectors,
-            tokens: 10,
+            charged: Some(10),
         };
         self.schedule.finish(call, Ok(answer), self.now);
     }

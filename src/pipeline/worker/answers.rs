@@ -6,6 +6,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{info, warn};
 
 use crate::{
+    cost::Purpose,
     embed::{EmbedReply, EmbedRequest},
     index::IndexReply,
     reconcile::Action,
@@ -137,11 +138,17 @@ impl State {
                 Action::Embed {
                     ticket,
                     text,
+                    reason,
                     wanted,
                 } => {
+                    let purpose = Purpose {
+                        table: self.partition.topic.clone(),
+                        reason,
+                    };
                     self.services.embedder.submit(EmbedRequest {
                         ticket,
                         text,
+                        purpose,
                         wanted,
                         reply: self.answers.embed.clone(),
                     });

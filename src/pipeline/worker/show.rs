@@ -3,12 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Shown, State};
+use crate::cost::Saving;
 
 impl State {
     /// Lets others see how things stand.
     pub(super) fn show(&mut self) {
         self.tally.look_up(self.reconciler.take_lookups());
         self.tally.pass_on();
+        self.tell_savings();
         let now = Shown {
             pending: count(self.reconciler.len() + self.window.len() + self.incomplete.len()),
             remembered: count(self.reconciler.remembered()),
@@ -27,6 +29,17 @@ impl State {
             .stalled_partitions
             .add(now.stalled - self.shown.stalled);
         self.shown = now;
+    }
+
+    fn tell_savings(&mut self) {
+        let mut savings = self.window.take_savings();
+        savings.merge(self.reconciler.take_savings());
+        if savings.is_empty() {
+            return;
+        }
+        let unchanged = savings.count(&[Saving::Unchanged, Saving::PayloadOnly]);
+        self.services.metrics.texts_unchanged.inc_by(unchanged);
+        self.services.books.saved(&self.partition.topic, savings);
     }
 }
 

@@ -67,9 +67,13 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         .map(|line| line.trim_end().to_owned())
         .collect();
     let pinned = [
+        "vectide_bought_texts_total counter table,model,reason",
+        "vectide_bought_tokens_total counter table,model,reason",
+        "vectide_bought_usd_total counter table,model,reason",
         "vectide_budget_limit_bytes gauge",
         "vectide_budget_used_bytes gauge",
         "vectide_build_info gauge version",
+        "vectide_cost_budget_spent_ratio gauge period",
         "vectide_dead_letters_total counter stage,reason",
         "vectide_embed_inputs_total counter",
         "vectide_embed_queued_texts gauge",
@@ -108,6 +112,9 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_records_settled_total counter as",
         "vectide_records_skipped_total counter kind",
         "vectide_remembered_keys gauge",
+        "vectide_saved_texts_total counter table,model,by",
+        "vectide_saved_tokens_total counter table,model,by",
+        "vectide_saved_usd_total counter table,model,by",
         "vectide_stalled_partitions gauge",
         "vectide_start_time_seconds gauge",
         "vectide_texts_unchanged_total counter",
