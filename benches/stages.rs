@@ -175,6 +175,7 @@ fn window(criterion: &mut Criterion) {
                 creation: Creation::No,
                 completion: Completion::default(),
                 replaces: false,
+                priority: Priority::Fresh,
             })
             .collect()
     };
@@ -350,6 +351,7 @@ impl Reconciliation {
                     creation: Creation::No,
                     completion: Completion::default(),
                     replaces: false,
+                    priority: Priority::Fresh,
                 }
             })
             .collect()

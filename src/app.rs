@@ -71,8 +71,7 @@ impl App {
         let admin = shared.start_admin(config).await?;
         let base = source::client_config(&config.kafka, &endpoints.brokers)
             .context("can't read a secret of kafka")?;
-        let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)
-            .context("can't read a secret of embed")?;
+        let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)?;
         let registry = shared.start_registry(config)?;
         let books = Books::open(config, shared.metrics.cost.clone())?;
         let indexes = shared.connect_indexes(config, &endpoints.index_url).await?;

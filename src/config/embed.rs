@@ -1,6 +1,6 @@
 //! `[embed]`.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use reqwest::header::HeaderName;
 use schemars::JsonSchema;
@@ -32,6 +32,14 @@ pub struct EmbedConfig {
     pub api_key_header: String,
     /// Query parameters of the request, such as Azure's `api-version`.
     pub query: BTreeMap<String, String>,
+    /// Further fields of the request's body, such as Voyage's `input_type`. A value that is JSON
+    /// (`true`, `512`, `'["a"]'`) is sent as such, any other as text.
+    pub body: BTreeMap<String, String>,
+    /// PEM file of the authorities that may sign the endpoint's certificate; the system's own when
+    /// absent.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy on the way to the endpoint.
+    pub proxy: ProxyConfig,
     /// How long one request may take in all.
     #[serde(with = "human_duration")]
     #[schemars(with = "human_duration::Text")]
@@ -44,14 +52,32 @@ pub struct EmbedConfig {
     pub concurrency: usize,
     /// How many texts go into one request at most.
     pub batch_inputs: usize,
+    /// How many tokens go into one request at most, all its texts together; 0 for no limit. Where
+    /// tokens a minute are limited, requests are smaller than that.
+    #[serde(with = "absent::zero_limit")]
+    #[schemars(with = "u32")]
+    pub batch_tokens: Option<u32>,
     /// How long the first text of a request waits for others.
     #[serde(with = "human_duration")]
     #[schemars(with = "human_duration::Text")]
     pub batch_linger: Duration,
-    /// How many requests a minute may be sent, by all of this process; 0 for no limit.
+    /// The longest text that the model takes, in tokens; 0 if that is not known, and the provider is
+    /// to judge.
+    #[serde(with = "absent::zero_limit")]
+    #[schemars(with = "u32")]
+    pub max_input_tokens: Option<u32>,
+    /// What becomes of a text that is longer.
+    pub over_long: OverLong,
+    /// How many requests a minute may be sent; 0 for no limit. All members of the group share it,
+    /// each according to its partitions. A lower limit that the provider's answers tell counts.
     #[serde(with = "absent::zero_limit")]
     #[schemars(with = "u32")]
     pub requests_per_minute: Option<u32>,
+    /// How many tokens a minute may be sent, likewise. Without either limit Vectide finds out how
+    /// much the provider takes.
+    #[serde(with = "absent::zero_limit")]
+    #[schemars(with = "u32")]
+    pub tokens_per_minute: Option<u32>,
     /// The first pause before a failed request is sent again; it doubles from there.
     #[serde(with = "human_duration")]
     #[schemars(with = "human_duration::Text")]
@@ -73,16 +99,37 @@ impl Default for EmbedConfig {
             api_key: None,
             api_key_header: "authorization".into(),
             query: BTreeMap::new(),
+            body: BTreeMap::new(),
+            ca_file: None,
+            proxy: ProxyConfig::default(),
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             concurrency: 10,
             batch_inputs: 128,
+            // OpenAI's limits for all its embedding models.
+            batch_tokens: Some(300_000),
             batch_linger: Duration::from_millis(20),
+            max_input_tokens: Some(8192),
+            over_long: OverLong::default(),
             requests_per_minute: Some(3000),
+            tokens_per_minute: None,
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_mins(1),
         }
     }
+}
+
+/// The proxy on the way to the endpoint. Without one, the environment's `HTTPS_PROXY`, `HTTP_PROXY`
+/// and `NO_PROXY` count.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyConfig {
+    /// Its URL, `http` or `https`.
+    pub url: Option<String>,
+    /// The user name that it wants, if it wants one.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<SecretRef>,
 }
 
 /// How vectors travel from the endpoint.
@@ -94,6 +141,17 @@ pub enum EncodingFormat {
     Base64,
     /// JSON numbers.
     Float,
+}
+
+/// What becomes of a text that is too long for the model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OverLong {
+    /// Its beginning is embedded, cut at the end of a token.
+    #[default]
+    Truncate,
+    /// Its record is dead-lettered.
+    DeadLetter,
 }
 
 impl EmbedConfig {
@@ -120,11 +178,86 @@ impl EmbedConfig {
             "embed.api_key_header",
             format!("{:?} is no header name", self.api_key_header),
         );
+        self.validate_lengths(report);
+        self.validate_body(report);
+        self.proxy.validate(report);
         report.not_zero("embed.timeout", self.timeout);
         report.not_zero("embed.connect_timeout", self.connect_timeout);
         report.within("embed.concurrency", &self.concurrency, &(1..=1024));
         // OpenAI takes 2048 inputs a request; other servers take fewer by default.
         report.within("embed.batch_inputs", &self.batch_inputs, &(1..=2048));
         report.backoff("embed", self.retry_initial, self.retry_max);
+    }
+
+    fn validate_lengths(&self, report: &mut Report) {
+        let Some(longest) = self.max_input_tokens else {
+            report.refuse_if(
+                self.over_long == OverLong::DeadLetter,
+                "embed.over_long",
+                "is dead_letter, which needs embed.max_input_tokens beside it: what is too long?",
+            );
+            return;
+        };
+        for (name, limit) in [
+            ("batch_tokens", self.batch_tokens),
+            ("tokens_per_minute", self.tokens_per_minute),
+        ] {
+            if let Some(limit) = limit.filter(|limit| *limit < longest) {
+                report.refuse(
+                    format!("embed.{name}"),
+                    format!(
+                        "is {limit}, less than embed.max_input_tokens ({longest}): a text of that length would never be sent"
+                    ),
+                );
+            }
+        }
+    }
+
+    fn validate_body(&self, report: &mut Report) {
+        for (field, key) in [
+            ("model", "embed.model"),
+            ("input", "document"),
+            ("dimensions", "embed.dimensions and embed.send_dimensions"),
+            ("encoding_format", "embed.encoding_format"),
+        ] {
+            report.refuse_if(
+                self.body.contains_key(field),
+                format!("embed.body.{field}"),
+                format!("is set by {key}"),
+            );
+        }
+    }
+}
+
+impl ProxyConfig {
+    fn validate(&self, report: &mut Report) {
+        if let Some(url) = &self.url {
+            report.http_url("embed.proxy.url", url);
+        }
+        report.refuse_if(
+            self.username.is_some() && self.url.is_none(),
+            "embed.proxy.username",
+            "needs embed.proxy.url beside it",
+        );
+        for (name, is_set, other, other_is_set) in [
+            (
+                "username",
+                self.username.is_some(),
+                "password",
+                self.password.is_some(),
+            ),
+            (
+                "password",
+                self.password.is_some(),
+                "username",
+                self.username.is_some(),
+            ),
+        ] {
+            report.refuse_if(
+                is_set && !other_is_set,
+                format!("embed.proxy.{name}"),
+                format!("needs embed.proxy.{other} beside it"),
+            );
+        }
     }
 }

@@ -51,7 +51,7 @@ pub use self::{
     cost::{BudgetConfig, CostConfig},
     dead_letter::{BreakerConfig, DeadLetterConfig},
     document::{DocumentColumns, DocumentConfig, PayloadConfig, PointIdKind},
-    embed::{EmbedConfig, EncodingFormat},
+    embed::{EmbedConfig, EncodingFormat, OverLong, ProxyConfig},
     environment::{PREFIX, read_dot_env},
     index::{Distance, Embedded, IndexConfig, PayloadIndexKind, ReplayPolicy},
     kafka::{GroupProtocol, KafkaConfig},

@@ -58,6 +58,7 @@ impl Config {
             ),
             ("registry.password", &self.registry.password),
             ("embed.api_key", &self.embed.api_key),
+            ("embed.proxy.password", &self.embed.proxy.password),
             ("index.api_key", &self.index.api_key),
         ];
         let properties = self.kafka.secret_properties.iter();

@@ -35,8 +35,10 @@ impl Change {
 /// What happened to the row.
 #[derive(Debug)]
 pub(super) enum Operation {
-    /// Updated, or read by a snapshot: this is the row now.
+    /// Updated: this is the row now.
     Upsert(Row),
+    /// Read by a snapshot: this is the row.
+    Read(Row),
     /// Created: this is the row.
     Create(Row),
     /// Deleted; a flattened record repeats some of the row.
@@ -174,6 +176,7 @@ impl Parts<'_> {
         let operation = match op {
             "c" | "u" | "r" => match self.after {
                 Some(row) if op == "c" => Operation::Create(row),
+                Some(row) if op == "r" => Operation::Read(row),
                 Some(row) => Operation::Upsert(row),
                 None => {
                     return Some(Err(Failure::record(

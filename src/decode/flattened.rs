@@ -158,6 +158,7 @@ pub(super) fn change(row: Row, prefix: &str) -> Change {
         Some("d") => Operation::Delete(Some(row)),
         Some("t") => Operation::Truncate,
         Some("c") => Operation::Create(row),
+        Some("r") => Operation::Read(row),
         _ => Operation::Upsert(row),
     };
     Change {

@@ -28,7 +28,9 @@ pub(crate) mod wire;
 
 use crate::{
     error::Failure,
-    record::{Position, RawRecord, Row, RowChange, RowKey, RowState, SchemaId, WriterSchema},
+    record::{
+        Origin, Position, RawRecord, Row, RowChange, RowKey, RowState, SchemaId, WriterSchema,
+    },
 };
 
 use change::{Change, Operation};
@@ -142,14 +144,21 @@ impl Decoder {
                 // It follows the delete of a row without key, and says nothing more.
                 return Ok(Decoded::Skip(Skip::Tombstone));
             }
-            return Ok(decoded(key?, RowState::Gone, position(raw, None), false));
+            let position = position(raw, None);
+            return Ok(decoded(key?, RowState::Gone, position, Origin::Changed));
         };
         let position = position(raw, Some(&change));
-        let created = matches!(change.operation, Operation::Create(_));
+        let origin = match change.operation {
+            Operation::Create(_) => Origin::Created,
+            Operation::Read(_) => Origin::Read,
+            _ => Origin::Changed,
+        };
         let (state, row_of_key) = match change.operation {
             Operation::Skip(skip) => return Ok(Decoded::Skip(skip)),
             Operation::Truncate => return Ok(Decoded::Truncate(position)),
-            Operation::Create(row) | Operation::Upsert(row) => (RowState::Present(row), None),
+            Operation::Create(row) | Operation::Upsert(row) | Operation::Read(row) => {
+                (RowState::Present(row), None)
+            }
             Operation::Delete(row) => (RowState::Gone, row.or_else(|| change.before.clone())),
         };
         let key = match (
@@ -161,7 +170,7 @@ impl Decoder {
                 self.key_of_columns(&state, row_of_key.as_ref(), change.before.as_ref())?
             }
         };
-        Ok(decoded(key, state, position, created))
+        Ok(decoded(key, state, position, origin))
     }
 
     /// What the value says; `None` of a tombstone.
@@ -220,12 +229,12 @@ fn position(raw: &RawRecord, change: Option<&Change>) -> Position {
     }
 }
 
-fn decoded(key: RowKey, state: RowState, position: Position, created: bool) -> Decoded {
+fn decoded(key: RowKey, state: RowState, position: Position, origin: Origin) -> Decoded {
     Decoded::Change(RowChange {
         key,
         state,
         position,
-        created,
+        origin,
     })
 }
 

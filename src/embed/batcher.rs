@@ -1,7 +1,6 @@
 //! Texts that wait for a vector, and who asked for them.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -10,7 +9,11 @@ use hashbrown::{HashMap, hash_map::Entry};
 use smallvec::SmallVec;
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
-use super::{EmbedReply, EmbedRequest};
+use super::{
+    EmbedReply, EmbedRequest,
+    inputs::Inputs,
+    queue::{Place, Queue},
+};
 use crate::{
     cost::Purpose,
     error::Failure,
@@ -24,12 +27,22 @@ const SWEEP_FROM: usize = 1024;
 /// the first time it is asked for until it is [answered](Self::answer) or [refused](Self::refuse).
 #[derive(Debug)]
 pub(super) struct Batcher {
-    askers: HashMap<Arc<str>, SmallVec<[Asker; 1]>>,
-    queue: VecDeque<Queued>,
+    wanted: HashMap<Arc<str>, Wanted>,
+    queue: Queue,
     max_inputs: usize,
     linger: Duration,
     sweep_at: usize,
     skipped: u64,
+}
+
+/// A text that has not been answered.
+#[derive(Debug)]
+struct Wanted {
+    askers: SmallVec<[Asker; 1]>,
+    /// How many tokens it is, once that was counted.
+    tokens: Option<u64>,
+    /// Where it is queued; none once it was cut.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -40,17 +53,11 @@ struct Asker {
     reply: UnboundedSender<EmbedReply>,
 }
 
-#[derive(Debug)]
-struct Queued {
-    text: Arc<str>,
-    since: Instant,
-}
-
 impl Batcher {
     pub(super) fn new(max_inputs: usize, linger: Duration) -> Self {
         Self {
-            askers: HashMap::new(),
-            queue: VecDeque::new(),
+            wanted: HashMap::new(),
+            queue: Queue::default(),
             max_inputs: max_inputs.max(1),
             linger,
             sweep_at: SWEEP_FROM,
@@ -64,6 +71,7 @@ impl Batcher {
             ticket,
             text,
             purpose,
+            priority,
             wanted,
             reply,
         } = request;
@@ -73,55 +81,83 @@ impl Batcher {
             wanted,
             reply,
         };
-        match self.askers.entry(text) {
-            Entry::Occupied(mut known) => {
-                if known.get().iter().any(Asker::is_sent) {
+        match self.wanted.entry(text) {
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                if known.place.is_none() {
                     asker.note_sent();
                 }
-                known.get_mut().push(asker);
+                known.askers.push(asker);
+                // Who is most urgent decides for all.
+                if let Some(place) = known.place.filter(|place| priority < place.priority) {
+                    known.place = self.queue.promote(place, priority);
+                }
             }
             Entry::Vacant(new) => {
                 let text = Arc::clone(new.key());
-                self.queue.push_back(Queued { text, since: now });
-                new.insert(SmallVec::from_buf([asker]));
+                let guess = Inputs::guess(&text);
+                let place = self.queue.push(text, guess, priority, now);
+                new.insert(Wanted {
+                    askers: SmallVec::from_buf([asker]),
+                    tokens: None,
+                    place: Some(place),
+                });
             }
         }
         // While an outage lasts nothing has its turn, yet rows go on changing and being deleted.
         // Sweeping each time the queue has doubled keeps it in proportion, at a constant cost a text.
         if self.queue.len() >= self.sweep_at {
-            let queue = std::mem::take(&mut self.queue);
-            self.queue = queue
-                .into_iter()
-                .filter(|queued| self.is_wanted(&queued.text))
-                .collect();
+            let mut queue = std::mem::take(&mut self.queue);
+            queue.retain(|text| self.is_wanted(text));
+            self.queue = queue;
             self.sweep_at = SWEEP_FROM.max(2 * self.queue.len());
         }
     }
 
-    /// When the next request is to be cut: at once if it is full, else when its first text has
-    /// lingered; `None` if nothing is queued.
-    pub(super) fn due(&self) -> Option<Instant> {
-        let oldest = self.queue.front()?;
-        if self.queue.len() >= self.max_inputs {
-            return Some(oldest.since);
+    /// When the next request, of so many tokens at most, is to be cut: at once if it is full, else
+    /// when the text that waits longest has lingered; `None` if nothing is queued.
+    pub(super) fn due(&self, max_tokens: u64) -> Option<Instant> {
+        let oldest = self.queue.oldest()?;
+        if self.queue.len() >= self.max_inputs || self.queue.tokens() >= max_tokens {
+            return Some(oldest);
         }
-        Some(oldest.since + self.linger)
+        Some(oldest + self.linger)
     }
 
-    /// Cuts a request: the oldest texts that are still wanted. Empty if there are none.
-    pub(super) fn cut(&mut self) -> Vec<Arc<str>> {
+    /// About how many tokens the next request will have.
+    pub(super) fn next_tokens(&self, max_tokens: u64) -> u64 {
+        self.queue.tokens().min(max_tokens)
+    }
+
+    /// Cuts a request of so many tokens at most, as `count` counts them: the most urgent and oldest
+    /// texts that are still wanted. A text that is longer goes alone. Empty if there are none.
+    pub(super) fn cut(&mut self, max_tokens: u64, count: impl Fn(&str) -> u64) -> Vec<Arc<str>> {
         let mut texts = Vec::with_capacity(self.max_inputs.min(self.queue.len()));
+        let mut left = max_tokens;
         while texts.len() < self.max_inputs
-            && let Some(Queued { text, .. }) = self.queue.pop_front()
+            && let Some(text) = self.queue.first().cloned()
         {
-            if self.is_wanted(&text) {
-                for asker in self.askers.get(&text).into_iter().flatten() {
-                    asker.note_sent();
+            if self.is_wanted(&text)
+                && let Some(wanted) = self.wanted.get_mut(&text)
+            {
+                let tokens = *wanted.tokens.get_or_insert_with(|| count(&text));
+                if tokens > left && !texts.is_empty() {
+                    break;
                 }
+                wanted.place = None;
+                wanted.askers.iter().for_each(Asker::note_sent);
+                left = left.saturating_sub(tokens);
                 texts.push(text);
             }
+            self.queue.pop_first();
         }
         texts
+    }
+
+    /// How many tokens the texts of a request are.
+    pub(super) fn tokens(&self, texts: &[Arc<str>]) -> u64 {
+        let known = texts.iter().filter_map(|text| self.wanted.get(text));
+        known.filter_map(|wanted| wanted.tokens).sum()
     }
 
     /// Drops from a request that was cut before the texts that nobody wants any more.
@@ -131,8 +167,8 @@ impl Batcher {
 
     /// For whom a text is bought, in the order in which they asked.
     pub(super) fn purposes(&self, text: &str) -> impl Iterator<Item = &Purpose> {
-        let askers = self.askers.get(text).into_iter().flatten();
-        askers.map(|asker| &asker.purpose)
+        let wanted = self.wanted.get(text).into_iter();
+        wanted.flat_map(|wanted| wanted.askers.iter().map(|asker| &asker.purpose))
     }
 
     /// Hands a vector to everyone who asked for it.
@@ -146,7 +182,9 @@ impl Batcher {
     }
 
     fn reply(&mut self, text: &str, outcome: Result<Vector, Failure>) {
-        let mut askers = self.askers.remove(text).unwrap_or_default();
+        let Some(Wanted { mut askers, .. }) = self.wanted.remove(text) else {
+            return;
+        };
         let Some(last) = askers.pop() else { return };
         for asker in askers {
             asker.reply(outcome.clone());
@@ -162,7 +200,7 @@ impl Batcher {
     /// Whether nobody waits for anything, here or under way.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.askers.is_empty()
+        self.wanted.is_empty() && self.queue.len() == 0
     }
 
     /// How many texts were dropped unsent since the last time this was asked.
@@ -182,14 +220,14 @@ impl Batcher {
 
     /// Forgets those who don't want `text` any more, and `text` with the last of them.
     fn is_wanted(&mut self, text: &Arc<str>) -> bool {
-        let Some(askers) = self.askers.get_mut(text) else {
+        let Some(wanted) = self.wanted.get_mut(text) else {
             return false;
         };
-        askers.retain(|asker| asker.is_waiting());
-        if !askers.is_empty() {
+        wanted.askers.retain(|asker| asker.is_waiting());
+        if !wanted.askers.is_empty() {
             return true;
         }
-        self.askers.remove(text);
+        self.wanted.remove(text);
         self.skipped += 1;
         false
     }
@@ -204,10 +242,6 @@ impl Asker {
         if let Some(wish) = self.wanted.upgrade() {
             wish.send();
         }
-    }
-
-    fn is_sent(&self) -> bool {
-        self.wanted.upgrade().is_some_and(|wish| wish.is_sent())
     }
 
     fn reply(self, outcome: Result<Vector, Failure>) {

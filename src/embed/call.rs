@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::AtomicU8};
 
 use tokio::time::Instant;
 
+use super::limiter::Charge;
 use crate::config::EncodingFormat;
 
 /// What a blocked lane asks a vector of, to find out whether it still is.
@@ -22,6 +23,9 @@ pub(super) struct Call {
     /// The halves of a refused request share a count of how many of them were accepted.
     pub(super) half_of: Option<Arc<AtomicU8>>,
     pub(super) purpose: Purpose,
+    /// What the limiter charged for it, and when it was last sent.
+    pub(super) charge: Charge,
+    pub(super) sent_at: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,8 @@ impl Call {
             due: now,
             half_of: None,
             purpose: Purpose::Vectors,
+            charge: Charge { tokens: 0 },
+            sent_at: now,
         }
     }
 

@@ -8,16 +8,19 @@ use reqwest::{
     redirect,
 };
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::{
-    EmbedError, Settings,
+    EmbedError, Proxy, Settings,
     refusal::{self, Asked, Blame, Complaint, Refusal},
     response::{self, Answer, BadAnswer},
 };
 use crate::{
     config::{EncodingFormat, Secret},
     error::Failure,
-    http::{USER_AGENT, explain, is_loopback, read_body, retry_after},
+    http::{
+        RateLimits, USER_AGENT, explain, is_loopback, rate_limits, read_body, retry_after, trust,
+    },
 };
 
 /// How much of an error's body is read, in bytes.
@@ -33,6 +36,14 @@ pub(super) struct Client {
     endpoint: Arc<Endpoint>,
 }
 
+/// What came of a request.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) outcome: Result<Answer, Refusal>,
+    /// What the endpoint says of its limits; nothing where no answer came.
+    pub(super) limits: RateLimits,
+}
+
 #[derive(Debug)]
 struct Endpoint {
     url: Url,
@@ -42,6 +53,8 @@ struct Endpoint {
     model: String,
     dimensions: u32,
     send_dimensions: bool,
+    /// Further fields of a request's body.
+    further: Map<String, Value>,
 }
 
 impl Client {
@@ -62,10 +75,13 @@ impl Client {
             // A redirected POST would arrive as a GET, and the key in a header of its own would
             // follow it to any host.
             .redirect(redirect::Policy::none());
-        if url.scheme() == "http" {
+        http = trust(http, settings.authorities.as_deref()).map_err(EmbedError::Client)?;
+        if url.scheme() == "http" && settings.proxy.is_none() {
             http = http.tls_built_in_root_certs(false);
         }
-        if is_loopback(&url) {
+        if let Some(proxy) = &settings.proxy {
+            http = http.proxy(through(proxy).map_err(EmbedError::Proxy)?);
+        } else if is_loopback(&url) {
             http = http.no_proxy();
         }
         Ok(Self {
@@ -77,16 +93,13 @@ impl Client {
                 model: settings.model.clone(),
                 dimensions: settings.dimensions,
                 send_dimensions: settings.send_dimensions,
+                further: settings.body.clone(),
             }),
         })
     }
 
     /// Sends `texts` once and reads the answer: a vector for each, in their order.
-    pub(super) async fn call(
-        &self,
-        texts: &[Arc<str>],
-        encoding: EncodingFormat,
-    ) -> Result<Answer, Refusal> {
+    pub(super) async fn call(&self, texts: &[Arc<str>], encoding: EncodingFormat) -> Reply {
         let endpoint = &self.endpoint;
         let mut request = self.http.post(endpoint.url.clone());
         if encoding == EncodingFormat::Base64 {
@@ -94,16 +107,22 @@ impl Client {
             // everything else that is done to a row. Numbers shrink by more than half.
             request = request.header(ACCEPT_ENCODING, "identity");
         }
-        let response = request
-            .body(endpoint.body(texts, encoding))
-            .send()
-            .await
-            .map_err(|error| endpoint.outage(error))?;
-        if response.status().is_success() {
+        let response = match request.body(endpoint.body(texts, encoding)).send().await {
+            Ok(response) => response,
+            Err(error) => {
+                return Reply {
+                    outcome: Err(endpoint.outage(error)),
+                    limits: RateLimits::default(),
+                };
+            }
+        };
+        let limits = rate_limits(response.headers());
+        let outcome = if response.status().is_success() {
             self.read_answer(response, texts.len()).await
         } else {
             Err(self.read_refusal(response).await)
-        }
+        };
+        Reply { outcome, limits }
     }
 
     async fn read_answer(&self, mut response: Response, inputs: usize) -> Result<Answer, Refusal> {
@@ -140,13 +159,12 @@ impl Client {
             .await
             .unwrap_or_default();
         let complaint = self.endpoint.complaint(&body);
+        let endpoint = &self.endpoint;
         let asked = Asked {
-            url: &self.endpoint.shown,
-            model: &self.endpoint.model,
-            dimensions: self
-                .endpoint
-                .send_dimensions
-                .then_some(self.endpoint.dimensions),
+            url: &endpoint.shown,
+            model: &endpoint.model,
+            dimensions: endpoint.send_dimensions.then_some(endpoint.dimensions),
+            key: endpoint.key.as_ref().map(Secret::expose),
         };
         refusal::read(status, after, &complaint, asked)
     }
@@ -163,6 +181,8 @@ impl Endpoint {
             encoding_format: EncodingFormat,
             #[serde(skip_serializing_if = "Option::is_none")]
             dimensions: Option<u32>,
+            #[serde(flatten)]
+            further: &'a Map<String, Value>,
         }
         let length: usize = texts
             .iter()
@@ -174,6 +194,7 @@ impl Endpoint {
             input: Inputs(texts),
             encoding_format: encoding,
             dimensions: self.send_dimensions.then_some(self.dimensions),
+            further: &self.further,
         };
         serde_json::to_writer(&mut body, &request).expect("strings and numbers are always JSON");
         body
@@ -273,6 +294,14 @@ fn endpoint_url(settings: &Settings) -> Result<(Url, String), EmbedError> {
         url.query_pairs_mut().extend_pairs(&settings.query);
     }
     Ok((url, shown.into()))
+}
+
+fn through(proxy: &Proxy) -> reqwest::Result<reqwest::Proxy> {
+    let through = reqwest::Proxy::all(&proxy.url)?;
+    Ok(match &proxy.login {
+        Some((user, password)) => through.basic_auth(user, password.expose()),
+        None => through,
+    })
 }
 
 fn key_header(name: &str, key: &Secret) -> Result<(HeaderName, HeaderValue), EmbedError> {

@@ -13,7 +13,9 @@
 //! ```
 //!
 //! - `batcher` keeps each text once, with everybody who asks for it.
-//! - `limiter` says when a request may go out: a rate, a provider's wish, a backoff.
+//! - `inputs` knows how long texts are, and cuts what is too long for the model; `queue` has
+//!   the order in which they have their turn.
+//! - `limiter` says when a request may go out: two rates, a provider's wish, a backoff.
 //! - `schedule` decides what goes out next and what follows from an answer; `condition` knows
 //!   whether the lane works at all. They do no I/O, and time is an argument.
 //! - `client` sends one request; `response` checks the vectors that come back, `refusal` finds
@@ -28,7 +30,10 @@ mod batcher;
 mod call;
 mod client;
 mod condition;
+mod inputs;
+mod key;
 mod limiter;
+mod queue;
 pub(crate) mod refusal;
 mod response;
 mod schedule;
@@ -46,17 +51,20 @@ use std::{
 
 use anyhow::Context;
 use tokio::{
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::{
+        mpsc::{self, UnboundedReceiver, UnboundedSender},
+        watch,
+    },
     task::{Id, JoinSet},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-pub use self::settings::Settings;
+pub use self::settings::{Proxy, Settings, SettingsError};
 use self::{
     call::Call,
-    client::Client,
-    refusal::{Blame, Refusal},
+    client::{Client, Reply},
+    refusal::{Blame, Refusal, has_version},
     response::Answer,
     schedule::{Next, Schedule},
 };
@@ -64,8 +72,10 @@ use crate::{
     config::EncodingFormat,
     cost::{Access, Books, Purpose, Reserved},
     error::Failure,
-    record::{Ticket, Vector, Wish},
+    http::RateLimits,
+    record::{Priority, Share, Ticket, Vector, Wish},
     telemetry::{EmbedMetrics, Health, Lane, LanePart, LaneState},
+    tokens::Tokenizer,
 };
 
 /// Requests taken from the queue at once.
@@ -84,6 +94,8 @@ pub struct EmbedRequest {
     pub text: Arc<str>,
     /// For whom it is bought.
     pub purpose: Purpose,
+    /// How urgent it is.
+    pub priority: Priority,
     /// The caller holds the strong side and drops it when it wants the vector no more. Then the
     /// text is not sent, or not again, on this caller's behalf, and no reply is promised.
     pub wanted: Weak<Wish>,
@@ -123,6 +135,9 @@ pub enum EmbedError {
         "the key of embed.api_key has characters that an HTTP header can't carry, such as a line end"
     )]
     Key,
+    /// The proxy's URL isn't one.
+    #[error("embed.proxy.url can't be used")]
+    Proxy(#[source] reqwest::Error),
     /// The HTTP client can't be set up.
     #[error("the HTTP client for the embedding endpoint can't be set up")]
     Client(#[source] reqwest::Error),
@@ -132,6 +147,7 @@ pub enum EmbedError {
 #[derive(Debug, Clone)]
 pub struct Embedder {
     requests: UnboundedSender<EmbedRequest>,
+    share: watch::Sender<Share>,
 }
 
 impl Embedder {
@@ -154,6 +170,10 @@ impl Embedder {
         let [endpoint, budget] = LanePart::pair(&health, Lane::Embed);
         let schedule = Schedule::new(settings, metrics.clone(), endpoint, random, now);
         let (requests, submitted) = mpsc::unbounded_channel();
+        let (share, shares) = watch::channel(Share::WHOLE);
+        // It takes tenths of a second, which the first text need not wait for.
+        let tokenizer = Tokenizer::for_model(&settings.model);
+        tokio::task::spawn_blocking(move || tokenizer.load());
         let stage = Stage {
             client,
             schedule,
@@ -161,6 +181,7 @@ impl Embedder {
             budget,
             metrics,
             submitted,
+            shares,
             calls: JoinSet::new(),
             under_way: HashMap::new(),
         };
@@ -176,7 +197,7 @@ impl Embedder {
                 health.set(Lane::Embed, LaneState::Blocked(advice.into()));
             }
         });
-        Ok(Self { requests })
+        Ok(Self { requests, share })
     }
 
     /// Asks for a vector. Never waits: whoever asks bounds how much they ask for.
@@ -184,23 +205,48 @@ impl Embedder {
         // Fails only once the stage has been shut down, when nobody is promised a reply.
         let _ = self.requests.send(request);
     }
+
+    /// Takes no more than `share` of the provider's limits from now on. Until this is called, they are
+    /// all this program's.
+    pub fn set_share(&self, share: Share) {
+        self.share.send_replace(share);
+    }
 }
 
 /// Asks for one vector, once, and says what came of it: the way to find out whether `settings`
 /// work. The error's message says what to do.
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
-    vector_of(settings, "vectide").await.map(|_| ())
+    let refusal = match ask(settings, "vectide").await? {
+        Ok(_) => return Ok(()),
+        Err(refusal) => refusal,
+    };
+    let is_elsewhere =
+        |refusal: &Refusal| matches!(refusal.failure().reason, "not_found" | "malformed_answer");
+    if is_elsewhere(&refusal) && !has_version(&settings.url) {
+        let url = format!("{}/v1", settings.url.trim_end_matches('/'));
+        let there = Settings {
+            url: url.clone(),
+            ..settings.clone()
+        };
+        let answered = match ask(&there, "vectide").await? {
+            Ok(_) => true,
+            // A key or a model that is wrong is so at the right place.
+            Err(Refusal::Blocked(failure)) => failure.reason != "not_found",
+            Err(other) => matches!(other, Refusal::Inputs(_) | Refusal::Throttled { .. }),
+        };
+        if answered {
+            anyhow::bail!(
+                "embed.url lacks its /v1: set it to \"{url}\", where the endpoint answers"
+            );
+        }
+    }
+    Err(refusal.failure().clone().into())
 }
 
 /// The vector of one text, such as a search's words, asked for once. The error's message says what
 /// to do.
 pub async fn vector_of(settings: &Settings, text: &str) -> anyhow::Result<Vector> {
-    let client = Client::new(settings)?;
-    let texts = [Arc::from(text)];
-    let mut answer = client.call(&texts, settings.encoding_format).await;
-    if matches!(answer, Err(Refusal::Inputs(_))) {
-        answer = client.call(&texts, EncodingFormat::Float).await;
-    }
+    let answer = ask(settings, text).await?;
     let answer = answer.map_err(|refusal| refusal.failure().clone())?;
     // An answer has a vector for each text.
     answer
@@ -208,6 +254,16 @@ pub async fn vector_of(settings: &Settings, text: &str) -> anyhow::Result<Vector
         .into_iter()
         .next()
         .context("no vector came back")
+}
+
+async fn ask(settings: &Settings, text: &str) -> Result<Result<Answer, Refusal>, EmbedError> {
+    let client = Client::new(settings)?;
+    let texts = [Arc::from(text)];
+    let mut answer = client.call(&texts, settings.encoding_format).await.outcome;
+    if matches!(answer, Err(Refusal::Inputs(_))) {
+        answer = client.call(&texts, EncodingFormat::Float).await.outcome;
+    }
+    Ok(answer)
 }
 
 /// The schedule with its I/O: one task that owns both, and one more for each request under way.
@@ -219,7 +275,8 @@ struct Stage {
     budget: LanePart,
     metrics: EmbedMetrics,
     submitted: UnboundedReceiver<EmbedRequest>,
-    calls: JoinSet<Result<Answer, Refusal>>,
+    shares: watch::Receiver<Share>,
+    calls: JoinSet<Reply>,
     under_way: HashMap<Id, (Call, Reserved)>,
 }
 
@@ -239,18 +296,24 @@ impl Stage {
             };
             tokio::select! {
                 Some(ended) = self.calls.join_next_with_id() => {
-                    let (id, outcome) = match ended {
+                    let (id, reply) = match ended {
                         Ok(ended) => ended,
-                        Err(error) => (error.id(), Err(gave_up(&error))),
+                        Err(error) => (error.id(), gave_up(&error)),
                     };
                     self.metrics.in_flight.dec();
                     if let Some((call, _)) = self.under_way.remove(&id) {
-                        if let Ok(answer) = &outcome {
+                        if let Ok(answer) = &reply.outcome {
                             let bought = self.schedule.bought(&call);
                             self.books.bought(&bought, answer.charged);
                         }
-                        self.schedule.finish(call, outcome, Instant::now());
+                        let now = Instant::now();
+                        self.schedule.finish(call, reply.outcome, now);
+                        self.schedule.told(&reply.limits, now);
                     }
+                }
+                Ok(()) = self.shares.changed() => {
+                    let share = *self.shares.borrow_and_update();
+                    self.schedule.set_share(share, Instant::now());
                 }
                 count = self.submitted.recv_many(&mut taken, TAKE) => {
                     if count == 0 {
@@ -292,9 +355,9 @@ impl Stage {
         let encoding = call.encoding;
         let task = self.calls.spawn(async move {
             let start = Instant::now();
-            let outcome = client.call(&texts, encoding).await;
+            let reply = client.call(&texts, encoding).await;
             duration.observe(start.elapsed().as_secs_f64());
-            outcome
+            reply
         });
         self.under_way.insert(task.id(), (call, reserved));
     }
@@ -308,13 +371,17 @@ impl Drop for Stage {
 }
 
 /// A request whose task died is a bug of ours; its texts are not lost for that.
-fn gave_up(error: &tokio::task::JoinError) -> Refusal {
-    Refusal::Outage {
-        failure: Failure::transient(
-            "internal",
-            format!("sending an embedding request failed: {error}"),
-        ),
-        after: None,
-        blame: Blame::Inputs,
+fn gave_up(error: &tokio::task::JoinError) -> Reply {
+    let failure = Failure::transient(
+        "internal",
+        format!("sending an embedding request failed: {error}"),
+    );
+    Reply {
+        outcome: Err(Refusal::Outage {
+            failure,
+            after: None,
+            blame: Blame::Inputs,
+        }),
+        limits: RateLimits::default(),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::key::foreign_owner;
 use crate::error::{Disposition, Failure};
 
 /// Why a request brought no vectors.
@@ -59,6 +60,8 @@ pub(super) struct Asked<'a> {
     pub(super) model: &'a str,
     /// The length of the vectors, if the request named one.
     pub(super) dimensions: Option<u32>,
+    /// The key that was shown, if any.
+    pub(super) key: Option<&'a str>,
 }
 
 /// Reads an answer whose status isn't 2xx.
@@ -77,10 +80,10 @@ pub(super) fn read(
         ))
     };
     match status.as_u16() {
-        401 => blocked(
-            "unauthorized",
-            "the embedding endpoint does not accept the key: correct embed.api_key and embed.api_key_header".into(),
-        ),
+        401 => {
+            let (reason, advice) = key_advice(asked);
+            blocked(reason, advice)
+        }
         403 => blocked(
             "forbidden",
             format!("the key may not use the embedding endpoint: give it the right to use the model \"{model}\""),
@@ -95,8 +98,11 @@ pub(super) fn read(
             ),
             after,
         },
-        400 | 404 | 422 if complaint.is_about_model() => blocked("model", model_advice(model)),
-        404 => blocked("not_found", model_advice(model)),
+        400 | 404 | 422 if complaint.is_about_model() => blocked(
+            "model",
+            format!("the embedding endpoint has no model \"{model}\", or the key may not use it: correct embed.model"),
+        ),
+        404 => blocked("not_found", place_advice(asked)),
         400 | 422 if let Some(dimensions) = asked.dimensions && complaint.is_about_dimensions() => blocked(
             "dimensions",
             format!(
@@ -139,10 +145,45 @@ fn quota_advice() -> String {
     "the account has no quota left at the embedding provider: top it up, or raise its limit".into()
 }
 
-fn model_advice(model: &str) -> String {
-    format!(
-        "the embedding endpoint knows no such path, deployment or model: check embed.url and embed.model (\"{model}\")"
+fn key_advice(asked: Asked<'_>) -> (&'static str, String) {
+    let Some(key) = asked.key else {
+        return (
+            "key_missing",
+            "the embedding endpoint wants a key, and none is configured: set embed.api_key".into(),
+        );
+    };
+    if let Some((owner, prefix)) = foreign_owner(key, asked.url) {
+        return (
+            "foreign_key",
+            format!(
+                "the embedding endpoint does not accept the key, which begins with \"{prefix}\" as those of {owner} do: use a key of the provider at embed.url, or correct embed.url"
+            ),
+        );
+    }
+    (
+        "unauthorized",
+        "the embedding endpoint does not accept the key: correct embed.api_key and embed.api_key_header".into(),
     )
+}
+
+fn place_advice(asked: Asked<'_>) -> String {
+    let Asked { url, model, .. } = asked;
+    if has_version(url) {
+        format!(
+            "the embedding endpoint knows no such path, deployment or model: check embed.url and embed.model (\"{model}\")"
+        )
+    } else {
+        "there is no embedding endpoint at embed.url: most providers' base URLs end in /v1".into()
+    }
+}
+
+/// Whether a part of the URL's path is a version, such as `v1`, or names a deployment, as Azure's do.
+pub(super) fn has_version(url: &str) -> bool {
+    url.split('/').any(|part| {
+        let digits = part.strip_prefix('v').unwrap_or_default();
+        part == "deployments"
+            || (!digits.is_empty() && digits.bytes().all(|it| it.is_ascii_digit()))
+    })
 }
 
 fn outage_reason(status: StatusCode) -> &'static str {
@@ -230,7 +271,10 @@ impl Complaint {
     }
 
     fn is_about_model(&self) -> bool {
-        self.code == "model_not_found" || self.code == "DeploymentNotFound" || self.param == "model"
+        self.code == "model_not_found"
+            || self.code == "DeploymentNotFound"
+            || self.param == "model"
+            || (self.says("model") && (self.says("not found") || self.says("does not exist")))
     }
 
     fn is_about_dimensions(&self) -> bool {
@@ -276,6 +320,7 @@ pub(crate) fn dispositions() -> Vec<(String, Failure)> {
         url: "https://api.example.com/v1/embeddings",
         model: "m",
         dimensions: Some(8),
+        key: None,
     };
     let of = |status: u16, complaint: &Complaint| {
         let status = StatusCode::from_u16(status).expect("it is one");
@@ -322,6 +367,7 @@ mod tests {
         url: "http://localhost/embeddings",
         model: "small",
         dimensions: Some(512),
+        key: Some("1234"),
     };
 
     fn refusal(status: u16, body: &str) -> Refusal {
@@ -353,6 +399,42 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_missing_or_of_another_provider_is_told_apart() {
+        let body = r#"{"error":{"message":"no"}}"#;
+        let with = |key| {
+            let asked = Asked { key, ..ASKED };
+            let complaint = Complaint::read(body.as_bytes());
+            read(StatusCode::UNAUTHORIZED, None, &complaint, asked)
+                .failure()
+                .clone()
+        };
+        let missing = with(None);
+        assert_eq!(missing.reason, "key_missing");
+        assert!(missing.message.contains("set embed.api_key"));
+        let foreign = with(Some("pa-1234"));
+        assert_eq!(foreign.reason, "foreign_key");
+        assert!(foreign.message.contains("as those of Voyage AI do"));
+        assert!(!foreign.message.contains("1234"), "the key is not shown");
+    }
+
+    #[test]
+    fn a_base_url_has_a_version_or_a_deployment() {
+        for url in [
+            "https://api.openai.com/v1/embeddings",
+            "https://api.cohere.ai/compatibility/v1/embeddings",
+            "https://x.openai.azure.com/openai/deployments/small/embeddings",
+        ] {
+            assert!(has_version(url), "{url}");
+        }
+        for url in [
+            "https://api.openai.com/embeddings",
+            "http://vllm:8000/embeddings",
+        ] {
+            assert!(!has_version(url), "{url}");
+        }
+    }
+
+    #[test]
     fn an_empty_account_blocks_and_a_busy_one_only_waits() {
         let quota = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
         assert_eq!(blocked(429, quota).reason, "quota_exhausted");
@@ -363,13 +445,21 @@ mod tests {
 
     #[test]
     fn a_model_that_is_not_there_blocks() {
-        assert_eq!(blocked(404, "not found").reason, "not_found");
+        let path = blocked(404, "not found");
+        assert_eq!(path.reason, "not_found");
+        assert!(
+            path.message.contains("base URLs end in /v1"),
+            "{}",
+            path.message
+        );
         let ollama = r#"{"error":{"message":"model \"small\" not found, try pulling it first","type":"api_error","param":null,"code":null}}"#;
         assert!(
             blocked(404, ollama)
                 .message
-                .contains("check embed.url and embed.model (\"small\")")
+                .starts_with("the embedding endpoint has no model \"small\"")
         );
+        let azure = r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#;
+        assert_eq!(blocked(404, azure).reason, "model");
         let openai = r#"{"error":{"message":"invalid model ID","type":"invalid_request_error","param":"model","code":null}}"#;
         assert_eq!(blocked(400, openai).reason, "model");
     }

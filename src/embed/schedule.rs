@@ -3,34 +3,31 @@
 //! A request is cut from the queue when it may be sent, not earlier, so that what waits fills it
 //! up. One that has to be sent again keeps its texts and goes before new ones.
 
-use std::{sync::atomic::Ordering, time::Duration};
+mod learning;
+mod refused;
 
 use tokio::time::Instant;
-use tracing::info;
 
+use self::learning::{Encoding, Size};
 use super::{
-    EmbedRequest, Settings,
+    EmbedReply, EmbedRequest, Settings,
     batcher::Batcher,
     call::{Call, Purpose},
     condition::{Condition, State},
-    limiter::Limiter,
-    refusal::{Blame, Refusal},
+    inputs::{Fitted, Inputs},
+    limiter::{Limiter, Limits},
+    refusal::Refusal,
     response::Answer,
 };
 use crate::{
     backoff::Backoff,
     config::EncodingFormat,
     cost::BoughtText,
-    error::Failure,
+    http::RateLimits,
+    record::Share,
     telemetry::{EmbedMetrics, LanePart},
+    tokens::Tokenizer,
 };
-
-/// A provider's wish for a longer wait than this shows in the lane's health; shorter ones are
-/// everyday life near a rate limit.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// After so many full requests, one that takes twice as many texts is tried again.
-const GROW_AFTER: u32 = 256;
 
 /// What there is to do.
 #[derive(Debug)]
@@ -44,20 +41,21 @@ pub(super) enum Next {
 /// The state of the embed stage. Time comes in as an argument; answers go straight to the askers.
 #[derive(Debug)]
 pub(super) struct Schedule {
+    inputs: Inputs,
     batcher: Batcher,
     limiter: Limiter,
+    /// Since when the limiter keeps back what is due.
+    limited_since: Option<Instant>,
     backoff: Backoff,
     random: fastrand::Rng,
-    encoding: EncodingFormat,
-    base64_works: bool,
+    encoding: Encoding,
+    size: Size,
     concurrency: usize,
-    batch_inputs: usize,
     waiting: Vec<Call>,
     in_flight: usize,
     condition: Condition,
     last_success: Option<Instant>,
     throttled_in_a_row: u32,
-    full_in_a_row: u32,
     metrics: EmbedMetrics,
 }
 
@@ -69,51 +67,88 @@ impl Schedule {
         random: fastrand::Rng,
         now: Instant,
     ) -> Self {
+        let limits = Limits {
+            requests_per_minute: settings.requests_per_minute,
+            tokens_per_minute: settings.tokens_per_minute,
+            request_tokens: settings.batch_tokens.unwrap_or(u64::MAX),
+        };
+        let tokenizer = Tokenizer::for_model(&settings.model);
         Self {
+            inputs: Inputs::new(tokenizer, settings.max_input_tokens, settings.over_long),
             batcher: Batcher::new(settings.batch_inputs, settings.batch_linger),
-            limiter: Limiter::new(settings.requests_per_minute, now),
+            limiter: Limiter::new(limits, now),
+            limited_since: None,
             backoff: Backoff::new(settings.retry_initial, settings.retry_max),
             random,
-            encoding: settings.encoding_format,
-            base64_works: false,
+            encoding: Encoding::new(settings.encoding_format),
+            size: Size::new(settings.batch_inputs.max(1)),
             concurrency: settings.concurrency.max(1),
-            batch_inputs: settings.batch_inputs.max(1),
             waiting: Vec::new(),
             in_flight: 0,
             condition: Condition::new(settings.retry_max, health),
             last_success: None,
             throttled_in_a_row: 0,
-            full_in_a_row: 0,
             metrics,
         }
     }
 
     /// Takes a request.
     pub(super) fn submit(&mut self, request: EmbedRequest, now: Instant) {
-        self.batcher.push(request, now);
+        let text = match self.inputs.fit(request.text.clone()) {
+            Ok(Fitted::Whole(text)) => text,
+            Ok(Fitted::Cut(text)) => {
+                self.metrics.truncated.inc();
+                text
+            }
+            Err(failure) => {
+                let reply = EmbedReply {
+                    ticket: request.ticket,
+                    outcome: Err(failure),
+                };
+                // Whoever has stopped listening wants no answer.
+                let _ = request.reply.send(reply);
+                return;
+            }
+        };
+        self.batcher.push(EmbedRequest { text, ..request }, now);
+    }
+
+    /// This member's share of the limits, from now on.
+    pub(super) fn set_share(&mut self, share: Share, now: Instant) {
+        self.limiter.set_share(share, now);
+    }
+
+    /// Takes what an answer said of the provider's limits, once the answer itself was taken.
+    pub(super) fn told(&mut self, limits: &RateLimits, now: Instant) {
+        self.limiter.told(limits, now);
     }
 
     /// What to do now. Ask again after every submission and every answer.
     pub(super) fn next(&mut self, now: Instant) -> Next {
         let mut next = self.choose(now);
         if let Next::Send(call) = &mut next {
-            if self.encoding == EncodingFormat::Float {
+            if self.encoding.preferred() == EncodingFormat::Float {
                 call.encoding = EncodingFormat::Float;
             }
-            self.limiter.spend();
+            let tokens = self.batcher.tokens(&call.texts).max(1);
+            call.charge = self.limiter.send(tokens, now);
+            call.sent_at = now;
             self.in_flight += 1;
         }
         self.note_queue();
+        self.note_limits(now);
         next
     }
 
     fn choose(&mut self, now: Instant) -> Next {
         let state = self.condition.state();
+        let most_tokens = self.limiter.request_tokens();
         let due = match state {
             State::Blocked { probe } => probe,
-            State::Ready | State::Waiting(_) => self.due(),
+            State::Ready | State::Waiting(_) => self.due(most_tokens),
         };
         let Some(due) = due else {
+            self.limited_since = None;
             if self.in_flight == 0 {
                 self.condition.nothing_waits();
             }
@@ -125,16 +160,16 @@ impl Schedule {
         if now < due {
             return Next::Wait(Some(due));
         }
-        if let Err(until) = self.limiter.admit(now) {
+        if let Err(until) = self.admit(most_tokens, now) {
             return Next::Wait(Some(until));
         }
         if matches!(state, State::Blocked { .. }) {
             self.condition.probe_sent();
-            return Next::Send(Call::probe(self.encoding, now));
+            return Next::Send(Call::probe(self.encoding.preferred(), now));
         }
-        let new_is_due = self.new_due().is_some_and(|due| due <= now);
+        let new_is_due = self.new_due(most_tokens).is_some_and(|due| due <= now);
         let call = match self.take_waiting(now) {
-            None if new_is_due => self.cut(now),
+            None if new_is_due => self.cut(most_tokens, now),
             waiting => waiting,
         };
         match call {
@@ -144,14 +179,34 @@ impl Schedule {
         }
     }
 
+    /// Whether the limits let out what is due; if not, when to ask again.
+    fn admit(&mut self, most_tokens: u64, now: Instant) -> Result<(), Instant> {
+        let again = self.waiting.iter().find(|call| call.due <= now);
+        let tokens = match again {
+            Some(call) => self.batcher.tokens(&call.texts),
+            None => self.batcher.next_tokens(most_tokens),
+        };
+        let admitted = self.limiter.admit(tokens, now);
+        match (admitted, self.limited_since) {
+            (Ok(()), Some(since)) => {
+                let waited = now.saturating_duration_since(since);
+                self.metrics.limiter_wait.inc_by(waited.as_secs_f64());
+                self.limited_since = None;
+            }
+            (Err(_), None) => self.limited_since = Some(now),
+            _ => {}
+        }
+        admitted
+    }
+
     /// When there is something to send.
-    fn due(&self) -> Option<Instant> {
+    fn due(&self, most_tokens: u64) -> Option<Instant> {
         let again = self.waiting.iter().map(|call| call.due).min();
-        again.into_iter().chain(self.new_due()).min()
+        again.into_iter().chain(self.new_due(most_tokens)).min()
     }
 
     /// When a new request is to be cut, if there is a place for it.
-    fn new_due(&self) -> Option<Instant> {
+    fn new_due(&self, most_tokens: u64) -> Option<Instant> {
         // In an outage those that wait keep their places, so that no more requests than may be
         // under way ever knock at a sick endpoint. Otherwise the fault is theirs, and others pass.
         let places = match self.condition.state() {
@@ -159,7 +214,7 @@ impl Schedule {
             State::Waiting(_) | State::Blocked { .. } => self.in_flight + self.waiting.len(),
         };
         (places < self.concurrency)
-            .then(|| self.batcher.due())
+            .then(|| self.batcher.due(most_tokens))
             .flatten()
     }
 
@@ -181,17 +236,10 @@ impl Schedule {
     }
 
     /// A new request, if any text in the queue is still wanted.
-    fn cut(&mut self, now: Instant) -> Option<Call> {
-        let texts = self.batcher.cut();
-        (!texts.is_empty()).then(|| Call::new(texts, self.encoding, now))
-    }
-
-    /// Keeps a request until it is due again.
-    fn again(&mut self, call: Call) {
-        // A probe is nobody's; there will be another.
-        if call.purpose == Purpose::Vectors {
-            self.waiting.push(call);
-        }
+    fn cut(&mut self, most_tokens: u64, now: Instant) -> Option<Call> {
+        let inputs = &self.inputs;
+        let texts = self.batcher.cut(most_tokens, |text| inputs.count(text));
+        (!texts.is_empty()).then(|| Call::new(texts, self.encoding.preferred(), now))
     }
 
     /// The texts of a request, and for whom they are.
@@ -225,157 +273,18 @@ impl Schedule {
         self.last_success = Some(now);
         self.throttled_in_a_row = 0;
         self.condition.reachable(call.purpose);
-        self.metrics.tokens.inc_by(answer.charged.unwrap_or(0));
+        let charged = answer.charged.unwrap_or(0);
+        self.limiter.accepted(call.charge, charged, now);
+        self.inputs.learn(&call.texts, charged);
+        self.metrics.tokens.inc_by(charged);
         self.metrics.inputs.inc_by(call.texts.len() as u64);
-        self.learn_encoding(call);
-        self.learn_size(call);
+        self.encoding.learn(call);
+        if let Some(most) = self.size.learn(call, self.batcher.max_inputs()) {
+            self.batcher.set_max_inputs(most);
+        }
         for (text, vector) in call.texts.iter().zip(answer.vectors) {
             self.batcher.answer(text, vector);
         }
-    }
-
-    /// Does what a refusal calls for, and says how the request ended.
-    fn refused(&mut self, call: Call, refusal: Refusal, now: Instant) -> &'static str {
-        match refusal {
-            Refusal::Outage {
-                failure,
-                after,
-                blame,
-            } => {
-                self.count_retry(&failure);
-                if let Some(after) = after {
-                    self.limiter.hold(after, now);
-                }
-                self.condition.outage(&failure);
-                self.after_outage(call, blame, now);
-                "transient"
-            }
-            Refusal::Throttled { failure, after } => {
-                self.count_retry(&failure);
-                self.throttled_in_a_row += 1;
-                let wait = after.filter(|wait| !wait.is_zero()).unwrap_or_else(|| {
-                    self.backoff
-                        .delay(self.throttled_in_a_row, self.random.f64())
-                });
-                self.limiter.hold(wait, now);
-                if wait > PATIENCE {
-                    self.condition.outage(&failure);
-                }
-                self.again(Call { due: now, ..call });
-                "throttled"
-            }
-            Refusal::Inputs(failure) => {
-                self.condition.reachable(call.purpose);
-                self.throttled_in_a_row = 0;
-                self.after_refusal(call, &failure, now);
-                "refused"
-            }
-            Refusal::Blocked(failure) => {
-                self.count_retry(&failure);
-                self.condition.block(failure, now);
-                self.again(Call { due: now, ..call });
-                "blocked"
-            }
-        }
-    }
-
-    /// Puts a request away until it is to be sent again: whole, or in halves where there is
-    /// reason to think that it fails for what it asks. Otherwise one text that makes the server
-    /// fail would hold up its siblings for ever.
-    fn after_outage(&mut self, mut call: Call, blame: Blame, now: Instant) {
-        let works_for_others = call.failed_at <= self.last_success;
-        let failed_before = call.failures > 0;
-        let is_own_fault = match blame {
-            Blame::Endpoint => false,
-            // A server that is merely slow may never have answered anything in time.
-            Blame::Size => failed_before,
-            // In a real outage this doubles the requests that wait, and no more.
-            Blame::Inputs => {
-                failed_before && (works_for_others || self.waiting.len() < 2 * self.concurrency)
-            }
-        };
-        call.failures = call.failures.saturating_add(1);
-        call.failed_at = Some(now);
-        call.due = now + self.backoff.delay(call.failures, self.random.f64());
-        if !is_own_fault {
-            self.again(call);
-            return;
-        }
-        let due = call.due;
-        match call.halve(self.encoding, due) {
-            // It was not refused for its size; nothing is to be learnt from its halves.
-            Ok(halves) => self.waiting.extend(halves.map(|half| Call {
-                half_of: None,
-                ..half
-            })),
-            Err(call) => self.again(call),
-        }
-    }
-
-    /// Finds out what was refused: base64, the texts together, or one of them.
-    fn after_refusal(&mut self, call: Call, failure: &Failure, now: Instant) {
-        if call.encoding == EncodingFormat::Base64 && !self.base64_works {
-            self.again(Call {
-                encoding: EncodingFormat::Float,
-                due: now,
-                ..call
-            });
-            return;
-        }
-        match call.halve(self.encoding, now) {
-            Ok(halves) => self.waiting.extend(halves),
-            Err(call) => {
-                for text in &call.texts {
-                    self.batcher.refuse(text, failure.clone());
-                }
-            }
-        }
-    }
-
-    /// Some endpoints refuse `encoding_format: "base64"`, not all in so many words. So until it
-    /// has worked once, what is refused is tried with numbers; and if that helps, for good.
-    fn learn_encoding(&mut self, call: &Call) {
-        match call.encoding {
-            EncodingFormat::Base64 => self.base64_works = true,
-            EncodingFormat::Float
-                if self.encoding == EncodingFormat::Base64 && !self.base64_works =>
-            {
-                info!("the embedding endpoint does not know base64: asking for numbers");
-                self.encoding = EncodingFormat::Float;
-            }
-            EncodingFormat::Float => {}
-        }
-    }
-
-    /// Where both halves of a refused request are accepted, it was refused for its size: some
-    /// endpoints take fewer texts a request than we are told to send. Smaller requests are cut
-    /// from then on, and larger ones tried again from time to time.
-    fn learn_size(&mut self, call: &Call) {
-        let size = call.texts.len();
-        if let Some(accepted) = &call.half_of
-            && accepted.fetch_add(1, Ordering::Relaxed) == 1
-            && size < self.batcher.max_inputs()
-        {
-            self.full_in_a_row = 0;
-            self.batcher.set_max_inputs(size);
-            info!(
-                "the embedding endpoint takes no {} texts a request: sending {size} at most",
-                2 * size
-            );
-        } else if size == self.batcher.max_inputs() && size < self.batch_inputs {
-            self.full_in_a_row += 1;
-            if self.full_in_a_row == GROW_AFTER {
-                self.full_in_a_row = 0;
-                self.batcher.set_max_inputs(self.batch_inputs.min(2 * size));
-            }
-        }
-    }
-
-    fn count_retry(&self, failure: &Failure) {
-        self.metrics
-            .retries
-            .with_label_values(&[failure.reason])
-            .inc();
     }
 
     /// Shows how many texts wait.
@@ -385,7 +294,20 @@ impl Schedule {
         let texts = i64::try_from(self.batcher.queued() + again).unwrap_or(i64::MAX);
         self.metrics.queue.set(texts);
     }
+
+    fn note_limits(&self, now: Instant) {
+        let is_idle = self.in_flight == 0 && self.batcher.queued() == 0;
+        let usage = self.limiter.usage(now);
+        for (label, usage) in EmbedMetrics::LIMITS.into_iter().zip(usage) {
+            let per_minute = self.metrics.limit.with_label_values(&[label]);
+            per_minute.set(usage.per_minute.unwrap_or_default());
+            let used = self.metrics.limit_used.with_label_values(&[label]);
+            used.set(if is_idle { 0.0 } else { usage.ratio });
+        }
+    }
 }
 
+#[cfg(all(test, feature = "embedded"))]
+mod simulation;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,12 @@
 //! What the embed stage needs to know.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, fs, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use crate::config::{EmbedConfig, EncodingFormat, Secret, SecretError, SecretRef};
+use serde_json::{Map, Value};
+
+use crate::config::{
+    EmbedConfig, EncodingFormat, OverLong, ProxyConfig, Secret, SecretError, SecretRef,
+};
 
 /// How to reach an OpenAI-compatible endpoint, and how hard to use it.
 #[derive(Debug, Clone)]
@@ -23,6 +27,12 @@ pub struct Settings {
     pub api_key_header: String,
     /// Query parameters of the request.
     pub query: BTreeMap<String, String>,
+    /// Further fields of the request's body.
+    pub body: Map<String, Value>,
+    /// The authorities that may sign the endpoint's certificate, in PEM; `None` for the system's.
+    pub authorities: Option<Vec<u8>>,
+    /// The proxy on the way; `None` for what the environment says.
+    pub proxy: Option<Proxy>,
     /// How long a request may take in all.
     pub timeout: Duration,
     /// How long connecting may take.
@@ -31,20 +41,76 @@ pub struct Settings {
     pub concurrency: usize,
     /// How many texts a request takes at most; at least 1.
     pub batch_inputs: usize,
+    /// How many tokens a request takes at most; `None` for no limit.
+    pub batch_tokens: Option<u64>,
     /// How long the first text of a request waits for company.
     pub batch_linger: Duration,
-    /// How many requests a minute may be sent; `None` for no limit.
+    /// The longest text that the model takes, in tokens; `None` if that is not known.
+    pub max_input_tokens: Option<u64>,
+    /// What becomes of longer texts.
+    pub over_long: OverLong,
+    /// How many requests a minute all members of the group may send together; `None` for no limit.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// How many tokens a minute, likewise.
+    pub tokens_per_minute: Option<NonZeroU32>,
     /// The first wait before a request is sent again; it doubles from there.
     pub retry_initial: Duration,
     /// The longest wait before a request is sent again.
     pub retry_max: Duration,
 }
 
+/// A proxy for HTTP.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Where it is.
+    pub url: String,
+    /// User name and password, where it wants some.
+    pub login: Option<(String, Secret)>,
+}
+
+/// What is configured can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A secret can't be had.
+    #[error("can't read a secret of embed")]
+    Secret(#[from] SecretError),
+    /// The file of authorities can't be read.
+    #[error("can't read embed.ca_file {path}")]
+    Authorities {
+        /// The file that was named.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Proxy {
+    fn new(config: &ProxyConfig) -> Result<Option<Self>, SecretError> {
+        let Some(url) = config.url.clone() else {
+            return Ok(None);
+        };
+        let password = config.password.as_ref().map(SecretRef::resolve);
+        let login = config.username.clone().zip(password.transpose()?);
+        Ok(Some(Self { url, login }))
+    }
+}
+
+/// JSON where a value is that, else text.
+fn field(value: &str) -> Value {
+    serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))
+}
+
 impl Settings {
-    /// What `config` asks for, of the endpoint at `url`: its own, or a stand-in's. Reads the key,
-    /// with blocking I/O where it is in a file.
-    pub fn new(config: &EmbedConfig, url: &str) -> Result<Self, SecretError> {
+    /// What `config` asks for, of the endpoint at `url`: its own, or a stand-in's. Reads files, with
+    /// blocking I/O.
+    pub fn new(config: &EmbedConfig, url: &str) -> Result<Self, SettingsError> {
+        let read = |path: &PathBuf| {
+            fs::read(path).map_err(|source| SettingsError::Authorities {
+                path: path.clone(),
+                source,
+            })
+        };
+        let body = config.body.iter();
         Ok(Self {
             url: url.to_owned(),
             model: config.model.clone(),
@@ -58,12 +124,21 @@ impl Settings {
                 .transpose()?,
             api_key_header: config.api_key_header.clone(),
             query: config.query.clone(),
+            body: body
+                .map(|(name, value)| (name.clone(), field(value)))
+                .collect(),
+            authorities: config.ca_file.as_ref().map(read).transpose()?,
+            proxy: Proxy::new(&config.proxy)?,
             timeout: config.timeout,
             connect_timeout: config.connect_timeout,
             concurrency: config.concurrency,
             batch_inputs: config.batch_inputs,
+            batch_tokens: config.batch_tokens.map(u64::from),
             batch_linger: config.batch_linger,
+            max_input_tokens: config.max_input_tokens.map(u64::from),
+            over_long: config.over_long,
             requests_per_minute: config.requests_per_minute.and_then(NonZeroU32::new),
+            tokens_per_minute: config.tokens_per_minute.and_then(NonZeroU32::new),
             retry_initial: config.retry_initial,
             retry_max: config.retry_max,
         })

@@ -1,15 +1,27 @@
 //! What the clients of HTTP servers have in common.
 
+mod rate_limit;
 mod retry_after;
 
 use std::{error::Error, fmt::Write, net::IpAddr};
 
-use reqwest::{Response, Url};
+use reqwest::{Certificate, ClientBuilder, Response, Url};
 
+pub(crate) use rate_limit::{LimitStatus, RateLimits, rate_limits};
 pub(crate) use retry_after::retry_after;
 
 /// How this program introduces itself.
 pub(crate) const USER_AGENT: &str = concat!("vectide/", env!("CARGO_PKG_VERSION"));
+
+/// Trusts the authorities in `pem` and no others, or the system's where there are none.
+pub(crate) fn trust(client: ClientBuilder, pem: Option<&[u8]>) -> reqwest::Result<ClientBuilder> {
+    let Some(pem) = pem else { return Ok(client) };
+    let authorities = Certificate::from_pem_bundle(pem)?;
+    let client = client.tls_built_in_root_certs(false);
+    Ok(authorities
+        .into_iter()
+        .fold(client, ClientBuilder::add_root_certificate))
+}
 
 /// The body, and whether it ended within `limit` bytes.
 pub(crate) async fn read_body(

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::record::{
-    Ack, Completion, Creation, Desired, KeyChange, PointId, Position, RawRecord, Row, RowKey,
-    Ticket, TruncateMark,
+    Ack, Completion, Creation, Desired, KeyChange, PointId, Position, Priority, RawRecord, Row,
+    RowKey, Ticket, TruncateMark,
 };
 
 /// A row with unavailable values, and all that belongs to its record.
@@ -19,6 +19,7 @@ pub(super) struct IncompleteRow {
     pub(super) ack: Ack,
     pub(super) creation: Creation,
     pub(super) completion: Completion,
+    pub(super) priority: Priority,
 }
 
 impl IncompleteRow {
@@ -34,6 +35,7 @@ impl IncompleteRow {
             creation: self.creation,
             completion: self.completion,
             replaces: true,
+            priority: self.priority,
         }
     }
 }
@@ -148,6 +150,7 @@ mod tests {
             ack: ledger.receive(offset, 0, 1).unwrap(),
             creation: Creation::No,
             completion: Completion::default(),
+            priority: Priority::Fresh,
         }
     }
 

@@ -46,7 +46,7 @@ use crate::{
     embed::Embedder,
     index::Index,
     reconcile::{Delays, Replay},
-    record::{Fingerprint, TopicPartition},
+    record::{Fingerprint, Share, TopicPartition},
     registry::Registry,
     source::{Budget, Feed, Gate, LastCommitted, Partitions, PastRecords},
     telemetry::PipelineMetrics,
@@ -182,5 +182,9 @@ impl Partitions for Pipeline {
             }
         });
         feed
+    }
+
+    fn set_share(&self, share: Share) {
+        self.services.embedder.set_share(share);
     }
 }

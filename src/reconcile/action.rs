@@ -5,7 +5,9 @@ use std::sync::{Arc, Weak};
 use crate::{
     cost::Reason,
     error::Failure,
-    record::{Ack, PointId, Position, RawRecord, Settled, Ticket, Wish, Write, WriteKind},
+    record::{
+        Ack, PointId, Position, Priority, RawRecord, Settled, Ticket, Wish, Write, WriteKind,
+    },
 };
 
 impl Action {
@@ -36,6 +38,8 @@ pub enum Action {
         text: Arc<str>,
         /// Why it is needed.
         reason: Reason,
+        /// How urgently.
+        priority: Priority,
         /// Once this can't be upgraded, nobody wants the vector any more.
         wanted: Weak<Wish>,
     },

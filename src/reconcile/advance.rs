@@ -256,6 +256,7 @@ impl Reconciler {
             return;
         };
         let (text, hash) = (document.text.clone(), document.text_hash);
+        let priority = slot.news.priority;
         if let Some(failure) = slot.refused(hash) {
             return if slot.is_owed() {
                 self.cancel_debt(point, out);
@@ -288,6 +289,7 @@ impl Reconciler {
             ticket: next,
             text,
             reason: observed.reason_to_embed(),
+            priority,
             wanted,
         });
     }

@@ -300,6 +300,7 @@ impl World {
             },
             completion: Completion::default(),
             replaces: false,
+            priority: crate::record::Priority::Fresh,
         }
     }
 

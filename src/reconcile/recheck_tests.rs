@@ -43,6 +43,7 @@ fn recheck_as(world: &mut World, key: u8, place: usize, row: Option<(u8, u8)>, d
             value: None,
             headers: Vec::new(),
         },
+        priority: crate::record::Priority::Fresh,
         ack: Ack::of_recheck(Ticket(0)),
         creation: Creation::No,
         completion: Completion::default(),

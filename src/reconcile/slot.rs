@@ -12,8 +12,9 @@ use crate::{
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, Document, Doubt, Fingerprint, KeyChange, PointId,
-        PointState, Position, RawRecord, RowKey, Settled, ShortVersion, Stored, Superseded,
-        TextHash, Ticket, Tombstone, TopicPartition, Vector, Wish, WriteKind, WriteOutcome,
+        PointState, Position, Priority, RawRecord, RowKey, Settled, ShortVersion, Stored,
+        Superseded, TextHash, Ticket, Tombstone, TopicPartition, Vector, Wish, WriteKind,
+        WriteOutcome,
     },
     window::Debounce,
 };
@@ -47,6 +48,7 @@ pub(super) struct News {
     pub(super) settles_as: Settled,
     /// What became of its text.
     pub(super) text: Text,
+    pub(super) priority: Priority,
     version_counted: bool,
     /// Whether it was counted that the clock alone told its order.
     pub(super) by_clock_counted: bool,
@@ -499,6 +501,7 @@ impl News {
             replaces: change.replaces,
             settles_as: Settled::Unchanged,
             text: Text::Spared,
+            priority: change.priority,
             version_counted: false,
             by_clock_counted: false,
         }

@@ -11,8 +11,19 @@ pub struct RowChange {
     pub state: RowState,
     /// As of when.
     pub position: Position,
-    /// Whether the row was created: it wasn't there right before.
-    pub created: bool,
+    /// How the row came to be so.
+    pub origin: Origin,
+}
+
+/// How a row came to be what a record says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was created: it wasn't there right before.
+    Created,
+    /// It was changed or deleted.
+    Changed,
+    /// A snapshot read it: nothing has happened to it.
+    Read,
 }
 
 /// A row as the table holds it after a change.

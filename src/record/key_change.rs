@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Ack, Document, KnownPoint, Offset, PointId, Position, RawRecord, RowKey};
+use super::{Ack, Document, KnownPoint, Offset, PointId, Position, Priority, RawRecord, RowKey};
 
 /// What the table says about a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,6 +156,8 @@ pub struct KeyChange {
     /// Whether earlier news of the key, which this superseded, said something else. A former owner
     /// of the partition may be writing that.
     pub replaces: bool,
+    /// How urgent it is to embed the row, if it has to be.
+    pub priority: Priority,
 }
 
 impl KeyChange {
@@ -204,6 +206,8 @@ impl KeyChange {
             creation: Creation::No,
             completion: Completion::default(),
             replaces: false,
+            // It has waited for long already; what changes now is looked for now.
+            priority: Priority::Backfill,
         })
     }
 }

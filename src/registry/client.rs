@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reqwest::{Certificate, Url, redirect};
+use reqwest::{Url, redirect};
 
 use super::{
     RegistryError, Settings,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::Secret,
     error::{Disposition, Failure},
-    http::{USER_AGENT, explain, is_loopback, read_body, retry_after},
+    http::{USER_AGENT, explain, is_loopback, read_body, retry_after, trust},
     record::{SchemaId, SchemaLanguage, WriterSchema},
 };
 
@@ -80,13 +80,7 @@ impl Client {
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
             .redirect(redirect::Policy::none());
-        if let Some(pem) = &settings.authorities {
-            let authorities = Certificate::from_pem_bundle(pem).map_err(RegistryError::Client)?;
-            http = http.tls_built_in_root_certs(false);
-            for authority in authorities {
-                http = http.add_root_certificate(authority);
-            }
-        }
+        http = trust(http, settings.authorities.as_deref()).map_err(RegistryError::Client)?;
         if servers.iter().all(|server| server.url.scheme() == "http") {
             http = http.tls_built_in_root_certs(false);
         }

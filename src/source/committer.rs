@@ -1,6 +1,7 @@
 //! The committing thread: whatever has to wait for the brokers' answer, off the polling thread.
 //!
-//! It commits frontiers on a timer, asks what was committed last of newly assigned partitions, and, when the [lease](crate::lease) is in doubt, asks the group by a commit whether this
+//! It commits frontiers on a timer, asks what was committed last of newly assigned partitions and how
+//! many there are in all, and, when the [lease](crate::lease) is in doubt, asks the group by a commit whether this
 //! member still owns what it takes for its own.
 
 use std::{
@@ -21,7 +22,7 @@ use crate::{
     record::TopicPartition,
 };
 
-use super::{LastCommitted, group::Group};
+use super::{LastCommitted, group::Group, subscription::Subscription};
 
 /// How long the thread waits between attempts while something is owed.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -34,6 +35,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 enum Wish {
     /// What was committed last of a partition.
     LastCommit(TopicPartition, oneshot::Sender<LastCommit>),
+    /// How many partitions there are to be shared by the group.
+    CountPartitions,
     Stop,
 }
 
@@ -58,6 +61,12 @@ impl Wishes {
         let _ = self.0.send(Wish::LastCommit(partition, answer));
         answered
     }
+
+    /// Has the partitions counted that the group shares.
+    pub(super) fn count_partitions(&self) {
+        // Without the thread the program is about to end.
+        let _ = self.0.send(Wish::CountPartitions);
+    }
 }
 
 /// The running thread.
@@ -71,11 +80,14 @@ impl Committer {
         consumer: &Arc<BaseConsumer<Group>>,
         wishes: Wishes,
         arriving: WishList,
+        subscription: Subscription,
         interval: Duration,
     ) -> std::io::Result<Self> {
         let work = Work {
             consumer: consumer.clone(),
+            subscription,
             asked: Vec::new(),
+            is_to_be_counted: false,
             next_commit: Instant::now() + interval,
             interval,
         };
@@ -95,8 +107,11 @@ impl Committer {
 
 struct Work {
     consumer: Arc<BaseConsumer<Group>>,
+    subscription: Subscription,
     /// Partitions whose last commit is waited for.
     asked: Vec<(TopicPartition, oneshot::Sender<LastCommit>)>,
+    /// Whether the group may share another number of partitions than before.
+    is_to_be_counted: bool,
     next_commit: Instant,
     interval: Duration,
 }
@@ -105,22 +120,24 @@ impl Work {
     fn run(mut self, arriving: &WishList) {
         loop {
             match arriving.0.recv_timeout(self.wait()) {
-                Ok(Wish::LastCommit(partition, answer)) => {
-                    self.asked.push((partition, answer));
+                Ok(wish) => {
                     // A rebalance assigns many at once: they are asked for together.
-                    while let Ok(wish) = arriving.0.try_recv() {
+                    let more = std::iter::from_fn(|| arriving.0.try_recv().ok());
+                    for wish in std::iter::once(wish).chain(more) {
                         match wish {
                             Wish::LastCommit(partition, answer) => {
                                 self.asked.push((partition, answer));
                             }
+                            Wish::CountPartitions => self.is_to_be_counted = true,
                             Wish::Stop => return,
                         }
                     }
                 }
-                Ok(Wish::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.answer();
+            self.count();
             self.confirm_membership();
             let now = Instant::now();
             if now >= self.next_commit {
@@ -133,7 +150,9 @@ impl Work {
 
     fn wait(&self) -> Duration {
         let until_commit = self.next_commit.saturating_duration_since(Instant::now());
-        let is_owing = !self.asked.is_empty() || self.consumer.context().lease().is_in_doubt();
+        let is_owing = !self.asked.is_empty()
+            || self.is_to_be_counted
+            || self.consumer.context().lease().is_in_doubt();
         if is_owing {
             until_commit.min(AGAIN)
         } else {
@@ -161,6 +180,20 @@ impl Work {
                 }
             }
             Err(error) => debug!("can't read the committed offsets, trying again: {error}"),
+        }
+    }
+
+    fn count(&mut self) {
+        if !self.is_to_be_counted {
+            return;
+        }
+        match self.consumer.fetch_metadata(None, ANSWER) {
+            Ok(cluster) => {
+                self.is_to_be_counted = false;
+                let total = self.subscription.partitions(&cluster);
+                self.consumer.context().set_total(total);
+            }
+            Err(error) => debug!("can't count the partitions, trying again: {error}"),
         }
     }
 

@@ -31,6 +31,7 @@ use super::{
     gate::{Change, Pauses},
     group::Group,
     settings,
+    subscription::Subscription,
 };
 
 /// Records handed over together, at most; fewer when no more are at hand.
@@ -114,6 +115,7 @@ impl Source {
             consumer: Arc::new(consumer),
             stop: stop.clone(),
             wishes,
+            subscription: Subscription::new(&kafka.topics),
             budget,
             metrics: metrics.clone(),
             commit_interval: commit.interval,
@@ -144,6 +146,7 @@ struct PollLoop {
     consumer: Arc<BaseConsumer<Group>>,
     stop: Arc<AtomicBool>,
     wishes: Wishes,
+    subscription: Subscription,
     budget: Budget,
     metrics: Metrics,
     commit_interval: Duration,
@@ -151,9 +154,15 @@ struct PollLoop {
 }
 
 impl PollLoop {
-    fn run(self, arriving: WishList) {
-        let (teller, interval) = (self.wishes.clone(), self.commit_interval);
-        let committer = match Committer::start(&self.consumer, teller, arriving, interval) {
+    fn run(mut self, arriving: WishList) {
+        let committer = Committer::start(
+            &self.consumer,
+            self.wishes.clone(),
+            arriving,
+            std::mem::take(&mut self.subscription),
+            self.commit_interval,
+        );
+        let committer = match committer {
             Ok(committer) => committer,
             Err(error) => return error!("can't start the committing thread: {error}"),
         };

@@ -20,7 +20,7 @@ use crate::{
     commit::{Committed, Frontier, Which, commit},
     error::Disposition,
     lease::Lease,
-    record::TopicPartition,
+    record::{Share, TopicPartition},
     telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
@@ -54,6 +54,8 @@ struct Feeds {
     by_partition: HashMap<TopicPartition, Feed>,
     /// Counts rebalances, so that the polling loop notices one.
     rebalances: u64,
+    /// How many partitions the subscribed topics have together, once that is known.
+    total: Option<usize>,
     joined: bool,
     trouble: Option<Trouble>,
 }
@@ -217,6 +219,22 @@ impl Group {
         self.metrics
             .assigned
             .set(i64::try_from(assigned).unwrap_or(i64::MAX));
+        self.tell_share();
+    }
+
+    /// How many partitions there are to be shared.
+    pub(super) fn set_total(&self, total: usize) {
+        self.feeds().total = Some(total);
+        self.tell_share();
+    }
+
+    fn tell_share(&self) {
+        let share = {
+            let feeds = self.feeds();
+            let assigned = feeds.by_partition.len();
+            Share::of(assigned, feeds.total.unwrap_or(assigned))
+        };
+        self.partitions.set_share(share);
     }
 
     /// Shows how far the assigned partitions are behind, at `now_ms` (milliseconds since 1970).
@@ -371,6 +389,7 @@ impl ConsumerContext for Group {
                 feeds.joined = true;
             }
             self.count_assigned();
+            self.wishes.count_partitions();
             if !assigned.is_empty() {
                 info!(partitions = assigned.len(), "partitions assigned");
             }

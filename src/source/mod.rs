@@ -17,13 +17,14 @@ mod past_records;
 mod probe;
 mod reader;
 mod settings;
+mod subscription;
 pub(crate) mod trouble;
 
 use tokio::sync::{mpsc::UnboundedSender, oneshot};
 
 use crate::{
     commit::{Frontier, LastCommit},
-    record::{RawRecord, TopicPartition},
+    record::{RawRecord, Share, TopicPartition},
 };
 
 pub use budget::Budget;
@@ -39,6 +40,9 @@ pub use settings::client_config;
 pub trait Partitions: Send + Sync + 'static {
     /// A partition was assigned: starts processing it, once it is known what was committed last.
     fn assign(&self, partition: TopicPartition, committed: LastCommitted) -> Feed;
+
+    /// The partitions that are assigned now are this part of all. Told at every change.
+    fn set_share(&self, share: Share);
 }
 
 /// Tells what was committed last of a partition. Closed without an answer when the partition is

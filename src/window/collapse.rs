@@ -139,6 +139,7 @@ mod tests {
             creation: Creation::No,
             completion: Completion::default(),
             replaces: false,
+            priority: crate::record::Priority::Fresh,
         }
     }
 

@@ -15,7 +15,7 @@ use vectide::{
     commit::Frontier,
     config::Config,
     lease::Lease,
-    record::{RawRecord, TopicPartition},
+    record::{RawRecord, Share, TopicPartition},
     source::{Budget, Feed, Gate, LastCommitted, Partitions, Source},
     telemetry::{Health, Metrics},
 };
@@ -54,6 +54,8 @@ impl Partitions for Taps {
             drain,
         }
     }
+
+    fn set_share(&self, _: Share) {}
 }
 
 impl Taps {

@@ -22,6 +22,7 @@ mod outages;
 mod parking;
 mod redrive;
 mod replay;
+mod share;
 mod shop;
 mod tables;
 mod truncate;

@@ -30,6 +30,8 @@ pub struct Behaviour {
     pub max_tokens_per_input: Option<usize>,
     /// Tokens a request may have in all its inputs together (OpenAI: 300,000).
     pub max_tokens_per_request: Option<usize>,
+    /// Know the models that `GET /v1/models` lists, and no others.
+    pub known_models_only: bool,
     /// The only key accepted, as `Authorization: Bearer` or, as Azure has it, `api-key`. Unset, any key is, and none.
     pub api_key: Option<String>,
 }

@@ -1,7 +1,6 @@
 //! The handle that tells the endpoint how to behave and what it was asked.
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::StatusCode;
@@ -11,7 +10,7 @@ use tokio::time::Instant;
 
 use super::behaviour::{Behaviour, Failure};
 use super::error::ApiError;
-use super::limits::{MinuteBucket, Verdict};
+use super::limits::{LimitStatus, RateLimits};
 use super::vectors::text_hash;
 
 /// What the endpoint was asked since the start or the last reset.
@@ -52,8 +51,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Account {
     seen: HashSet<u64>,
-    requests: Option<MinuteBucket>,
-    tokens: Option<MinuteBucket>,
+    limits: RateLimits,
 }
 
 impl Control {
@@ -156,39 +154,18 @@ impl Control {
         tokens: u64,
         now: Instant,
     ) -> Result<(), ApiError> {
-        let mut account = self.account();
-        let Account {
-            requests: request_bucket,
-            tokens: token_bucket,
-            ..
-        } = &mut *account;
-        let requests = limited(request_bucket, behaviour.requests_per_minute, now);
-        let tokens_left = limited(token_bucket, behaviour.tokens_per_minute, now);
-        let mut demands = [(requests, 1, "requests"), (tokens_left, tokens, "tokens")];
-        for (bucket, demand, unit) in &mut demands {
-            let Some(bucket) = bucket else { continue };
-            let verdict = bucket.look(*demand, now);
-            let limit = bucket.capacity().get();
-            match verdict {
-                Verdict::Enough => {}
-                Verdict::After(wait) => {
-                    return Err(ApiError::over_rate(
-                        unit,
-                        limit,
-                        bucket.left(),
-                        *demand,
-                        wait,
-                    ));
-                }
-                Verdict::Never => return Err(ApiError::over_bucket(unit, limit, *demand)),
-            }
-        }
-        for (bucket, demand, _) in demands {
-            if let Some(bucket) = bucket {
-                bucket.take(demand);
-            }
-        }
-        Ok(())
+        let limits = &mut self.account().limits;
+        limits.set(
+            behaviour.requests_per_minute,
+            behaviour.tokens_per_minute,
+            now,
+        );
+        limits.admit(tokens, now).map_err(ApiError::over_limit)
+    }
+
+    /// What is left of the rate limits.
+    pub(super) fn limits(&self) -> Vec<LimitStatus> {
+        self.account().limits.status().collect()
     }
 
     /// Counts texts that are answered with vectors, and their tokens.
@@ -225,18 +202,6 @@ impl Control {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The bucket for `limit`: the one there is, or a full one where the limit is new.
-fn limited(
-    bucket: &mut Option<MinuteBucket>,
-    limit: Option<NonZeroU32>,
-    now: Instant,
-) -> Option<&mut MinuteBucket> {
-    if bucket.map(|bucket| bucket.capacity()) != limit {
-        *bucket = limit.map(|limit| MinuteBucket::full(limit, now));
-    }
-    bucket.as_mut()
 }
 
 /// A request that has no answer yet.

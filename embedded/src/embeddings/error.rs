@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::behaviour::Failure;
+use super::limits::OverLimit;
 
 /// An error answer: its status, its body and when to come back.
 #[derive(Debug, PartialEq)]
@@ -71,32 +72,35 @@ impl ApiError {
         }
     }
 
-    /// `unit`: "requests" or "tokens".
-    pub(super) fn over_rate(
-        unit: &'static str,
-        limit: u32,
-        left: u64,
-        demand: u64,
-        retry_after: Duration,
-    ) -> Self {
-        let used = u64::from(limit).saturating_sub(left);
-        let seconds = retry_after.as_secs_f64();
-        let message = format!(
-            "Rate limit reached on {unit} per min: Limit {limit}, Used {used}, Requested {demand}. Please try again in {seconds:.3}s."
-        );
+    pub(super) fn over_limit(over: OverLimit) -> Self {
+        let OverLimit {
+            unit,
+            limit,
+            left,
+            demand,
+            after,
+        } = over;
+        let message = match after {
+            Some(after) => format!(
+                "Rate limit reached on {unit} per min: Limit {limit}, Used {}, Requested {demand}. Please try again in {:.3}s.",
+                u64::from(limit).saturating_sub(left),
+                after.as_secs_f64(),
+            ),
+            // No waiting makes it small enough.
+            None => format!(
+                "Request too large on {unit} per min: Limit {limit}, Requested {demand}. The input must be reduced in order to run successfully."
+            ),
+        };
         Self {
-            retry_after: Some(retry_after),
+            retry_after: after,
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, unit, message)
         }
         .code("rate_limit_exceeded")
     }
 
-    /// A request that no waiting makes small enough.
-    pub(super) fn over_bucket(unit: &'static str, limit: u32, demand: u64) -> Self {
-        let message = format!(
-            "Request too large on {unit} per min: Limit {limit}, Requested {demand}. The input must be reduced in order to run successfully."
-        );
-        Self::new(StatusCode::TOO_MANY_REQUESTS, unit, message).code("rate_limit_exceeded")
+    pub(super) fn unknown_model(name: &str) -> Self {
+        let message = format!("The model `{name}` does not exist or you do not have access to it.");
+        Self::new(StatusCode::NOT_FOUND, INVALID_REQUEST, message).code("model_not_found")
     }
 
     pub(super) fn shutting_down() -> Self {
@@ -175,9 +179,10 @@ impl IntoResponse for ApiError {
         if let Some(after) = self.retry_after {
             // Whole seconds (RFC 9110, 10.2.3), upwards: who comes back then is let in.
             let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            let millis = u64::try_from(after.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
+            headers.insert("retry-after-ms", HeaderValue::from(millis));
         }
         response
     }

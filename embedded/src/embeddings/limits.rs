@@ -8,9 +8,98 @@ use tokio::time::Instant;
 /// Of the level, in units: whoever waits exactly as long as told must be let through.
 const ROUNDING: f64 = 1e-6;
 
+/// Requests and tokens a minute, each in a bucket that is full at the start and refills evenly.
+#[derive(Debug, Default)]
+pub struct RateLimits {
+    requests: Option<MinuteBucket>,
+    tokens: Option<MinuteBucket>,
+}
+
+/// A request that is not let through.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OverLimit {
+    /// "requests" or "tokens".
+    pub unit: &'static str,
+    /// How many a minute.
+    pub limit: u32,
+    /// How many are left.
+    pub left: u64,
+    /// How many the request needs.
+    pub demand: u64,
+    /// When there will be enough; never, if the request is over a minute's worth.
+    pub after: Option<Duration>,
+}
+
+/// What is left of a limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct LimitStatus {
+    pub(super) unit: &'static str,
+    pub(super) limit: u32,
+    pub(super) left: u64,
+    /// How long until the bucket is full.
+    pub(super) reset: Duration,
+}
+
+impl RateLimits {
+    /// Sets the limits. One that stays the same keeps its bucket, a new one has a full bucket.
+    pub fn set(&mut self, requests: Option<NonZeroU32>, tokens: Option<NonZeroU32>, now: Instant) {
+        let renew = |bucket: &mut Option<MinuteBucket>, limit: Option<NonZeroU32>| {
+            if bucket.map(|bucket| bucket.capacity) != limit {
+                *bucket = limit.map(|limit| MinuteBucket::full(limit, now));
+            }
+        };
+        renew(&mut self.requests, requests);
+        renew(&mut self.tokens, tokens);
+    }
+
+    /// Takes a request of `tokens` from both buckets, or from none.
+    pub fn admit(&mut self, tokens: u64, now: Instant) -> Result<(), OverLimit> {
+        let mut demands = [
+            (&mut self.requests, 1, "requests"),
+            (&mut self.tokens, tokens, "tokens"),
+        ];
+        for (bucket, demand, unit) in &mut demands {
+            let Some(bucket) = bucket else { continue };
+            let after = match bucket.look(*demand, now) {
+                Verdict::Enough => continue,
+                Verdict::After(wait) => Some(wait),
+                Verdict::Never => None,
+            };
+            return Err(OverLimit {
+                unit,
+                limit: bucket.capacity.get(),
+                left: bucket.left(),
+                demand: *demand,
+                after,
+            });
+        }
+        for (bucket, demand, _) in demands {
+            if let Some(bucket) = bucket {
+                bucket.take(demand);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of each limit there is, as of the last request.
+    pub(super) fn status(&self) -> impl Iterator<Item = LimitStatus> {
+        [(self.requests, "requests"), (self.tokens, "tokens")]
+            .into_iter()
+            .filter_map(|(bucket, unit)| {
+                let bucket = bucket?;
+                Some(LimitStatus {
+                    unit,
+                    limit: bucket.capacity.get(),
+                    left: bucket.left(),
+                    reset: bucket.full_in(),
+                })
+            })
+    }
+}
+
 /// A bucket that holds a minute's worth, is full at the start and refills evenly.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MinuteBucket {
+struct MinuteBucket {
     capacity: NonZeroU32,
     level: f64,
     refilled_at: Instant,
@@ -18,7 +107,7 @@ pub(super) struct MinuteBucket {
 
 /// What a bucket says to a demand.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Verdict {
+enum Verdict {
     /// It holds enough.
     Enough,
     /// It will, after this long.
@@ -28,7 +117,7 @@ pub(super) enum Verdict {
 }
 
 impl MinuteBucket {
-    pub(super) fn full(capacity: NonZeroU32, now: Instant) -> Self {
+    fn full(capacity: NonZeroU32, now: Instant) -> Self {
         Self {
             capacity,
             level: f64::from(capacity.get()),
@@ -36,12 +125,14 @@ impl MinuteBucket {
         }
     }
 
-    pub(super) fn capacity(&self) -> NonZeroU32 {
-        self.capacity
+    /// How long until it is full.
+    fn full_in(&self) -> Duration {
+        let capacity = f64::from(self.capacity.get());
+        Duration::from_secs_f64((capacity - self.level).max(0.0) * 60.0 / capacity)
     }
 
     /// Whether `demand` could be taken at `now`. Takes nothing.
-    pub(super) fn look(&mut self, demand: u64, now: Instant) -> Verdict {
+    fn look(&mut self, demand: u64, now: Instant) -> Verdict {
         let capacity = f64::from(self.capacity.get());
         let per_second = capacity / 60.0;
         let elapsed = now
@@ -61,12 +152,12 @@ impl MinuteBucket {
     }
 
     /// Takes `demand`, which [`look`](Self::look) found to be there.
-    pub(super) fn take(&mut self, demand: u64) {
+    fn take(&mut self, demand: u64) {
         self.level -= demand as f64;
     }
 
     /// Whole units left.
-    pub(super) fn left(&self) -> u64 {
+    fn left(&self) -> u64 {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

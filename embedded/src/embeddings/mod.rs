@@ -2,7 +2,7 @@
 //!
 //! | route | what |
 //! |---|---|
-//! | `POST /v1/embeddings`, `/embeddings` | embeddings, as OpenAI specifies them: one text or a list, `dimensions`, `encoding_format` |
+//! | `POST /v1/embeddings` | embeddings, as OpenAI specifies them: one text or a list, `dimensions`, `encoding_format` |
 //! | `POST /openai/deployments/{name}/embeddings` | the same, at Azure's address |
 //! | `GET /v1/models` | the model names with a size of their own; any other name is served too |
 //! | `GET /control`, `PUT /control` | the [`Behaviour`], as JSON; what a PUT leaves out goes back to its default |
@@ -44,6 +44,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use behaviour::{Behaviour, Failure, Garbage};
 pub use control::{Control, Stats};
+pub use limits::{OverLimit, RateLimits};
 pub use tokens::count_tokens;
 pub use vectors::vector;
 

@@ -25,6 +25,14 @@ pub(super) struct Model<'a> {
 }
 
 impl Model<'_> {
+    /// Refuses a name that is not [known](KNOWN), as OpenAI does.
+    pub(super) fn must_be_known(self) -> Result<(), ApiError> {
+        if KNOWN.iter().any(|(name, _)| *name == self.name) {
+            return Ok(());
+        }
+        Err(ApiError::unknown_model(self.name))
+    }
+
     /// The size of the vectors, where a request asks for `dimensions`.
     pub(super) fn vector_size(self, dimensions: Option<usize>) -> Result<usize, ApiError> {
         let known = KNOWN

@@ -38,6 +38,9 @@ impl EmbeddingsRequest {
         model: Model<'_>,
         behaviour: &Behaviour,
     ) -> Result<(usize, u64), ApiError> {
+        if behaviour.known_models_only {
+            model.must_be_known()?;
+        }
         let dimensions = model.vector_size(self.dimensions)?;
         let Texts(texts) = &self.input;
         if texts.is_empty() {

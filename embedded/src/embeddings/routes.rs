@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -31,7 +31,6 @@ pub(super) struct Server {
 pub(super) fn router(server: Server) -> Router {
     Router::new()
         .route("/v1/embeddings", post(embeddings))
-        .route("/embeddings", post(embeddings))
         .route(
             "/openai/deployments/{deployment}/embeddings",
             post(embeddings_of_deployment),
@@ -107,10 +106,27 @@ impl Server {
             () = self.closing.cancelled() => Err(ApiError::shutting_down()),
             answer = self.answer(deployment, headers, body) => answer,
         };
-        answer.unwrap_or_else(|error| {
+        let mut response = answer.unwrap_or_else(|error| {
             self.control.count_error(error.status);
             error.into_response()
-        })
+        });
+        self.tell_limits(response.headers_mut());
+        response
+    }
+
+    /// OpenAI's headers: <https://platform.openai.com/docs/guides/rate-limits>.
+    fn tell_limits(&self, headers: &mut HeaderMap) {
+        for status in self.control.limits() {
+            let mut tell = |name: &str, value: String| {
+                let name = format!("x-ratelimit-{name}-{}", status.unit);
+                if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), value.try_into()) {
+                    headers.insert(name, value);
+                }
+            };
+            tell("limit", status.limit.to_string());
+            tell("remaining", status.left.to_string());
+            tell("reset", format!("{}ms", status.reset.as_millis()));
+        }
     }
 
     async fn answer(

@@ -129,9 +129,6 @@ async fn one_text_may_stand_alone() {
 #[tokio::test]
 async fn other_providers_addresses_answer_too() {
     let endpoint = Endpoint::ideal().await;
-    let body = json!({"model": "nomic-embed-text", "input": "tent", "dimensions": 8});
-    assert_eq!(endpoint.post("/embeddings", &body).await.status(), 200);
-
     let azure = "/openai/deployments/my-embeddings/embeddings?api-version=2024-10-21";
     let answer = json(
         endpoint
@@ -240,11 +237,59 @@ async fn a_request_the_provider_would_refuse_is_refused_with_the_reason() {
 #[tokio::test]
 async fn an_unknown_address_is_told_as_openai_tells_it() {
     let endpoint = Endpoint::ideal().await;
-    let response = endpoint.post("/v2/embeddings", &json!({})).await;
+    for path in ["/v2/embeddings", "/embeddings"] {
+        let response = endpoint.post(path, &json!({})).await;
+        assert_eq!(response.status(), 404);
+        assert_eq!(
+            json(response).await["error"]["message"],
+            format!("Invalid URL (POST {path})")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_knows_its_own_models_only_says_so() {
+    let endpoint = Endpoint::start(Behaviour {
+        known_models_only: true,
+        ..Behaviour::default()
+    })
+    .await;
+    assert_eq!(endpoint.embed("tent").await.status(), 200);
+    let body = json!({"model": "small", "input": "tent"});
+    let response = endpoint.post("/v1/embeddings", &body).await;
     assert_eq!(response.status(), 404);
-    assert_eq!(
-        json(response).await["error"]["message"],
-        "Invalid URL (POST /v2/embeddings)"
+    assert_eq!(json(response).await["error"]["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn every_answer_tells_what_is_left_of_the_limits() {
+    let endpoint = Endpoint::start(Behaviour {
+        requests_per_minute: per_minute(1),
+        tokens_per_minute: per_minute(1_000),
+        ..Behaviour::default()
+    })
+    .await;
+    let response = endpoint.embed("tent").await;
+    let headers = response.headers();
+    assert_eq!(headers["x-ratelimit-limit-requests"], "1");
+    assert_eq!(headers["x-ratelimit-remaining-requests"], "0");
+    assert_eq!(headers["x-ratelimit-reset-requests"], "60000ms");
+    assert_eq!(headers["x-ratelimit-limit-tokens"], "1000");
+    assert_eq!(headers["x-ratelimit-remaining-tokens"], "999");
+    let response = endpoint.embed("tent").await;
+    assert_eq!(response.status(), 429);
+    let headers = response.headers();
+    assert_eq!(headers["retry-after"], "60");
+    let millis: u64 = headers["retry-after-ms"].to_str().unwrap().parse().unwrap();
+    assert!((50_000..=60_000).contains(&millis), "{millis}");
+    assert_eq!(headers["x-ratelimit-remaining-requests"], "0");
+    assert!(
+        !Endpoint::ideal()
+            .await
+            .embed("tent")
+            .await
+            .headers()
+            .contains_key("x-ratelimit-limit-tokens")
     );
 }
 

@@ -8,8 +8,9 @@ use crate::{
     config::DocumentConfig,
     document::DocumentBuilder,
     record::{
-        KnownPoint, Offset, Payload, PayloadHash, PointId, Position, RawRecord, Row, RowChange,
-        RowKey, RowState, SourcePosition, Stored, TextHash, Tombstone, TruncateMark, Value,
+        KnownPoint, Offset, Origin, Payload, PayloadHash, PointId, Position, RawRecord, Row,
+        RowChange, RowKey, RowState, SourcePosition, Stored, TextHash, Tombstone, TruncateMark,
+        Value,
     },
 };
 
@@ -56,7 +57,7 @@ fn add(mut table: Table, offset: i64, state: Option<Vec<(Arc<str>, Value)>>) -> 
             commit_ms: Some(offset),
             ..Position::of_record(&raw)
         },
-        created: false,
+        origin: Origin::Changed,
     };
     let mut documents = DocumentBuilder::new(&config(), None).unwrap();
     table.add(&raw, (POINT, Ok(change)), &mut documents);

@@ -11,8 +11,8 @@ use crate::{
     error::Failure,
     pipeline::Routes,
     record::{
-        NeededColumns, Payload, Position, RawRecord, Row, RowChange, RowKey, RowState, SchemaId,
-        Value, WriterSchema,
+        NeededColumns, Origin, Payload, Position, RawRecord, Row, RowChange, RowKey, RowState,
+        SchemaId, Value, WriterSchema,
     },
 };
 
@@ -188,13 +188,13 @@ impl Partition {
                     key,
                     state,
                     position,
-                    created,
+                    origin,
                 } = change;
                 let point = self.points.of(&raw.topic, &key);
                 let news = match state {
                     RowState::Gone => News::Gone { point, position },
                     RowState::Present(row) => News::Row(Box::new(RowNews {
-                        is_new: created,
+                        is_new: origin == Origin::Created,
                         outcome: self.outcome(&key, &row),
                         row: present(all).map_or(row, |all| all.0),
                         position,

@@ -99,8 +99,7 @@ impl Command {
         refuse_stand_in("index.url", embedded, "http://localhost:6334")?;
         let embedded = config.embed.is_embedded();
         refuse_stand_in("embed.url", embedded, "http://localhost:8000/v1")?;
-        let settings = embed::Settings::new(&config.embed, &config.embed.url)
-            .context("can't read a secret of embed")?;
+        let settings = embed::Settings::new(&config.embed, &config.embed.url)?;
         let client = index::connect_client(&config.index, &config.index.url)?;
         let searcher = Searcher::new(client, collection, &config.index.vector);
         // Asked first: no vector is bought for a collection that is not there.

@@ -153,6 +153,34 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
             "embed.batch_inputs: is 4096; must be from 1 to 2048",
         ),
         (
+            "embed.batch_tokens = 1000",
+            "embed.batch_tokens: is 1000, less than embed.max_input_tokens (8192): a text of that length would never be sent",
+        ),
+        (
+            "embed.tokens_per_minute = 5000",
+            "embed.tokens_per_minute: is 5000, less than embed.max_input_tokens (8192): a text of that length would never be sent",
+        ),
+        (
+            "embed = { over_long = \"dead_letter\", max_input_tokens = 0 }",
+            "embed.over_long: is dead_letter, which needs embed.max_input_tokens beside it: what is too long?",
+        ),
+        (
+            "embed.body.model = \"small\"",
+            "embed.body.model: is set by embed.model",
+        ),
+        (
+            "embed.proxy.url = \"socks5://proxy\"",
+            "embed.proxy.url: must begin with http:// or https://",
+        ),
+        (
+            "embed.proxy = { username = \"me\", password = { env = \"PW\" } }",
+            "embed.proxy.username: needs embed.proxy.url beside it",
+        ),
+        (
+            "embed.proxy = { url = \"http://proxy:3128\", username = \"me\" }",
+            "embed.proxy.username: needs embed.proxy.password beside it",
+        ),
+        (
             "embed.timeout = \"0s\"",
             "embed.timeout: must be longer than nothing",
         ),

@@ -311,7 +311,7 @@ fn value(schema: &Json, data: &[u8]) -> Result<Change, Failure> {
 
 fn upserted(change: Change) -> Row {
     match change.operation {
-        Operation::Create(row) | Operation::Upsert(row) => row,
+        Operation::Create(row) | Operation::Upsert(row) | Operation::Read(row) => row,
         other => unreachable!("no row: {other:?}"),
     }
 }
@@ -362,6 +362,7 @@ fn every_operation_is_told() {
     let operation = |op: &str| value(&envelope(), &change(op)).map(|change| change.operation);
     assert!(matches!(operation("c"), Ok(Operation::Create(_))));
     assert!(matches!(operation("u"), Ok(Operation::Upsert(_))));
+    assert!(matches!(operation("r"), Ok(Operation::Read(_))));
     assert!(matches!(operation("d"), Ok(Operation::Delete(None))));
     assert!(matches!(operation("t"), Ok(Operation::Truncate)));
     assert!(matches!(operation("m"), Ok(Operation::Skip(_))));

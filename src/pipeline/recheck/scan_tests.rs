@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::DocumentConfig,
-    record::{Position, Value},
+    record::{Origin, Position, Value},
 };
 
 fn documents() -> DocumentBuilder {
@@ -32,7 +32,7 @@ fn news(offset: i64, state: RowState) -> (Result<RowChange, Failure>, RawRecord)
         key: RowKey::single_integer(1),
         state,
         position: Position::of_record(&raw),
-        created: false,
+        origin: Origin::Changed,
     };
     (Ok(change), raw)
 }

@@ -206,7 +206,7 @@ fn held_back() -> Failure {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::record::{Position, RawRecord, RowChange, RowState, TopicPartition};
+    use crate::record::{Origin, Position, RawRecord, RowChange, RowState, TopicPartition};
 
     const RECEIVED: Offset = Offset(50);
 
@@ -249,7 +249,7 @@ mod tests {
             key: RowKey::single_integer(key),
             state: RowState::Gone,
             position: Position::of_record(&raw),
-            created: false,
+            origin: Origin::Changed,
         };
         (point(key), Found::News(Box::new((change, raw))))
     }

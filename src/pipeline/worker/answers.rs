@@ -139,6 +139,7 @@ impl State {
                     ticket,
                     text,
                     reason,
+                    priority,
                     wanted,
                 } => {
                     let purpose = Purpose {
@@ -149,6 +150,7 @@ impl State {
                         ticket,
                         text,
                         purpose,
+                        priority,
                         wanted,
                         reply: self.answers.embed.clone(),
                     });

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Instant};
 use crate::{
     error::Failure,
     record::{
-        Ack, Completion, Creation, Desired, KeyChange, Offset, PointId, Position, RawRecord,
-        Receipt, Recheck, Settled, Ticket,
+        Ack, Completion, Creation, Desired, KeyChange, Offset, PointId, Position, Priority,
+        RawRecord, Receipt, Recheck, Settled, Ticket,
     },
 };
 
@@ -95,6 +95,7 @@ impl State {
                 },
                 raw: self.no_record(last),
                 ack,
+                priority: Priority::Backfill,
                 creation: Creation::No,
                 completion: Completion::default(),
                 replaces: false,

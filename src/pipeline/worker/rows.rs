@@ -6,8 +6,8 @@ use crate::{
     error::{Disposition, Failure},
     index::LookedUp,
     record::{
-        Ack, Completion, Creation, Desired, KeyChange, PointId, RawRecord, RowChange, RowKey,
-        RowState, Settled,
+        Ack, Completion, Creation, Desired, KeyChange, Origin, PointId, Priority, RawRecord,
+        RowChange, RowKey, RowState, Settled,
     },
 };
 
@@ -15,7 +15,7 @@ use super::super::{
     held::{HELD_ENTRY, HeldRecord},
     incomplete::IncompleteRow,
 };
-use super::State;
+use super::{State, show::now_ms};
 
 impl State {
     /// The document is made before the window collapses: a row that can't be used must not
@@ -37,8 +37,11 @@ impl State {
             key,
             state,
             position,
-            created,
+            origin,
         } = news;
+        let changed_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
+        let age_ms = now_ms().saturating_sub(changed_ms);
+        let priority = Priority::of(origin, age_ms);
         let state = match (state, self.truncated) {
             (RowState::Present(_), Some(mark)) if mark.covers(&position) => RowState::Gone,
             (state, _) => state,
@@ -57,6 +60,7 @@ impl State {
                         creation: Creation::No,
                         completion: Completion::default(),
                         replaces: false,
+                        priority,
                     },
                     now,
                 );
@@ -69,12 +73,13 @@ impl State {
                     position,
                     raw,
                     ack,
-                    creation: if created {
+                    creation: if origin == Origin::Created {
                         Creation::This
                     } else {
                         Creation::No
                     },
                     completion: Completion::default(),
+                    priority,
                 };
                 if self.documents.unavailable(&row.row).next().is_none() {
                     self.on_row(row, now);
@@ -152,6 +157,7 @@ impl State {
                     creation: row.creation,
                     completion: row.completion,
                     replaces: false,
+                    priority: row.priority,
                 },
                 now,
             ),

@@ -1,7 +1,8 @@
 //! Metrics of the embed stage.
 
 use prometheus::{
-    Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Counter, Error, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
 };
 
 use super::add;
@@ -28,9 +29,20 @@ pub struct EmbedMetrics {
     pub batch_inputs: Histogram,
     /// Texts that nobody wanted any more when their turn came, and that were not sent.
     pub skipped: IntCounter,
+    /// Texts that were too long for the model, and of which the beginning was embedded.
+    pub truncated: IntCounter,
+    /// What this member may take a minute, by `limit`, one of [`Self::LIMITS`]; 0 without a limit.
+    pub limit: GaugeVec,
+    /// The part of that which was taken of late.
+    pub limit_used: GaugeVec,
+    /// How long requests were kept back for the limits, in seconds.
+    pub limiter_wait: Counter,
 }
 
 impl EmbedMetrics {
+    /// What is limited.
+    pub const LIMITS: [&'static str; 2] = ["requests", "tokens"];
+
     /// Makes the metrics and registers them. Fails where one of their names is taken.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
@@ -109,6 +121,40 @@ impl EmbedMetrics {
                 IntCounter::new(
                     "vectide_embed_skipped_texts_total",
                     "Texts nobody wanted any more when their turn came, and that were not sent.",
+                ),
+            )?,
+            truncated: add(
+                registry,
+                IntCounter::new(
+                    "vectide_embed_truncated_texts_total",
+                    "Texts too long for the model, of which the beginning was embedded.",
+                ),
+            )?,
+            limit: add(
+                registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "vectide_embed_limit_per_minute",
+                        "Requests or tokens a minute that this member may use now: its share of what is configured, told or learnt; 0 without a limit.",
+                    ),
+                    &["limit"],
+                ),
+            )?,
+            limit_used: add(
+                registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "vectide_embed_limit_used_ratio",
+                        "The part of vectide_embed_limit_per_minute that was used in the last seconds.",
+                    ),
+                    &["limit"],
+                ),
+            )?,
+            limiter_wait: add(
+                registry,
+                Counter::new(
+                    "vectide_embed_limiter_wait_seconds_total",
+                    "How long the next embedding request was kept back for limits or at the provider's wish.",
                 ),
             )?,
         })

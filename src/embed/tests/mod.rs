@@ -7,6 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "embedded")]
+mod measured;
+mod providers;
+mod transport;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write as _},
@@ -31,7 +36,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use super::*;
 use crate::{
-    config::Secret,
+    config::{OverLong, Secret},
     cost::{
         Reason,
         books_tests::{Hand, books},
@@ -143,12 +148,19 @@ pub(super) fn settings(address: SocketAddr) -> Settings {
         api_key: None,
         api_key_header: "authorization".into(),
         query: BTreeMap::new(),
+        body: serde_json::Map::new(),
+        authorities: None,
+        proxy: None,
         timeout: Duration::from_secs(30),
         connect_timeout: Duration::from_secs(5),
         concurrency: 4,
         batch_inputs: 8,
         batch_linger: MS,
+        batch_tokens: None,
+        max_input_tokens: None,
+        over_long: OverLong::default(),
         requests_per_minute: None,
+        tokens_per_minute: None,
         retry_initial: MS,
         retry_max: 20 * MS,
     }
@@ -202,6 +214,7 @@ impl Shop {
                     table: "shop.products".into(),
                     reason: Reason::New,
                 },
+                priority: Priority::Fresh,
                 wanted: Arc::downgrade(&self.wish),
                 reply: self.reply.clone(),
             });
