@@ -91,11 +91,12 @@ impl Observed {
     /// Why a row's text has to be embedded, if it has to be.
     pub fn reason_to_embed(&self) -> Reason {
         match self {
-            Self::Absent | Self::AssumedAbsent | Self::Tombstone(_) => Reason::New,
             Self::Present(present) if present.text.is_some() => Reason::TextChanged,
             Self::Present(present) if present.other_model => Reason::ModelChanged,
-            // Parked as new, or somebody else's.
-            Self::Present(_) => Reason::New,
+            // A point without a vector is of a row that was parked as new, or somebody else's.
+            Self::Present(_) | Self::Absent | Self::AssumedAbsent | Self::Tombstone(_) => {
+                Reason::New
+            }
         }
     }
 }
