@@ -81,9 +81,9 @@ pub(super) struct Command {
     /// Requests a minute that the provider allows, 0 for any [default: embed.requests_per_minute]
     #[arg(long, value_name = "N")]
     requests_per_minute: Option<u64>,
-    /// Tokens a minute that the provider allows, 0 for any
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    tokens_per_minute: u64,
+    /// Tokens a minute that the provider allows, 0 for any [default: embed.tokens_per_minute]
+    #[arg(long, value_name = "N")]
+    tokens_per_minute: Option<u64>,
     /// What the cost is compared with: every-change, nightly-rebuild, or what is paid a month now,
     /// as $120
     #[arg(long, value_name = "WHAT", default_value = "every-change")]
@@ -236,12 +236,14 @@ impl Command {
     }
 
     fn limits(&self, config: &Config) -> anyhow::Result<Limits> {
-        let configured = config.embed.requests_per_minute.map_or(0, u64::from);
-        let requests = self.requests_per_minute.unwrap_or(configured);
-        let inputs = NonZeroU64::new(config.embed.batch_inputs as u64);
+        let limit = |said: Option<u64>, configured: Option<u32>| {
+            NonZeroU64::new(said.unwrap_or(configured.map_or(0, u64::from)))
+        };
+        let embed = &config.embed;
+        let inputs = NonZeroU64::new(embed.batch_inputs as u64);
         Ok(Limits {
-            requests_per_minute: NonZeroU64::new(requests),
-            tokens_per_minute: NonZeroU64::new(self.tokens_per_minute),
+            requests_per_minute: limit(self.requests_per_minute, embed.requests_per_minute),
+            tokens_per_minute: limit(self.tokens_per_minute, embed.tokens_per_minute),
             batch_inputs: inputs.context("embed.batch_inputs is 0")?,
         })
     }
