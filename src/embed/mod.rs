@@ -216,9 +216,8 @@ impl Embedder {
 /// Asks for one vector, once, and says what came of it: the way to find out whether `settings`
 /// work. The error's message says what to do.
 pub async fn check(settings: &Settings) -> anyhow::Result<()> {
-    let refusal = match ask(settings, "vectide").await? {
-        Ok(_) => return Ok(()),
-        Err(refusal) => refusal,
+    let Err(refusal) = ask(settings, "vectide").await? else {
+        return Ok(());
     };
     let is_elsewhere =
         |refusal: &Refusal| matches!(refusal.failure().reason, "not_found" | "malformed_answer");

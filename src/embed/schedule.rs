@@ -25,7 +25,7 @@ use crate::{
     cost::BoughtText,
     http::RateLimits,
     record::Share,
-    telemetry::{EmbedMetrics, LanePart},
+    telemetry::{EmbedMetrics, LanePart, LimitMetrics},
     tokens::Tokenizer,
 };
 
@@ -190,7 +190,7 @@ impl Schedule {
         match (admitted, self.limited_since) {
             (Ok(()), Some(since)) => {
                 let waited = now.saturating_duration_since(since);
-                self.metrics.limiter_wait.inc_by(waited.as_secs_f64());
+                self.metrics.limits.wait.inc_by(waited.as_secs_f64());
                 self.limited_since = None;
             }
             (Err(_), None) => self.limited_since = Some(now),
@@ -298,10 +298,10 @@ impl Schedule {
     fn note_limits(&self, now: Instant) {
         let is_idle = self.in_flight == 0 && self.batcher.queued() == 0;
         let usage = self.limiter.usage(now);
-        for (label, usage) in EmbedMetrics::LIMITS.into_iter().zip(usage) {
-            let per_minute = self.metrics.limit.with_label_values(&[label]);
+        for (label, usage) in LimitMetrics::LABELS.into_iter().zip(usage) {
+            let per_minute = self.metrics.limits.per_minute.with_label_values(&[label]);
             per_minute.set(usage.per_minute.unwrap_or_default());
-            let used = self.metrics.limit_used.with_label_values(&[label]);
+            let used = self.metrics.limits.used.with_label_values(&[label]);
             used.set(if is_idle { 0.0 } else { usage.ratio });
         }
     }

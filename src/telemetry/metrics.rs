@@ -5,6 +5,7 @@ mod cost;
 mod embed;
 mod index;
 mod kafka;
+mod limits;
 mod partitions;
 mod pipeline;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use cost::CostMetrics;
 pub use embed::EmbedMetrics;
 pub use index::IndexMetrics;
 pub use kafka::KafkaMetrics;
+pub use limits::LimitMetrics;
 pub use partitions::PartitionGauge;
 pub use pipeline::PipelineMetrics;
 

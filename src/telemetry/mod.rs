@@ -8,6 +8,7 @@ mod parts;
 pub use health::{Health, Lane, LaneState};
 pub use logging::{LoggingError, init as init_logging};
 pub use metrics::{
-    CostMetrics, EmbedMetrics, IndexMetrics, KafkaMetrics, Metrics, PartitionGauge, PipelineMetrics,
+    CostMetrics, EmbedMetrics, IndexMetrics, KafkaMetrics, LimitMetrics, Metrics, PartitionGauge,
+    PipelineMetrics,
 };
 pub use parts::LanePart;

@@ -9,6 +9,7 @@ use crate::config::{ConfigFile, EmbedConfig, SecretRef, Sources};
 const PAGE: &str = include_str!("../../../docs/providers.md");
 
 /// What a provider documents.
+#[derive(Clone)]
 struct Provider {
     /// Its heading on the page.
     name: &'static str,
@@ -21,14 +22,14 @@ struct Provider {
     /// What the example's request says beside the input.
     body: Value,
     /// An answer with two vectors.
-    answer: fn(Value, Value) -> Value,
+    answer: fn(&Value, &Value) -> Value,
 }
 
 const OPENAI_FIELDS: &[&str] = &["input", "model", "encoding_format", "dimensions", "user"];
 
 const BEARER: Option<(&str, &str)> = Some(("authorization", "Bearer key"));
 
-fn openai_answer(first: Value, second: Value) -> Value {
+fn openai_answer(first: &Value, second: &Value) -> Value {
     json!({
         "object": "list",
         "data": [
@@ -41,6 +42,10 @@ fn openai_answer(first: Value, second: Value) -> Value {
 }
 
 fn providers() -> Vec<Provider> {
+    [of_openais_models(), of_other_models(), self_hosted()].concat()
+}
+
+fn of_openais_models() -> Vec<Provider> {
     let openai = || json!({"model": "text-embedding-3-small", "dimensions": 1536, "encoding_format": "base64"});
     vec![
         Provider {
@@ -74,6 +79,11 @@ fn providers() -> Vec<Provider> {
             body: openai(),
             answer: openai_answer,
         },
+    ]
+}
+
+fn of_other_models() -> Vec<Provider> {
+    vec![
         Provider {
             name: "Cohere",
             uri: "/compatibility/v1/embeddings",
@@ -122,6 +132,11 @@ fn providers() -> Vec<Provider> {
                 })
             },
         },
+    ]
+}
+
+fn self_hosted() -> Vec<Provider> {
+    vec![
         Provider {
             name: "Ollama",
             uri: "/v1/embeddings",
@@ -207,7 +222,7 @@ async fn ask(provider: &Provider) {
     let answer = provider.answer;
     let endpoint = Endpoint::start(move |_, seen| {
         let (_, vector) = written(length, seen.body["encoding_format"] == "base64");
-        axum::Json(answer(vector.clone(), vector)).into_response()
+        axum::Json(answer(&vector, &vector)).into_response()
     })
     .await;
 

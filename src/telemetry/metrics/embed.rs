@@ -1,11 +1,10 @@
 //! Metrics of the embed stage.
 
 use prometheus::{
-    Counter, Error, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry,
+    Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 
-use super::add;
+use super::{add, limits::LimitMetrics};
 
 /// What the embed stage counts. A clone counts into the same metrics.
 #[derive(Debug, Clone)]
@@ -31,18 +30,11 @@ pub struct EmbedMetrics {
     pub skipped: IntCounter,
     /// Texts that were too long for the model, and of which the beginning was embedded.
     pub truncated: IntCounter,
-    /// What this member may take a minute, by `limit`, one of [`Self::LIMITS`]; 0 without a limit.
-    pub limit: GaugeVec,
-    /// The part of that which was taken of late.
-    pub limit_used: GaugeVec,
-    /// How long requests were kept back for the limits, in seconds.
-    pub limiter_wait: Counter,
+    /// How the provider's limits are used.
+    pub limits: LimitMetrics,
 }
 
 impl EmbedMetrics {
-    /// What is limited.
-    pub const LIMITS: [&'static str; 2] = ["requests", "tokens"];
-
     /// Makes the metrics and registers them. Fails where one of their names is taken.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
@@ -130,33 +122,7 @@ impl EmbedMetrics {
                     "Texts too long for the model, of which the beginning was embedded.",
                 ),
             )?,
-            limit: add(
-                registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "vectide_embed_limit_per_minute",
-                        "Requests or tokens a minute that this member may use now: its share of what is configured, told or learnt; 0 without a limit.",
-                    ),
-                    &["limit"],
-                ),
-            )?,
-            limit_used: add(
-                registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "vectide_embed_limit_used_ratio",
-                        "The part of vectide_embed_limit_per_minute that was used in the last seconds.",
-                    ),
-                    &["limit"],
-                ),
-            )?,
-            limiter_wait: add(
-                registry,
-                Counter::new(
-                    "vectide_embed_limiter_wait_seconds_total",
-                    "How long the next embedding request was kept back for limits or at the provider's wish.",
-                ),
-            )?,
+            limits: LimitMetrics::register(registry)?,
         })
     }
 }

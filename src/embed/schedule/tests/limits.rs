@@ -143,15 +143,24 @@ fn how_much_of_the_limits_is_used_and_how_long_they_kept_requests_back_is_shown(
         desk.accept(call);
     }
     let metrics = &desk.metrics;
-    let used = metrics.limit_used.with_label_values(&["requests"]).get();
+    let used = metrics.limits.used.with_label_values(&["requests"]).get();
     assert!((0.9..=1.2).contains(&used), "{used}");
-    let limit = metrics.limit.with_label_values(&["requests"]).get();
+    let limit = metrics
+        .limits
+        .per_minute
+        .with_label_values(&["requests"])
+        .get();
     assert!((59.0..60.0).contains(&limit), "{limit}");
-    let waited = metrics.limiter_wait.get();
+    let waited = metrics.limits.wait.get();
     assert!((18.5..20.0).contains(&waited), "{waited}");
     desk.schedule
         .set_share(crate::record::Share::of(1, 3), desk.now);
     let _ = desk.quiet();
-    let limit = desk.metrics.limit.with_label_values(&["requests"]).get();
+    let limit = desk
+        .metrics
+        .limits
+        .per_minute
+        .with_label_values(&["requests"])
+        .get();
     assert!((19.0..20.0).contains(&limit), "{limit}");
 }
