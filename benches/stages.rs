@@ -29,7 +29,7 @@ use vectide::{
     reconcile::{Action, Delays, ObservedCache, Reconciler, Replay, TakeOver},
     record::{
         Ack, Completion, Content, Creation, Desired, Epoch, Fingerprint, KeyChange, NeededColumns,
-        Offset, PointId, PointState, RawRecord, Row, RowChange, RowKey, RowState, Stored,
+        Offset, PointId, PointState, Priority, RawRecord, Row, RowChange, RowKey, RowState, Stored,
         TopicPartition, WriteOutcome,
     },
     window::Window,
