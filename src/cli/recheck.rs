@@ -40,8 +40,8 @@ pub(super) struct Receipts {
 impl Rows {
     /// Adds a row. One that is there already is looked at from the earlier of both offsets on, with the
     /// greater of both doubts.
-    pub(super) fn add(&mut self, partition: TopicPartition, row: AskedRow) {
-        let rows = self.by_partition.entry(partition).or_default();
+    pub(super) fn add(&mut self, partition: &TopicPartition, row: &AskedRow) {
+        let rows = self.by_partition.entry(partition.clone()).or_default();
         let known = rows.entry(row.point).or_insert_with(|| row.clone());
         known.from = known.from.min(row.from);
         known.doubt = known.doubt.max(row.doubt);
@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn a_row_is_asked_for_once_from_the_earliest_offset_and_with_the_greatest_doubt() {
         let mut rows = Rows::default();
-        rows.add(partition(0), row(1, 40, Doubt::Vector));
-        rows.add(partition(0), row(1, 30, Doubt::Memory));
+        rows.add(&partition(0), &row(1, 40, Doubt::Vector));
+        rows.add(&partition(0), &row(1, 30, Doubt::Memory));
         assert_eq!(rows.len(), 1);
         let requests = rows.into_requests();
         assert_eq!(requests, [(partition(0), vec![row(1, 30, Doubt::Vector)])]);
@@ -184,9 +184,9 @@ mod tests {
     fn requests_are_of_a_bounded_size_and_in_order_of_offsets() {
         let mut rows = Rows::default();
         for key in 0..250 {
-            rows.add(partition(0), row(key, 1_000 - key, Doubt::Memory));
+            rows.add(&partition(0), &row(key, 1_000 - key, Doubt::Memory));
         }
-        rows.add(partition(1), row(1_000, 0, Doubt::Memory));
+        rows.add(&partition(1), &row(1_000, 0, Doubt::Memory));
         let requests = rows.into_requests();
         let sizes: Vec<_> = requests.iter().map(|(_, rows)| rows.len()).collect();
         assert_eq!(sizes, [100, 100, 50, 1]);

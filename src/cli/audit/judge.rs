@@ -156,7 +156,7 @@ impl Judge {
 
     /// Whether the point is as of something later than the record, as the reconciler tells it.
     fn is_later(&self, last: &LastRecord, point: Option<&FoundPoint>) -> bool {
-        let observer = Observer {
+        let owner = Observer {
             partition: TopicPartition {
                 topic: self.topic.clone(),
                 partition: last.partition,
@@ -166,9 +166,9 @@ impl Judge {
         };
         let observed = match point.map(|point| &point.bookkeeping) {
             None => return false,
-            Some(Bookkeeping::None) => observer.observe(&PointState::Foreign),
-            Some(Bookkeeping::Tombstone(gone)) => observer.observe_tombstone(gone, None),
-            Some(Bookkeeping::Row(row)) => observer.observe_row(&row.stored, row.epoch),
+            Some(Bookkeeping::None) => owner.observe(&PointState::Foreign),
+            Some(Bookkeeping::Tombstone(gone)) => owner.observe_tombstone(gone, None),
+            Some(Bookkeeping::Row(row)) => owner.observe_row(&row.stored, row.epoch),
         };
         observed.compare(&last.position()).is_later
     }

@@ -64,8 +64,8 @@ fn add(mut table: Table, offset: i64, state: Option<Vec<(Arc<str>, Value)>>) -> 
     table
 }
 
-fn tent() -> Option<Vec<(Arc<str>, Value)>> {
-    Some(columns("Tent", "19.90", 1))
+fn tent() -> Vec<(Arc<str>, Value)> {
+    columns("Tent", "19.90", 1)
 }
 
 /// A point as of an offset, made of this title, with the price as Qdrant returns it.
@@ -124,7 +124,7 @@ fn differs(drift: Drift) -> Judgement {
 
 #[test]
 fn a_point_is_compared_by_what_it_shows_and_not_by_what_it_says_of_itself() {
-    let table = table(40, tent());
+    let table = table(40, Some(tent()));
     assert_eq!(
         judged(&table, Some(&point(40, "Tent", 19.9))),
         Judgement::Equal,
@@ -141,13 +141,13 @@ fn a_point_is_compared_by_what_it_shows_and_not_by_what_it_says_of_itself() {
 
 #[test]
 fn a_vector_of_another_text_or_model_or_none_is_told() {
-    let table = table(40, tent());
+    let table = table(40, Some(tent()));
     let point = || point(40, "Tent", 19.9);
     let other = TextHash::of_text("Product: Tarp");
     let of_other_text = with(point(), |stored| stored.text_hash = Some(other));
     assert_eq!(judged(&table, Some(&of_other_text)), differs(Drift::Text));
     let of_other_model = with(point(), |stored| {
-        stored.fingerprint = "n/4@localhost".into()
+        stored.fingerprint = "n/4@localhost".into();
     });
     assert_eq!(judged(&table, Some(&of_other_model)), differs(Drift::Model));
     let bare = FoundPoint {
@@ -165,7 +165,10 @@ fn a_vector_of_another_text_or_model_or_none_is_told() {
 
 #[test]
 fn rows_without_a_point_and_points_without_a_row_are_told() {
-    assert_eq!(judged(&table(40, tent()), None), differs(Drift::Missing));
+    assert_eq!(
+        judged(&table(40, Some(tent())), None),
+        differs(Drift::Missing)
+    );
     let gone = table(40, None);
     assert_eq!(judged(&gone, None), Judgement::Equal);
     let left = point(31, "Tent", 19.9);
@@ -175,14 +178,14 @@ fn rows_without_a_point_and_points_without_a_row_are_told() {
         ..left
     };
     assert_eq!(
-        judged(&table(40, tent()), Some(&foreign)),
+        judged(&table(40, Some(tent())), Some(&foreign)),
         differs(Drift::Foreign)
     );
 }
 
 #[test]
 fn what_is_as_of_something_later_is_not_judged() {
-    let table = table(40, tent());
+    let table = table(40, Some(tent()));
     let later = point(41, "Tarp", 1.0);
     assert_eq!(judged(&table, Some(&later)), Judgement::Later);
     let tombstone = |offset| FoundPoint {
@@ -215,7 +218,7 @@ fn a_row_from_before_a_truncate_is_gone() {
         source: Some(SourcePosition(41)),
         commit_ms: 41,
     };
-    let table = add(Table::new(Ignored::default(), Some(mark)), 40, tent());
+    let table = add(Table::new(Ignored::default(), Some(mark)), 40, Some(tent()));
     let left = point(40, "Tent", 19.9);
     assert_eq!(judged(&table, Some(&left)), differs(Drift::Extra));
 }
@@ -224,7 +227,7 @@ fn a_row_from_before_a_truncate_is_gone() {
 fn what_a_record_does_not_repeat_is_not_compared_and_its_row_is_read_from_where_it_is_whole() {
     let mut changed = columns("Tent", "9.90", 1);
     changed[2].1 = Value::Unavailable;
-    let table = add(table(40, tent()), 43, Some(changed));
+    let table = add(table(40, Some(tent())), 43, Some(changed));
     let last = table.get(&POINT).unwrap();
     assert_eq!((last.offset, last.from), (Offset(43), Offset(40)));
     let of_another_text = point(43, "whatever the text is", 9.9);

@@ -121,7 +121,7 @@ impl Command {
         if self.repair && !report.findings.is_empty() {
             let mut rows = Rows::default();
             for finding in &report.findings {
-                rows.add(finding.partition.clone(), finding.asked());
+                rows.add(&finding.partition, &finding.asked());
             }
             report.receipts = Some(recheck::recheck(&desk, rows, self.patience).await?);
         }
@@ -243,7 +243,7 @@ impl<'a> Audit<'a> {
         // One request may be tried again and again.
         let patience = 3 * self.config.registry.timeout;
         topic::read(look, stretches, async |raw: RawRecord| {
-            let read = tokio::time::timeout(patience, reader.read(&raw, registry));
+            let read = tokio::time::timeout(patience, reader.read(&raw, registry, |_| true));
             let read = read.await.context("the schema registry does not answer")?;
             if let Some(news) = read {
                 take(&raw, news, reader);

@@ -91,7 +91,7 @@ impl Replay {
         for letter in &asked {
             if let Ok((row, partition)) = &letter.row {
                 let rows = rows.entry(&letter.collection).or_default();
-                rows.add(partition.clone(), row.clone());
+                rows.add(partition, row);
             }
         }
         let qdrant = index::connect_client(&config.index, &config.index.url)?;

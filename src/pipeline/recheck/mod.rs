@@ -102,6 +102,12 @@ impl Rechecks {
         self.open = open;
     }
 
+    /// Another member has claimed the partition meanwhile, and now it is this one's again: what could
+    /// not be answered is to be begun anew.
+    pub(super) fn take_over_again(&mut self) {
+        self.answered.clear();
+    }
+
     /// Whether a request is to be begun.
     pub(super) fn is_due(&self) -> bool {
         self.current.is_none() && self.next_request().is_some()

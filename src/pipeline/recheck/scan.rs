@@ -57,13 +57,18 @@ impl Scan {
         for row in &self.rows {
             stories.insert(row.point, (row.from, Story::default()));
         }
-        let mut begin = Offset(0);
+        let (mut begin, mut told) = (Offset(0), 0);
         let mut reading = self.past.read(self.partition.clone(), from, self.to);
         while let Some(past) = reading.next().await? {
             match past {
-                Past::Begins(offset) => begin = begin.max(offset),
+                Past::Begins(offset) => {
+                    begin = begin.max(offset);
+                    told += 1;
+                }
                 Past::Record(raw) => {
-                    let Some((point, news)) = self.reader.read(&raw, &self.registry).await else {
+                    let is_asked = |point: &PointId| stories.contains_key(point);
+                    let read = self.reader.read(&raw, &self.registry, is_asked).await;
+                    let Some((point, news)) = read else {
                         continue;
                     };
                     if let Some((from, story)) = stories.get_mut(&point)
@@ -73,6 +78,9 @@ impl Scan {
                     }
                 }
             }
+        }
+        if told < 2 {
+            return Err(Failure::transient("broken_off", "the reading broke off"));
         }
         let found = stories.into_iter().map(|(point, (from, story))| {
             let found = if from < begin {

@@ -70,6 +70,7 @@ impl State {
                 info!(partition = %self.partition, "the partition is still this member's");
                 self.frontier.set_epoch(epoch);
                 self.reconciler.take_over_again(epoch, &mut self.actions);
+                self.rechecks.take_over_again();
                 for (ticket, write) in self.suspended.take().unwrap_or_default() {
                     self.write(ticket, write);
                 }
