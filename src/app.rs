@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    admin::Admin,
+    admin::{Admin, Control, Job, Views},
     config::{Config, Parking, ReplayPolicy},
     cost::Books,
     dead_letter::DeadLetters,
@@ -136,9 +136,14 @@ impl App {
         &self.stand_ins
     }
 
-    /// Where `/livez`, `/readyz`, `/metrics` and `/status` answer.
+    /// Where the status page, `/livez`, `/readyz` and `/metrics` answer.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(Admin::address)
+    }
+
+    /// Returns once a person has asked at the admin address for the program to end.
+    pub async fn asked_to_drain(&self) {
+        self.shared.drain.cancelled().await;
     }
 
     /// Returns once the program can't go on by itself, which nothing but a bug should bring about.
@@ -183,6 +188,8 @@ struct Shared {
     alive: Arc<AtomicBool>,
     /// Cancelled by a part that can't go on.
     broken: CancellationToken,
+    /// Cancelled by whoever asks for the program to end.
+    drain: CancellationToken,
     /// Stops the shared services, once nobody needs them any more.
     shutdown: CancellationToken,
 }
@@ -195,6 +202,7 @@ impl Shared {
             lease: Lease::new(config.kafka.session_timeout, Instant::now()),
             alive: Arc::new(AtomicBool::new(true)),
             broken: CancellationToken::new(),
+            drain: CancellationToken::new(),
             shutdown: CancellationToken::new(),
         })
     }
@@ -203,14 +211,28 @@ impl Shared {
         if !config.admin.enabled {
             return Ok(None);
         }
+        let control = match &config.admin.token {
+            None => None,
+            Some(token) => {
+                let token = token.resolve().context("can't read admin.token")?;
+                Some(Control::new(&token, self.drain.clone())?)
+            }
+        };
         let alive = self.alive.clone();
-        let admin = Admin::start(
-            config.admin.address,
-            self.metrics.clone(),
-            self.health.clone(),
-            Arc::new(move || alive.load(Ordering::Acquire)),
-        );
-        Ok(Some(admin.await?))
+        let collections = config.collections().into_iter();
+        let views = Views {
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            live: Arc::new(move || alive.load(Ordering::Acquire)),
+            job: Job {
+                group: config.kafka.group.clone(),
+                topics: config.kafka.topics.clone(),
+                collections: collections.map(|(name, _)| name.to_owned()).collect(),
+                model: config.embed.model.clone(),
+            },
+            control,
+        };
+        Ok(Some(Admin::start(&config.admin, views).await?))
     }
 
     /// How every partition is processed.

@@ -2,27 +2,45 @@
 //!
 //! | route | what |
 //! |---|---|
+//! | `GET /` | the status page, which `GET /api/events` keeps up to date |
+//! | `GET /api/status` | what the page shows, as JSON; `docs/status.md` lists it |
 //! | `GET /livez` | 200 while the process's essentials run, else 503: restart it |
 //! | `GET /readyz` | 200 when every lane is ready, else 503, with each lane's state and what to do; as JSON to whom asks for it |
 //! | `GET /metrics` | Prometheus' text format; the names are in `docs/metrics.md` |
-//! | `GET /status` | version, uptime and lanes, as JSON |
 //!
-//! Nothing here changes anything, and nothing asks who asks: bind it where only monitoring
-//! reaches.
+//! None of these changes anything, and nothing asks who asks: bind it where only monitoring and people
+//! who operate it reach. What does change something is in `control`, and wants a token.
 
 mod connection;
+mod control;
+mod events;
+mod guard;
+mod page;
 mod routes;
+mod status;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
-use self::connection::Connections;
-use crate::telemetry::{Health, Metrics};
+use self::{connection::Connections, guard::AllowedHosts, routes::Shown};
+pub use self::{
+    control::{Control, ShortToken},
+    status::Job,
+};
+use crate::{
+    config::AdminConfig,
+    telemetry::{Health, Metrics},
+};
 
 /// How long requests may take to end once the endpoint is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
@@ -45,21 +63,19 @@ pub enum AdminError {
 /// Says whether the process's essentials run. Called for each request; must not block.
 pub type Liveness = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// What `/status` says beside version, uptime and lanes: a field a pair. Called for each request;
-/// must not block.
-pub type Details = Arc<dyn Fn() -> serde_json::Map<String, serde_json::Value> + Send + Sync>;
-
-/// What the endpoint shows.
+/// What the endpoint shows, and what may be done by it.
 #[derive(Clone)]
 pub struct Views {
-    /// For `/metrics`.
+    /// For `/metrics` and the status.
     pub metrics: Metrics,
-    /// For `/readyz` and `/status`.
+    /// For `/readyz` and the status.
     pub health: Health,
     /// For `/livez`.
     pub live: Liveness,
-    /// For `/status`.
-    pub details: Details,
+    /// For the status.
+    pub job: Job,
+    /// Who may change something, if anybody may.
+    pub control: Option<Control>,
 }
 
 impl fmt::Debug for Views {
@@ -77,30 +93,20 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Starts an endpoint on `address`, port 0 being any free one; it accepts connections when
+    /// Starts the endpoint that is configured, port 0 being any free one; it accepts connections when
     /// this returns.
-    pub async fn start(
-        address: SocketAddr,
-        metrics: Metrics,
-        health: Health,
-        live: Liveness,
-    ) -> Result<Self, AdminError> {
-        let views = Views {
-            metrics,
-            health,
-            live,
-            details: Arc::new(serde_json::Map::new),
-        };
-        Self::serve(address, views).await
-    }
-
-    /// Starts an endpoint that shows `views`; see [`start`](Self::start).
-    pub async fn serve(address: SocketAddr, views: Views) -> Result<Self, AdminError> {
+    pub async fn start(config: &AdminConfig, views: Views) -> Result<Self, AdminError> {
+        let address = config.address;
         let failed = |source| AdminError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let hosts = AllowedHosts::new(address, &config.hosts);
         let closing = CancellationToken::new();
-        let serve = axum::serve(Connections::new(listener, address), routes::router(views))
+        let (sampled, watched) = watch::channel(());
+        let shown = Arc::new(Shown::new(views, watched));
+        tokio::spawn(observe(shown.clone(), sampled, closing.clone()));
+        let router = routes::router(shown, hosts);
+        let serve = axum::serve(Connections::new(listener, address), router)
             .with_graceful_shutdown(closing.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
             if let Err(error) = serve.await {
@@ -125,5 +131,15 @@ impl Admin {
         drop(self.closing);
         // A client that holds its connection open is left behind.
         let _ = timeout(SHUTDOWN_GRACE, self.serving).await;
+    }
+}
+
+/// Takes samples until the endpoint stops, and tells of each.
+async fn observe(shown: Arc<Shown>, sampled: watch::Sender<()>, closing: CancellationToken) {
+    let mut times = tokio::time::interval(status::EVERY);
+    times.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while closing.run_until_cancelled(times.tick()).await.is_some() {
+        shown.observer.take(&shown.views.metrics, Instant::now());
+        sampled.send_replace(());
     }
 }

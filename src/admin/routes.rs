@@ -1,4 +1,4 @@
-//! What each route answers.
+//! What each route answers, but for the page and control.
 
 use std::{fmt::Write, sync::Arc, time::Instant};
 
@@ -9,36 +9,68 @@ use axum::{
         HeaderMap, Method, StatusCode, Uri,
         header::{ACCEPT, CONTENT_TYPE},
     },
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde_json::{Value, json};
+use serde_json::json;
+use tokio::sync::watch;
 
-use crate::telemetry::Health;
-
-use super::Views;
+use super::{
+    Views, control, events,
+    guard::{self, AllowedHosts},
+    page,
+    status::{Observer, Status, lanes},
+};
 
 /// Prometheus' text format; without the version some scrapers refuse it.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-struct Shown {
-    views: Views,
-    since: Instant,
+/// The longest path that an answer repeats.
+const PATH: usize = 100;
+
+/// What the routes show.
+pub(super) struct Shown {
+    pub(super) views: Views,
+    pub(super) observer: Observer,
+    pub(super) streams: events::Streams,
+    /// Told whenever the observer took a sample; closed when the endpoint stops.
+    pub(super) sampled: watch::Receiver<()>,
 }
 
-pub(super) fn router(views: Views) -> Router {
-    let shown = Shown {
-        views,
-        since: Instant::now(),
-    };
+impl Shown {
+    pub(super) fn new(views: Views, sampled: watch::Receiver<()>) -> Self {
+        Self {
+            views,
+            observer: Observer::new(Instant::now()),
+            streams: events::Streams::default(),
+            sampled,
+        }
+    }
+
+    pub(super) fn look(&self) -> Status {
+        self.observer.look(&self.views, Instant::now())
+    }
+}
+
+pub(super) fn router(shown: Arc<Shown>, hosts: AllowedHosts) -> Router {
     Router::new()
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/api/status", get(status))
+        // Its former name.
         .route("/status", get(status))
+        .route("/api/events", get(events::stream))
+        .merge(page::router())
+        .merge(control::router())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Arc::new(shown))
+        .layer(middleware::from_fn_with_state(
+            Arc::new(hosts),
+            guard::check,
+        ))
+        .with_state(shown)
 }
 
 async fn livez(State(shown): State<Arc<Shown>>) -> (StatusCode, &'static str) {
@@ -82,45 +114,32 @@ async fn metrics(State(shown): State<Arc<Shown>>) -> Response {
     }
 }
 
-async fn status(State(shown): State<Arc<Shown>>) -> Json<Value> {
-    let mut status = (shown.views.details)();
-    status.extend([
-        ("version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
-        (
-            "uptime_seconds".to_owned(),
-            json!(shown.since.elapsed().as_secs()),
-        ),
-        ("ready".to_owned(), json!(shown.views.health.ready())),
-        ("lanes".to_owned(), lanes(&shown.views.health)),
-    ]);
-    Json(Value::Object(status))
+async fn status(State(shown): State<Arc<Shown>>) -> Json<Status> {
+    Json(shown.look())
 }
 
 async fn not_found(uri: Uri) -> (StatusCode, String) {
     let what = format!(
-        "there is no {}; there are /livez, /readyz, /metrics and /status\n",
-        uri.path()
+        "there is no {}; there are /, /api/status, /livez, /readyz and /metrics\n",
+        path(&uri)
     );
     (StatusCode::NOT_FOUND, what)
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> (StatusCode, String) {
-    let what = format!("{} takes no {method}, only GET and HEAD\n", uri.path());
+    let takes = if control::PATHS.contains(&uri.path()) {
+        "POST"
+    } else {
+        "GET and HEAD"
+    };
+    let what = format!("{} takes no {method}, only {takes}\n", path(&uri));
     (StatusCode::METHOD_NOT_ALLOWED, what)
 }
 
-fn lanes(health: &Health) -> Value {
-    health
-        .lanes()
-        .into_iter()
-        .map(|(lane, state)| {
-            json!({
-                "lane": lane.label(),
-                "state": state.label(),
-                "reason": state.reason(),
-            })
-        })
-        .collect()
+/// The path, as far as it is worth repeating.
+fn path(uri: &Uri) -> &str {
+    // Percent-encoded or not, a path is ASCII.
+    uri.path().get(..PATH).unwrap_or(uri.path())
 }
 
 fn accepts_json(headers: &HeaderMap) -> bool {

@@ -1,6 +1,10 @@
 //! The endpoint as a monitoring system sees it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     net::Ipv4Addr,
@@ -9,50 +13,102 @@ use std::{
 
 use reqwest::{Method, Response, header::ACCEPT};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::*;
-use crate::telemetry::{Lane, LaneState};
+use crate::{
+    config::Secret,
+    telemetry::{Lane, LaneState},
+};
 
-const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const TOKEN: &str = "a-token-of-24-characters";
+
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Endpoint {
     admin: Admin,
     health: Health,
     live: Arc<AtomicBool>,
+    drain: CancellationToken,
     http: reqwest::Client,
+}
+
+fn config() -> AdminConfig {
+    AdminConfig {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        ..AdminConfig::default()
+    }
+}
+
+fn views(health: &Health, live: &Arc<AtomicBool>, control: Option<Control>) -> Views {
+    let live = live.clone();
+    Views {
+        metrics: Metrics::new().unwrap(),
+        health: health.clone(),
+        live: Arc::new(move || live.load(Ordering::Relaxed)),
+        job: Job {
+            group: "vectide".into(),
+            ..Job::default()
+        },
+        control,
+    }
 }
 
 impl Endpoint {
     async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    async fn start_with(token: Option<&str>) -> Self {
         let (health, live) = (Health::default(), Arc::new(AtomicBool::new(true)));
-        let alive = live.clone();
-        let views = Views {
-            metrics: Metrics::new().unwrap(),
-            health: health.clone(),
-            live: Arc::new(move || alive.load(Ordering::Relaxed)),
-            details: Arc::new(|| {
-                [("group".to_owned(), json!("vectide"))]
-                    .into_iter()
-                    .collect()
-            }),
-        };
+        let drain = CancellationToken::new();
+        let control = token.map(|token| Control::new(&Secret::new(token), drain.clone()).unwrap());
+        let views = views(&health, &live, control);
         Self {
-            admin: Admin::serve(ANY_PORT, views).await.unwrap(),
+            admin: Admin::start(&config(), views).await.unwrap(),
             health,
             live,
+            drain,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
     }
 
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin.address())
+    }
+
     async fn ask(&self, method: Method, path: &str, accept: &str) -> Response {
-        let url = format!("http://{}{path}", self.admin.address());
-        let request = self.http.request(method, url).header(ACCEPT, accept);
-        request.send().await.unwrap()
+        let request = self.http.request(method, self.url(path));
+        request.header(ACCEPT, accept).send().await.unwrap()
     }
 
     async fn get(&self, path: &str) -> (u16, String) {
         let response = self.ask(Method::GET, path, "*/*").await;
         (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    async fn post(&self, path: &str, token: Option<&str>, body: &str) -> (u16, String) {
+        let mut request = self.http.post(self.url(path)).body(body.to_owned());
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// Sends bytes as they are, and returns the first line of what comes back.
+    async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.admin.address()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = [0; 1024];
+        let read = timeout(PATIENCE, stream.read(&mut answer));
+        let read = read.await.unwrap().unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+        answer.lines().next().unwrap_or_default().to_owned()
     }
 }
 
@@ -111,15 +167,99 @@ async fn metrics_come_in_prometheus_text_format() {
 }
 
 #[tokio::test]
-async fn the_status_tells_version_uptime_lanes_and_what_else_there_is() {
+async fn the_status_tells_version_uptime_lanes_and_what_the_program_is_for() {
     let endpoint = Endpoint::start().await;
-    let (code, text) = endpoint.get("/status").await;
+    let (code, text) = endpoint.get("/api/status").await;
     let status: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(code, 200);
     assert_eq!(status["version"], json!(env!("CARGO_PKG_VERSION")));
     assert!(status["uptime_seconds"].is_u64());
-    assert_eq!(status["group"], json!("vectide"));
+    assert_eq!(status["job"]["group"], json!("vectide"));
     assert_eq!(status["lanes"].as_array().map(Vec::len), Some(6));
+    assert_eq!(endpoint.get("/status").await.0, 200, "its former name");
+}
+
+#[tokio::test]
+async fn the_page_and_what_it_loads_are_served_with_their_types() {
+    let endpoint = Endpoint::start().await;
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/assets/style.css", "text/css; charset=utf-8"),
+        ("/assets/script.js", "text/javascript; charset=utf-8"),
+        ("/assets/icon.svg", "image/svg+xml"),
+    ] {
+        let response = endpoint.ask(Method::GET, path, "*/*").await;
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], kind, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_forbids_browsers_what_the_page_does_not_need() {
+    let endpoint = Endpoint::start().await;
+    for path in ["/", "/api/status", "/metrics", "/livez", "/nowhere"] {
+        let response = endpoint.ask(Method::GET, path, "*/*").await;
+        let headers = response.headers();
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{path}");
+        assert!(!policy.contains("unsafe"), "{path}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["cache-control"], "no-store", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_comes_anew_as_events_and_shows_what_has_changed() {
+    let endpoint = Endpoint::start().await;
+    let mut response = endpoint.ask(Method::GET, "/api/events", "*/*").await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let reason = LaneState::Blocked("renew the key".into());
+    endpoint.health.set(Lane::Embed, reason);
+    let mut received = String::new();
+    while !received.contains("renew the key") {
+        let chunk = timeout(PATIENCE, response.chunk()).await.unwrap();
+        let chunk = chunk.unwrap().expect("the stream goes on");
+        received.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(received.starts_with("event: page\ndata: <!doctype html>"));
+}
+
+#[tokio::test]
+async fn so_many_may_watch_and_the_others_are_told() {
+    let endpoint = Endpoint::start().await;
+    let mut watching = Vec::new();
+    let refused = loop {
+        let response = endpoint.ask(Method::GET, "/api/events", "*/*").await;
+        if response.status() != 200 {
+            break response;
+        }
+        watching.push(response);
+    };
+    assert_eq!(watching.len(), 16);
+    assert_eq!(refused.status(), 503);
+    assert_eq!(endpoint.get("/livez").await.0, 200);
+    // A place is free once one of them has gone.
+    watching.clear();
+    let again = async {
+        while endpoint
+            .ask(Method::GET, "/api/events", "*/*")
+            .await
+            .status()
+            != 200
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_the_streams() {
+    let endpoint = Endpoint::start().await;
+    let response = endpoint.ask(Method::GET, "/api/events", "*/*").await;
+    endpoint.admin.shutdown().await;
+    assert!(timeout(PATIENCE, response.text()).await.is_ok());
 }
 
 #[tokio::test]
@@ -129,7 +269,8 @@ async fn what_is_not_there_and_what_is_not_done_is_said_in_words() {
         endpoint.get("/metrics/").await,
         (
             404,
-            "there is no /metrics/; there are /livez, /readyz, /metrics and /status\n".into()
+            "there is no /metrics/; there are /, /api/status, /livez, /readyz and /metrics\n"
+                .into()
         )
     );
     let response = endpoint.ask(Method::POST, "/livez", "*/*").await;
@@ -139,22 +280,175 @@ async fn what_is_not_there_and_what_is_not_done_is_said_in_words() {
         response.text().await.unwrap(),
         "/livez takes no POST, only GET and HEAD\n"
     );
+    assert_eq!(
+        endpoint.get("/api/drain").await,
+        (405, "/api/drain takes no GET, only POST\n".into())
+    );
     let response = endpoint.ask(Method::HEAD, "/livez", "*/*").await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.text().await.unwrap(), "");
 }
 
 #[tokio::test]
+async fn a_long_path_is_not_repeated_in_full_and_no_path_leads_to_a_file() {
+    let endpoint = Endpoint::start().await;
+    let (code, text) = endpoint.get(&format!("/{}", "x".repeat(5_000))).await;
+    assert_eq!(code, 404);
+    assert!(text.len() < 250, "{text}");
+    for path in [
+        "/assets/../Cargo.toml",
+        "/assets/%2e%2e/%2e%2e/etc/passwd",
+        "//etc/passwd",
+    ] {
+        assert_eq!(endpoint.get(path).await.0, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn another_sites_name_is_refused_whatever_is_asked_for() {
+    let endpoint = Endpoint::start_with(Some(TOKEN)).await;
+    for path in ["/", "/api/status", "/api/events", "/metrics", "/nowhere"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: evil.example:9464\r\n\r\n");
+        let answer = endpoint.raw(request.as_bytes()).await;
+        assert_eq!(answer, "HTTP/1.1 421 Misdirected Request", "{path}");
+    }
+    let control = format!(
+        "POST /api/drain HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n\r\n"
+    );
+    let answer = endpoint.raw(control.as_bytes()).await;
+    assert_eq!(answer, "HTTP/1.1 421 Misdirected Request");
+    assert!(!endpoint.drain.is_cancelled());
+    for (request, expected) in [
+        ("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK"),
+        (
+            "GET /livez HTTP/1.1\r\nHost: 127.0.0.1:9464\r\n\r\n",
+            "200 OK",
+        ),
+        (
+            "GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+            "421 Misdirected Request",
+        ),
+        (
+            "GET http://evil.example/livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "421 Misdirected Request",
+        ),
+    ] {
+        let answer = endpoint.raw(request.as_bytes()).await;
+        assert_eq!(answer, format!("HTTP/1.1 {expected}"), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_idle_connections_keep_nobody_out() {
+    let endpoint = Endpoint::start().await;
+    let mut idle = Vec::new();
+    for number in 0..1_000 {
+        let mut stream = TcpStream::connect(endpoint.admin.address()).await.unwrap();
+        if number % 2 == 0 {
+            // The server may have closed it by now.
+            let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nHo").await;
+        }
+        idle.push(stream);
+    }
+    let answer = timeout(PATIENCE, endpoint.get("/livez")).await.unwrap();
+    assert_eq!(answer, (200, "ok\n".into()));
+}
+
+#[tokio::test]
+async fn what_is_no_request_or_too_much_of_one_is_refused() {
+    let endpoint = Endpoint::start_with(Some(TOKEN)).await;
+    assert_eq!(
+        endpoint.raw(b"\x16\x03\x01 no http at all\r\n\r\n").await,
+        "HTTP/1.1 400 Bad Request"
+    );
+    let headers = "X-A: b\r\n".repeat(200);
+    let many = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    assert_eq!(
+        endpoint.raw(many.as_bytes()).await,
+        "HTTP/1.1 431 Request Header Fields Too Large"
+    );
+    let body = "x".repeat(1 << 20);
+    let (code, _) = endpoint.post("/api/log-level", Some(TOKEN), &body).await;
+    assert_eq!(code, 413);
+    assert_eq!(endpoint.get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn without_a_token_configured_nobody_controls_anything() {
+    let endpoint = Endpoint::start().await;
+    for path in control::PATHS {
+        for token in [None, Some(""), Some(TOKEN)] {
+            let expected = "control is off: refer to a token in admin.token, and restart\n";
+            let answer = endpoint.post(path, token, "").await;
+            assert_eq!(answer, (403, expected.into()), "{path}");
+        }
+    }
+    assert!(!endpoint.health.is_embed_paused());
+    assert!(!endpoint.drain.is_cancelled());
+}
+
+#[tokio::test]
+async fn who_does_not_show_the_token_controls_nothing() {
+    let endpoint = Endpoint::start_with(Some(TOKEN)).await;
+    let longer = format!("{TOKEN}x");
+    for path in control::PATHS {
+        for token in [None, Some(""), Some(&TOKEN[1..]), Some(&longer)] {
+            let (code, text) = endpoint.post(path, token, "").await;
+            assert_eq!(code, 401, "{path} {token:?}");
+            assert!(!text.contains(TOKEN));
+        }
+        let basic = endpoint.http.post(endpoint.url(path));
+        let basic = basic.basic_auth("bearer", Some(TOKEN)).send().await;
+        let basic = basic.unwrap();
+        assert_eq!(basic.status(), 401, "{path}");
+        assert_eq!(basic.headers()["www-authenticate"], "Bearer");
+    }
+    assert!(!endpoint.health.is_embed_paused());
+    assert!(!endpoint.drain.is_cancelled());
+}
+
+#[tokio::test]
+async fn embedding_is_paused_and_resumed_and_the_lane_says_so() {
+    let endpoint = Endpoint::start_with(Some(TOKEN)).await;
+    let (code, _) = endpoint.post("/api/embed/pause", Some(TOKEN), "").await;
+    assert_eq!(code, 200);
+    let (_, lanes) = endpoint.get("/readyz").await;
+    assert!(lanes.contains("embed blocked: paused by hand"), "{lanes}");
+    let again = endpoint.post("/api/embed/pause", Some(TOKEN), "").await;
+    assert_eq!(again, (200, "embedding was paused before\n".into()));
+    let resumed = endpoint.post("/api/embed/resume", Some(TOKEN), "").await;
+    assert_eq!(resumed, (200, "embedding goes on\n".into()));
+    assert_eq!(endpoint.health.get(Lane::Embed), LaneState::Ready);
+}
+
+#[tokio::test]
+async fn a_drain_is_asked_for() {
+    let endpoint = Endpoint::start_with(Some(TOKEN)).await;
+    let (code, _) = endpoint.post("/api/drain", Some(TOKEN), "").await;
+    assert_eq!(code, 202);
+    assert!(endpoint.drain.is_cancelled());
+}
+
+#[test]
+fn a_token_that_is_guessed_too_easily_is_refused_and_not_repeated() {
+    let error = Control::new(&Secret::new("fifteen letters"), CancellationToken::new());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "admin.token is shorter than 16 characters"
+    );
+}
+
+#[tokio::test]
 async fn a_taken_port_says_what_to_do_and_a_shutdown_frees_it() {
     let endpoint = Endpoint::start().await;
     let address = endpoint.admin.address();
+    let config = AdminConfig {
+        address,
+        ..config()
+    };
     let start = || {
-        Admin::start(
-            address,
-            Metrics::new().unwrap(),
-            Health::default(),
-            Arc::new(|| true),
-        )
+        let views = views(&Health::default(), &endpoint.live, None);
+        Admin::start(&config, views)
     };
     let error = start().await.unwrap_err();
     assert_eq!(

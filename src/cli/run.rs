@@ -2,10 +2,14 @@
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::info;
+use tracing::{error, info, warn};
 
 use super::{ExitStatus, Options};
-use crate::{app::App, config::Problems, telemetry};
+use crate::{
+    app::App,
+    config::{Config, Problems},
+    telemetry::{self, Log},
+};
 
 /// Keep the index equal to the table, until SIGTERM or SIGINT.
 #[derive(Debug, Args)]
@@ -20,6 +24,7 @@ impl Command {
         }
         telemetry::init_logging(&config.log)?;
         let mut signals = Signals::listen()?;
+        let mut hangup = signal(SignalKind::hangup())?;
         let app = tokio::select! {
             app = App::start(&config) => app?,
             name = signals.next() => {
@@ -27,12 +32,16 @@ impl Command {
                 return Ok(ExitStatus::Success);
             }
         };
-        let failed = tokio::select! {
-            name = signals.next() => {
-                info!("{name}: draining");
-                false
+        let failed = loop {
+            tokio::select! {
+                name = signals.next() => {
+                    info!("{name}: draining");
+                    break false;
+                }
+                () = app.asked_to_drain() => break false,
+                () = app.failed() => break true,
+                _ = hangup.recv() => reload(options, &config),
             }
-            () = app.failed() => true,
         };
         app.stop().await?;
         if failed {
@@ -40,6 +49,28 @@ impl Command {
         }
         info!("stopped");
         Ok(ExitStatus::Success)
+    }
+}
+
+/// Takes over of the configuration, as it is now, what needs no restart; says so of the rest.
+fn reload(options: &Options, running: &Config) {
+    let config = match options.load_config() {
+        Ok(config) => config,
+        Err(problems) => return error!("SIGHUP: nothing is reloaded: {problems}"),
+    };
+    if let Some(log) = Log::of_process()
+        && let Err(error) = log.set_level(&config.log.level)
+    {
+        return error!("SIGHUP: nothing is reloaded: {error}");
+    }
+    info!("SIGHUP: log.level is {}", config.log.level);
+    let is_same_but_for_the_level = {
+        let mut running = running.clone();
+        running.log.level.clone_from(&config.log.level);
+        running == config
+    };
+    if !is_same_but_for_the_level {
+        warn!("SIGHUP: the configuration has changed in more than log.level; that needs a restart");
     }
 }
 

@@ -38,26 +38,32 @@ pub enum LogFormat {
 }
 
 impl LogConfig {
-    pub(super) fn validate(&self, report: &mut Report) {
-        const KEY: &str = "log.level";
+    /// The filter that a level or directives by module stand for, or what is wrong with them.
+    pub(crate) fn filter(level: &str) -> Result<EnvFilter, String> {
         const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-        report.not_blank(KEY, &self.level);
-        if let Err(error) = EnvFilter::try_new(&self.level) {
-            report.refuse(KEY, format!("{:?} can't be read: {error}", self.level));
-            return;
+        if level.trim().is_empty() {
+            return Err("must not be empty".to_owned());
         }
+        let filter = EnvFilter::try_new(level)
+            .map_err(|error| format!("{level:?} can't be read: {error}"))?;
         // A filter takes a word that is no level for a module, and then logs nothing else: `inof`.
-        for word in self.level.split(',').map(str::trim) {
-            report.refuse_if(
-                !word.is_empty()
-                    && !word.contains(['=', '[', ':'])
-                    && !LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)),
-                KEY,
-                format!(
-                    "{word:?} is no level ({}); a module takes one: {word}=debug",
-                    LEVELS.join(", ")
-                ),
-            );
+        let is_level = |word: &&str| {
+            word.is_empty()
+                || word.contains(['=', '[', ':'])
+                || LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+        };
+        match level.split(',').map(str::trim).find(|word| !is_level(word)) {
+            Some(word) => Err(format!(
+                "{word:?} is no level ({}); a module takes one: {word}=debug",
+                LEVELS.join(", ")
+            )),
+            None => Ok(filter),
+        }
+    }
+
+    pub(super) fn validate(&self, report: &mut Report) {
+        if let Err(problem) = Self::filter(&self.level) {
+            report.refuse("log.level", problem);
         }
     }
 }

@@ -100,7 +100,7 @@ pub struct Config {
     pub dead_letter: DeadLetterConfig,
     /// Bounds of the whole pipeline: memory, and time to drain.
     pub pipeline: PipelineConfig,
-    /// The HTTP endpoint for probes, metrics and status.
+    /// The HTTP endpoint for probes, metrics, status and control.
     pub admin: AdminConfig,
     /// What is logged, and how it looks.
     pub log: LogConfig,

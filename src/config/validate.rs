@@ -30,6 +30,7 @@ impl Config {
         self.commit.validate(&mut report);
         self.dead_letter.validate(&self.kafka, &mut report);
         self.pipeline.validate(&mut report);
+        self.admin.validate(&mut report);
         self.log.validate(&mut report);
         report.problems
     }
@@ -60,6 +61,7 @@ impl Config {
             ("embed.api_key", &self.embed.api_key),
             ("embed.proxy.password", &self.embed.proxy.password),
             ("index.api_key", &self.index.api_key),
+            ("admin.token", &self.admin.token),
         ];
         let properties = self.kafka.secret_properties.iter();
         single

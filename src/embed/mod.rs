@@ -23,7 +23,7 @@
 //!
 //! What is asked for is answered once, in any order: with a vector, or with the failure of that
 //! one text. An outage, a rate limit, a wrong key are no answers: the text waits until they pass,
-//! and [`Health`] says so meanwhile. It stops waiting when its [`wanted`](EmbedRequest::wanted)
+//! and [`Health`] says so meanwhile; likewise while a person wants the lane to be paused. It stops waiting when its [`wanted`](EmbedRequest::wanted)
 //! is dropped; then no answer comes.
 
 mod batcher;
@@ -182,6 +182,7 @@ impl Embedder {
             metrics,
             submitted,
             shares,
+            paused: health.watch_embed_pause(),
             calls: JoinSet::new(),
             under_way: HashMap::new(),
         };
@@ -275,6 +276,8 @@ struct Stage {
     metrics: EmbedMetrics,
     submitted: UnboundedReceiver<EmbedRequest>,
     shares: watch::Receiver<Share>,
+    /// Whether a person wants nothing to be bought for now.
+    paused: watch::Receiver<bool>,
     calls: JoinSet<Reply>,
     under_way: HashMap<Id, (Call, Reserved)>,
 }
@@ -284,6 +287,10 @@ impl Stage {
         let mut taken = Vec::with_capacity(TAKE);
         loop {
             let wake = loop {
+                if *self.paused.borrow_and_update() {
+                    self.schedule.note_queue();
+                    break None;
+                }
                 if self.is_closed() {
                     self.schedule.note_queue();
                     break Some(Instant::now() + LOOK_AGAIN);
@@ -323,6 +330,7 @@ impl Stage {
                         self.schedule.submit(request, now);
                     }
                 }
+                Ok(()) = self.paused.changed() => {}
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }

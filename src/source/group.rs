@@ -21,7 +21,7 @@ use crate::{
     error::Disposition,
     lease::Lease,
     record::{Share, TopicPartition},
-    telemetry::{Health, KafkaMetrics, Lane, LaneState},
+    telemetry::{AssignedPartition, Health, KafkaMetrics, Lane, LaneState, Reading},
 };
 
 use super::{
@@ -57,6 +57,8 @@ struct Feeds {
     /// How many partitions the subscribed topics have together, once that is known.
     total: Option<usize>,
     joined: bool,
+    /// Every partition is paused, for the memory budget is used up.
+    over_budget: bool,
     trouble: Option<Trouble>,
 }
 
@@ -100,7 +102,8 @@ impl Group {
 
     /// What to tell the client about pausing; `None` when there is nothing to tell.
     pub(super) fn plan_pauses(&self, pauses: &Pauses, over_budget: bool) -> Option<Change> {
-        let feeds = self.feeds();
+        let mut feeds = self.feeds();
+        feeds.over_budget = over_budget;
         let gates = feeds.by_partition.iter();
         let gates = gates.map(|(partition, feed)| (partition, feed.gate.is_closed()));
         pauses.plan(over_budget, feeds.rebalances, gates)
@@ -263,6 +266,44 @@ impl Group {
         }
     }
 
+    /// How far each assigned partition is.
+    fn look(&self, statistics: &Statistics, now_ms: i64) -> Vec<AssignedPartition> {
+        let feeds = self.feeds();
+        let look = |(partition, feed): (&TopicPartition, &Feed)| {
+            let topic = statistics.topics.get(&*partition.topic);
+            let known = topic.and_then(|topic| topic.partitions.get(&partition.partition));
+            // The client says -1 or -1001 of what it does not know.
+            let known_offset = |offset: i64| (offset >= 0).then_some(offset);
+            let end = known.and_then(|it| known_offset(it.ls_offset.max(it.hi_offset)));
+            let committed = known.and_then(|it| known_offset(it.committed_offset));
+            let settled = feed
+                .frontier
+                .get()
+                .map_or(committed, |offset| Some(offset.0));
+            let low = known.map_or(0, |it| it.lo_offset);
+            let left = end.map_or(0, |end| end - settled.unwrap_or(0).max(low));
+            AssignedPartition {
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                reading: if feed.frontier.epoch().is_none() {
+                    Reading::Starting
+                } else if feed.gate.is_closed() {
+                    Reading::Held
+                } else if feeds.over_budget {
+                    Reading::OverBudget
+                } else {
+                    Reading::Reading
+                },
+                settled_offset: settled,
+                end_offset: end,
+                lag_records: u64::try_from(left).unwrap_or(0),
+                lag_seconds: Duration::try_from_secs_f64(feed.frontier.unsettled_seconds(now_ms))
+                    .map_or(0, |lag| lag.as_secs()),
+            }
+        };
+        feeds.by_partition.iter().map(look).collect()
+    }
+
     fn on_error(&self, error: &KafkaError, reason: &str) {
         self.metrics.errors.inc();
         // That all brokers are down is said after each has said why.
@@ -333,6 +374,8 @@ impl ClientContext for Group {
             self.note_alive();
         }
         self.show_lag(&statistics, now_ms());
+        let shown = self.look(&statistics, now_ms());
+        self.metrics.partitions.replace(shown);
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 /// The parts of the pipeline that can fail on their own.
@@ -87,10 +88,14 @@ impl LaneState {
     }
 }
 
+/// Why the embed lane stands still when a person wants it to.
+const PAUSED: &str = "paused by hand; POST /api/embed/resume lets it go on";
+
 /// The state of every lane, shared by those who set it and those who ask.
 #[derive(Debug, Clone)]
 pub struct Health {
     states: Arc<Mutex<[LaneState; Lane::ALL.len()]>>,
+    embed_paused: watch::Sender<bool>,
 }
 
 impl Default for Health {
@@ -105,6 +110,7 @@ impl Default for Health {
                 starting(),
                 LaneState::Ready,
             ])),
+            embed_paused: watch::Sender::new(false),
         }
     }
 }
@@ -131,12 +137,24 @@ impl Health {
         *slot = state;
     }
 
-    /// A lane's state.
+    /// A lane's state. A lane that a person paused is blocked, whatever it says itself: were it ready, it
+    /// would be forgotten.
     pub fn get(&self, lane: Lane) -> LaneState {
-        self.lock()
+        let own = self
+            .lock()
             .get(lane as usize)
             .cloned()
-            .unwrap_or(LaneState::Ready)
+            .unwrap_or(LaneState::Ready);
+        if lane != Lane::Embed || !self.is_embed_paused() {
+            return own;
+        }
+        LaneState::Blocked(match own.reason() {
+            Some(reason) => format!(
+                "{PAUSED}; without that it would be {}: {reason}",
+                own.label()
+            ),
+            None => PAUSED.to_owned(),
+        })
     }
 
     /// Every lane with its state, in the order of the flow.
@@ -149,7 +167,33 @@ impl Health {
 
     /// Whether every lane is ready.
     pub fn ready(&self) -> bool {
-        self.lock().iter().all(|state| *state == LaneState::Ready)
+        self.worst() == "ready"
+    }
+
+    /// The label of the worst state that a lane is in.
+    pub fn worst(&self) -> &'static str {
+        let lanes = self.lanes();
+        let is_any = |label: &&&str| lanes.iter().any(|(_, state)| state.label() == **label);
+        // The labels go from good to bad.
+        let worst = LaneState::LABELS.iter().rev().find(is_any);
+        worst.copied().unwrap_or("ready")
+    }
+
+    /// Lets the embed lane buy nothing until a person says so, or lets it go on. Says whether that is
+    /// news.
+    pub fn pause_embed(&self, paused: bool) -> bool {
+        self.embed_paused
+            .send_if_modified(|was| std::mem::replace(was, paused) != paused)
+    }
+
+    /// Whether a person paused the embed lane.
+    pub fn is_embed_paused(&self) -> bool {
+        *self.embed_paused.borrow()
+    }
+
+    /// Tells when a person pauses the embed lane, or lets it go on.
+    pub fn watch_embed_pause(&self) -> watch::Receiver<bool> {
+        self.embed_paused.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, [LaneState; Lane::ALL.len()]> {
@@ -171,6 +215,23 @@ mod tests {
         health.set(Lane::Embed, LaneState::Blocked("renew the key".into()));
         assert!(!health.ready());
         assert_eq!(health.get(Lane::Embed).reason(), Some("renew the key"));
+    }
+
+    #[test]
+    fn a_paused_lane_is_blocked_and_what_it_says_itself_comes_back_when_it_goes_on() {
+        let health = Health::default();
+        health.set(Lane::Kafka, LaneState::Ready);
+        health.set(Lane::Index, LaneState::Ready);
+        assert!(health.pause_embed(true));
+        assert!(!health.pause_embed(true), "it was paused before");
+        assert_eq!(health.get(Lane::Embed), LaneState::Blocked(PAUSED.into()));
+        assert!(!health.ready());
+
+        health.set(Lane::Embed, LaneState::Waiting("no answer".into()));
+        let both = format!("{PAUSED}; without that it would be waiting: no answer");
+        assert_eq!(health.get(Lane::Embed), LaneState::Blocked(both));
+        assert!(health.pause_embed(false));
+        assert_eq!(health.worst(), "waiting");
     }
 
     #[test]

@@ -303,7 +303,7 @@ impl Told {
         if let Some(address) = self.app.admin_address() {
             writeln!(
                 out,
-                "admin       http://{address}  (/livez /readyz /metrics /status)"
+                "admin       http://{address}/  (the status page; /api/status /livez /readyz /metrics)"
             )?;
         }
         writeln!(out, "Kafka       {}", endpoints.brokers)?;
@@ -313,6 +313,7 @@ impl Told {
         out.flush()?;
         tokio::select! {
             _ = signals.next() => Ok(()),
+            () = self.app.asked_to_drain() => Ok(()),
             () = self.app.failed() => anyhow::bail!("the Kafka consumer ended by itself"),
         }
     }

@@ -594,3 +594,25 @@ fn settings_that_cannot_work_say_why() {
         "the key of embed.api_key has characters that an HTTP header can't carry, such as a line end"
     );
 }
+
+#[tokio::test]
+async fn while_a_person_wants_it_nothing_is_bought_and_nothing_is_lost() {
+    let endpoint = Endpoint::start(|_, seen| seen.answer()).await;
+    let mut shop = Shop::open(&Settings {
+        batch_linger: Duration::ZERO,
+        ..settings(endpoint.address)
+    });
+    shop.health.pause_embed(true);
+    shop.ask(&["tea"]);
+    // Were it not paused, the text would be sent before it is counted.
+    while shop.metrics.queue.get() == 0 {
+        tokio::time::sleep(MS).await;
+    }
+    assert_eq!(shop.metrics.in_flight.get(), 0);
+    assert!(endpoint.seen().is_empty());
+
+    shop.health.pause_embed(false);
+    let reply = shop.replies.recv().await.unwrap();
+    assert_eq!(reply.outcome.unwrap(), bought("tea").unwrap());
+    assert_eq!(shop.health.get(Lane::Embed), LaneState::Ready);
+}

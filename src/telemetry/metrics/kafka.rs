@@ -3,6 +3,7 @@
 use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::{PartitionGauge, add};
+use crate::telemetry::AssignedPartitions;
 
 /// What the source and the committer count. A clone counts into the same metrics.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct KafkaMetrics {
     pub errors: IntCounter,
     /// Partitions of which Kafka did not have the offset to go on from any more.
     pub offset_resets: IntCounter,
+    /// How far each assigned partition is: for the status, no metric.
+    pub partitions: AssignedPartitions,
 }
 
 impl KafkaMetrics {
@@ -101,6 +104,7 @@ impl KafkaMetrics {
                     "Partitions of which Kafka did not have the offset to go on from any more: records may have been lost to retention.",
                 ),
             )?,
+            partitions: AssignedPartitions::default(),
         })
     }
 }

@@ -1,0 +1,143 @@
+//! The running program, as a person controls it: by its admin address and by signals.
+
+#![cfg(feature = "embedded")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, ChildStderr, Command, Stdio},
+};
+
+use serde_json::Value;
+
+const TOKEN: &str = "marked-secret-of-the-test";
+
+const CONFIGURATION: &str = r#"
+[kafka]
+brokers = "embedded"
+topics = ["shop.public.products"]
+[embed]
+url = "embedded"
+dimensions = 8
+[index]
+url = "embedded"
+[admin]
+address = "127.0.0.1:0"
+token = { env = "TOKEN" }
+[log]
+level = "info"
+format = "json"
+"#;
+
+/// `vectide run`, with its log.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    logged: String,
+    http: reqwest::Client,
+    folder: tempfile::TempDir,
+}
+
+impl Running {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("vectide.toml"), CONFIGURATION).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_vectide"))
+            .arg("run")
+            .current_dir(folder.path())
+            .env_clear()
+            .env("TOKEN", TOKEN)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            log: BufReader::new(child.stderr.take().unwrap()),
+            child,
+            logged: String::new(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            folder,
+        }
+    }
+
+    /// Reads the log on to a line whose message has `text` in it. Fails where it ends before.
+    fn until(&mut self, text: &str) -> Value {
+        loop {
+            let begin = self.logged.len();
+            assert_ne!(
+                self.log.read_line(&mut self.logged).unwrap(),
+                0,
+                "no line has {text:?}:\n{}",
+                self.logged
+            );
+            let line: Value = serde_json::from_str(self.logged.get(begin..).unwrap()).unwrap();
+            if line["message"].as_str().is_some_and(|it| it.contains(text)) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until the program runs in full, and returns the URL of its admin address.
+    fn url(&mut self) -> String {
+        let listening = self.until("admin endpoint listening");
+        self.until("partitions assigned");
+        format!("http://{}", listening["address"].as_str().unwrap())
+    }
+
+    async fn post(&self, url: &str, body: &'static str) -> u16 {
+        let request = self.http.post(url).bearer_auth(TOKEN).body(body);
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let kill = ["-c", r#"kill -s "$1" "$2""#, "sh", name, &pid];
+        assert!(Command::new("sh").args(kill).status().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_more_when_asked_and_less_again_after_a_hangup_and_a_drain_ends_the_program() {
+    let mut running = Running::start();
+    let url = running.url();
+    let level = format!("{url}/api/log-level");
+    assert_eq!(running.post(&level, "inof").await, 400);
+    assert_eq!(running.post(&level, "info,vectide=trace").await, 200);
+    running.until("POST /api/log-level: info,vectide=trace");
+
+    running.signal("HUP");
+    running.until("SIGHUP: log.level is info");
+
+    assert_eq!(running.post(&format!("{url}/api/drain"), "").await, 202);
+    running.until("left the consumer group");
+    running.until("stopped");
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    assert!(!running.logged.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_hangup_takes_over_the_level_and_says_what_needs_a_restart() {
+    let mut running = Running::start();
+    let url = running.url();
+    let file = running.folder.path().join("vectide.toml");
+    let changed = CONFIGURATION.replace("\"info\"", "\"warn\"");
+    fs::write(&file, changed.replace("dimensions = 8", "dimensions = 9")).unwrap();
+    running.signal("HUP");
+    running.until("in more than log.level; that needs a restart");
+
+    fs::write(&file, "[kafka]\ntopics = 7").unwrap();
+    running.signal("HUP");
+    running.until("SIGHUP: nothing is reloaded");
+    assert_eq!(running.post(&format!("{url}/api/drain"), "").await, 202);
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
