@@ -59,7 +59,8 @@
 //! What the connector wrote can be kept in files and read again with [`capture`]; `vectide inspect`
 //! shows what the decoder and the document builder make of it, and `vectide explain` what the
 //! reconciler would do about the last record of one row. `vectide estimate` counts what they hold, and
-//! [`cost::estimate`] computes what that will cost.
+//! [`cost::estimate`] computes what that will cost. Before any of that, [`probe`] measures embedding
+//! providers side by side.
 //!
 //! Stages know [`record`], [`cost`], [`error`], [`telemetry`] and their own section of the configuration.
 //! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
@@ -87,6 +88,7 @@ pub mod lease;
 #[cfg(test)]
 mod pages;
 pub mod pipeline;
+pub mod probe;
 pub mod reconcile;
 pub mod record;
 pub mod registry;

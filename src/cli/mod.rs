@@ -2,6 +2,7 @@
 
 mod audit;
 mod capture;
+pub mod catalogue;
 mod check;
 mod completions;
 mod config;
@@ -16,7 +17,9 @@ mod explain;
 mod failure;
 mod inspect;
 mod output;
+mod probe;
 mod recheck;
+mod reindex;
 mod run;
 mod search;
 mod selection;
@@ -77,6 +80,8 @@ enum Command {
     Estimate(estimate::Command),
     Search(search::Command),
     Cost(cost::Command),
+    Probe(probe::Command),
+    Reindex(reindex::Command),
     Dlq(dlq::Command),
     Config(config::Command),
     #[cfg(feature = "embedded")]
@@ -101,6 +106,8 @@ impl Cli {
             Command::Estimate(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Search(command) => command.run(&self.options, out).await,
             Command::Cost(command) => command.run(&self.options, out).await,
+            Command::Probe(command) => Box::pin(command.run(&self.options, out)).await,
+            Command::Reindex(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Dlq(command) => Box::pin(command.run(&self.options, out)).await,
             Command::Config(command) => command.run(&self.options, out),
             #[cfg(feature = "embedded")]

@@ -33,6 +33,7 @@ mod condition;
 mod inputs;
 mod key;
 mod limiter;
+mod once;
 mod queue;
 pub(crate) mod refusal;
 mod response;
@@ -60,6 +61,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::once::{Bought, Once};
 pub use self::settings::{Proxy, Settings, SettingsError};
 use self::{
     call::Call,

@@ -39,6 +39,16 @@ impl Refusal {
             | Self::Blocked(failure) => failure,
         }
     }
+
+    /// The same, without what it means to the schedule.
+    pub(super) fn into_failure(self) -> Failure {
+        match self {
+            Self::Outage { failure, .. }
+            | Self::Throttled { failure, .. }
+            | Self::Inputs(failure)
+            | Self::Blocked(failure) => failure,
+        }
+    }
 }
 
 /// What an outage may be due to, besides the endpoint.

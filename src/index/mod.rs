@@ -10,6 +10,7 @@
 //! owner makes a [`Claim`] first. [`Accounts`] of what embeddings cost lie there, too.
 
 mod accounts;
+pub mod alias;
 mod batch;
 mod bookkeeper;
 mod check;
@@ -33,6 +34,7 @@ mod search;
 mod service;
 mod settings;
 mod stored;
+mod survey;
 mod value;
 mod wire;
 mod writer;
@@ -76,6 +78,7 @@ pub use search::{Bookkeeping, FoundPoint, Hit, Searcher, as_stored};
 pub use settings::connect_client;
 pub(crate) use settings::is_readable_on_the_way;
 pub use stored::from_payload as stored_from_payload;
+pub use survey::Survey;
 pub use value::{point_id as to_point_id, value as to_payload_value};
 
 /// How the services call Qdrant.

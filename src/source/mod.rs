@@ -11,6 +11,7 @@ mod committer;
 mod consumer;
 mod gate;
 mod group;
+mod lag;
 mod look_back;
 pub(crate) mod oauth;
 mod past_records;
@@ -30,6 +31,7 @@ use crate::{
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use gate::Gate;
+pub use lag::lag;
 pub use look_back::LookBack;
 pub use past_records::{Past, PastReading, PastRecords};
 pub use probe::Probe;

@@ -21,7 +21,7 @@ use crate::error::Failure;
 use super::oauth;
 
 /// How long the brokers may take for each answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many errors may be told of one outage.
 const ERRORS: usize = 20;

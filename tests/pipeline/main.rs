@@ -21,6 +21,7 @@ mod letters;
 mod outages;
 mod parking;
 mod redrive;
+mod reindex;
 mod replay;
 mod share;
 mod shop;

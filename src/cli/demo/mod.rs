@@ -1,6 +1,5 @@
 //! `vectide demo`: a shop, its catalogue and its changes, on servers inside this process.
 
-pub mod catalogue;
 pub mod debezium;
 mod figures;
 mod lag;
@@ -12,6 +11,7 @@ mod view;
 
 use clap::Args;
 
+pub use super::catalogue;
 use super::{ExitStatus, Output, run::Signals};
 
 /// Show what Vectide does, with a made-up shop on servers inside this process: needs nothing.
