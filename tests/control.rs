@@ -73,7 +73,11 @@ impl Running {
                 self.logged
             );
             let line: Value = serde_json::from_str(self.logged.get(begin..).unwrap()).unwrap();
-            if line["message"].as_str().is_some_and(|it| it.contains(text)) {
+            if line
+                .get("message")
+                .and_then(Value::as_str)
+                .is_some_and(|it| it.contains(text))
+            {
                 return line;
             }
         }
@@ -83,7 +87,10 @@ impl Running {
     fn url(&mut self) -> String {
         let listening = self.until("admin endpoint listening");
         self.until("partitions assigned");
-        format!("http://{}", listening["address"].as_str().unwrap())
+        format!(
+            "http://{}",
+            listening.get("address").and_then(Value::as_str).unwrap()
+        )
     }
 
     async fn post(&self, url: &str, body: &'static str) -> u16 {

@@ -110,13 +110,13 @@ fn providers(printed: &str) -> Vec<Json> {
     report["providers"].as_array().unwrap().clone()
 }
 
-fn failing(status: u16, code: Option<&str>, remaining: Option<u64>) -> Option<Failure> {
-    Some(Failure {
+fn failing(status: u16, code: Option<&str>, remaining: Option<u64>) -> Failure {
+    Failure {
         status,
         retry_after_s: Some(0),
         code: code.map(str::to_owned),
         remaining,
-    })
+    }
 }
 
 fn at_once(endpoint: &EmbeddedEmbeddings, change: impl FnOnce(&mut Behaviour)) {
@@ -169,14 +169,14 @@ async fn failures_are_counted_by_kind_and_sent_no_second_time() {
     let mut bench = Bench::new();
     let endpoint = bench.provider("one", "").await;
     // The first meets the word that opens the connection.
-    at_once(&endpoint, |it| it.fail = failing(500, None, Some(4)));
+    at_once(&endpoint, |it| it.fail = Some(failing(500, None, Some(4))));
     let measured = bench.measured(&["--requests", "20"]).await;
     assert_eq!(measured[0]["success_rate"], 0.85);
     assert_eq!(measured[0]["errors"]["http_500"]["count"], 3);
     assert_eq!(measured[0]["throttled"], 0);
     assert_eq!(endpoint.control().stats().requests, 21);
 
-    at_once(&endpoint, |it| it.fail = failing(429, None, Some(5)));
+    at_once(&endpoint, |it| it.fail = Some(failing(429, None, Some(5))));
     let measured = bench.measured(&["--requests", "20"]).await;
     assert_eq!(measured[0]["success_rate"], 0.8);
     assert_eq!(measured[0]["throttled"], 4);
@@ -207,7 +207,7 @@ async fn a_quota_that_runs_out_ends_one_provider_and_keeps_what_was_measured() {
     at_once(&one, |it| it.latency_ms = 1);
     let child = bench.until_sent(&one, 10).await;
     at_once(&one, |it| {
-        it.fail = failing(429, Some("insufficient_quota"), None);
+        it.fail = Some(failing(429, Some("insufficient_quota"), None));
     });
     let (code, printed, errors) = ended(child).await;
     assert_eq!((code, errors.as_str()), (Some(0), ""));
@@ -303,7 +303,7 @@ async fn the_page_stands_on_its_own() {
     let mut bench = Bench::new();
     let _one = bench.provider("one", "").await;
     let two = bench.provider("two", "dimensions = 64").await;
-    at_once(&two, |it| it.fail = failing(503, None, Some(2)));
+    at_once(&two, |it| it.fail = Some(failing(503, None, Some(2))));
     let (code, printed, _) = bench
         .run(&["--yes", "--requests", "25", "--html", "page.html"])
         .await;

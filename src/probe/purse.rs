@@ -53,6 +53,10 @@ impl Purse {
     }
 
     /// Puts in the place of what was set aside what it came to.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "settling uses the reservation up"
+    )]
     pub(super) fn settle(&self, reserved: Reserved, tokens: u64) {
         let Reserved {
             tokens: estimate,

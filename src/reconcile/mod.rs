@@ -35,8 +35,8 @@ use crate::{
     cost::Savings,
     error::Failure,
     record::{
-        Ack, Desired, Doubt, Epoch, Fingerprint, KeyChange, PointId, PointState, Position, Stored,
-        Ticket, TopicPartition, TruncateMark, Vector, WriteOutcome,
+        Ack, Desired, Doubt, Epoch, Fingerprint, KeyChange, Offset, PointId, PointState, Position,
+        Stored, Ticket, TopicPartition, TruncateMark, Vector, WriteOutcome,
     },
 };
 
@@ -162,6 +162,14 @@ impl Reconciler {
     pub fn latest(&self, point: &PointId) -> Option<(&Desired, &Ack)> {
         let news = &self.slots.get(point)?.news;
         Some((&news.desired, &news.ack))
+    }
+
+    /// Whether all that the index was known to reflect when the partition was taken over lies before
+    /// `received`. Until then what was received last of a key may be older than what searchers have
+    /// seen of it, and must not be written in spite of the watermark: see [`doubt`](Self::doubt).
+    pub fn has_caught_up(&self, received: Offset) -> bool {
+        let watermark = self.past.taken_over.watermark;
+        watermark.is_none_or(|watermark| watermark.offset <= received)
     }
 
     /// The next news of the key is compared with the point as it is then, and without relying on what

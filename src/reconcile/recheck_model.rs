@@ -10,7 +10,7 @@ use super::{
     model::{World, point},
     *,
 };
-use crate::record::{Payload, Value};
+use crate::record::{Offset, Payload, Value};
 
 impl World {
     /// Somebody else changes a row's point, if there is one, and somebody asks to have it rechecked.
@@ -31,6 +31,10 @@ impl World {
     /// something.
     pub(super) fn recheck(&mut self) -> bool {
         let mut any = false;
+        let received = Offset(i64::try_from(self.owner.next).unwrap());
+        if !self.owner.reconciler.has_caught_up(received) {
+            return any;
+        }
         for (key, doubt) in self.asked.clone() {
             let mut log = self.log[..self.owner.next].iter();
             let Some(place) = log.rposition(|(of, ..)| *of == key) else {

@@ -155,3 +155,20 @@ fn news_that_overtake_a_recheck_are_compared_without_relying_on_the_point() {
     world.settle_all();
     world.assert_equal();
 }
+
+#[test]
+fn a_recheck_waits_until_its_owner_has_read_what_searchers_have_seen() {
+    let mut world = World::new();
+    world.produce(3, Some((0, 0)));
+    world.produce(3, None);
+    world.settle_all();
+    world.sweep();
+    world.ask(3);
+    world.new_group();
+    world.deliver();
+    world.settle_pending();
+    assert!(!world.recheck(), "the delete has not been read again yet");
+    world.settle_rechecks();
+    world.assert_equal();
+    assert!(world.asked.is_empty());
+}

@@ -27,9 +27,9 @@ impl Change {
         shop.config.index.url = endpoints.index_url;
         shop.config.embed.url = endpoints.embed_url;
         let mut next = shop.config.clone();
-        next.kafka.group = "vectide-next".to_owned();
-        next.index.collection = "products-next".to_owned();
-        next.embed.model = "text-embedding-3-large".to_owned();
+        "vectide-next".clone_into(&mut next.kafka.group);
+        "products-next".clone_into(&mut next.index.collection);
+        "text-embedding-3-large".clone_into(&mut next.embed.model);
         let change = Self {
             shop,
             next,
@@ -170,11 +170,13 @@ async fn searchers_change_over_to_a_complete_index_and_back() {
     next.stop().await.unwrap();
 }
 
+type Spoil = fn(&mut Config);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_two_indexes_of_one_table_is_refused() {
     let mut change = Change::begin().await;
     let right = change.next.clone();
-    let wrong: [(fn(&mut Config), &str); 4] = [
+    let wrong: [(Spoil, &str); 4] = [
         (
             |next| next.kafka.group = "vectide".to_owned(),
             "both configurations have the same kafka.group",

@@ -53,14 +53,14 @@ fn line(answered: u64, failed: u64, total: u64, elapsed: Duration) -> String {
     let bar = format!("{}{}", "#".repeat(filled), "-".repeat(WIDTH - filled));
     let mut line = format!("[{bar}] {} of {} requests", grouped(ended), grouped(total));
     if failed > 0 {
-        line += &format!(", {} failed", grouped(failed));
+        line = format!("{line}, {} failed", grouped(failed));
     }
     let left = total.saturating_sub(ended) as f64;
     let seconds = elapsed.as_secs_f64() / ended.max(1) as f64 * left;
     if ended > 0
         && let Ok(left) = Duration::try_from_secs_f64(seconds.ceil())
     {
-        line += &format!(", {} left", humantime::format_duration(left));
+        line = format!("{line}, {} left", humantime::format_duration(left));
     }
     line
 }

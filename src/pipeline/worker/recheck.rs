@@ -56,7 +56,7 @@ impl State {
                 }
             }
         }
-        if self.rechecks.is_due() {
+        if self.rechecks.is_due() && self.reconciler.has_caught_up(self.received) {
             let (rows, documents) = (self.rows.clone(), self.documents.clone());
             let reader = RowReader::new(rows, documents, self.point_ids);
             let registry = &self.services.registry;
