@@ -41,7 +41,10 @@ impl Shop {
 
 fn written(app: &App) -> bool {
     let metrics = app.metrics().encode(app.health()).unwrap();
-    metrics.contains("vectide_index_points_written_total{")
+    let mut counts = metrics
+        .lines()
+        .filter(|line| line.starts_with("vectide_index_points_written_total{"));
+    counts.any(|line| !line.ends_with(" 0"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
