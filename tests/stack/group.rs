@@ -95,6 +95,8 @@ impl Group {
              [embed]\n\
              url = \"{embeddings}\"\n\
              model = \"hashed-words\"\n\
+             # The stand-in takes texts of any length, until it is told not to.\n\
+             max_input_tokens = 0\n\
              dimensions = {DIMENSIONS}\n\
              \n\
              [index]\n\
