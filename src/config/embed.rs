@@ -239,25 +239,12 @@ impl ProxyConfig {
             "embed.proxy.username",
             "needs embed.proxy.url beside it",
         );
-        for (name, is_set, other, other_is_set) in [
-            (
-                "username",
-                self.username.is_some(),
-                "password",
-                self.password.is_some(),
-            ),
-            (
-                "password",
-                self.password.is_some(),
-                "username",
-                self.username.is_some(),
-            ),
-        ] {
-            report.refuse_if(
-                is_set && !other_is_set,
-                format!("embed.proxy.{name}"),
-                format!("needs embed.proxy.{other} beside it"),
-            );
-        }
+        report.only_together(
+            "embed.proxy",
+            [
+                ("username", self.username.is_some()),
+                ("password", self.password.is_some()),
+            ],
+        );
     }
 }

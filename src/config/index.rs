@@ -207,26 +207,13 @@ impl IndexConfig {
                 "has no effect without an https:// address in index.url",
             );
         }
-        for (name, is_set, needs, has) in [
-            (
-                "certificate_file",
-                self.certificate_file.is_some(),
-                "key_file",
-                self.key_file.is_some(),
-            ),
-            (
-                "key_file",
-                self.key_file.is_some(),
-                "certificate_file",
-                self.certificate_file.is_some(),
-            ),
-        ] {
-            report.refuse_if(
-                is_set && !has,
-                format!("index.{name}"),
-                format!("needs index.{needs} beside it"),
-            );
-        }
+        report.only_together(
+            "index",
+            [
+                ("certificate_file", self.certificate_file.is_some()),
+                ("key_file", self.key_file.is_some()),
+            ],
+        );
     }
 }
 

@@ -94,32 +94,18 @@ impl SecurityConfig {
                 ),
             );
         }
-        for (name, is_set, needs, has) in [
-            (
-                "certificate_file",
-                self.certificate_file.is_some(),
-                "key_file",
-                self.key_file.is_some(),
-            ),
-            (
-                "key_file",
-                self.key_file.is_some(),
-                "certificate_file",
-                self.certificate_file.is_some(),
-            ),
-            (
-                "key_password",
-                self.key_password.is_some(),
-                "key_file",
-                self.key_file.is_some(),
-            ),
-        ] {
-            report.refuse_if(
-                is_set && !has,
-                key(name),
-                format!("needs kafka.security.{needs} beside it"),
-            );
-        }
+        report.only_together(
+            "kafka.security",
+            [
+                ("certificate_file", self.certificate_file.is_some()),
+                ("key_file", self.key_file.is_some()),
+            ],
+        );
+        report.refuse_if(
+            self.key_password.is_some() && self.key_file.is_none(),
+            key("key_password"),
+            "needs kafka.security.key_file beside it",
+        );
     }
 }
 

@@ -60,26 +60,13 @@ impl RegistryConfig {
                 "must end with its path, without query parameters",
             );
         }
-        for (name, is_set, other, other_is_set) in [
-            (
-                "username",
-                self.username.is_some(),
-                "password",
-                self.password.is_some(),
-            ),
-            (
-                "password",
-                self.password.is_some(),
-                "username",
-                self.username.is_some(),
-            ),
-        ] {
-            report.refuse_if(
-                is_set && !other_is_set,
-                format!("registry.{name}"),
-                format!("needs registry.{other} beside it"),
-            );
-        }
+        report.only_together(
+            "registry",
+            [
+                ("username", self.username.is_some()),
+                ("password", self.password.is_some()),
+            ],
+        );
         report.not_zero("registry.timeout", self.timeout);
         report.backoff("registry", self.retry_initial, self.retry_max);
     }

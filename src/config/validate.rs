@@ -79,6 +79,17 @@ impl Report {
         self.problems.push(Problem::of_key(key, message));
     }
 
+    /// Refuses each of two keys of a section that is set without the other.
+    pub(super) fn only_together(&mut self, section: &str, [one, other]: [(&str, bool); 2]) {
+        for ((name, is_set), (needed, has)) in [(one, other), (other, one)] {
+            self.refuse_if(
+                is_set && !has,
+                format!("{section}.{name}"),
+                format!("needs {section}.{needed} beside it"),
+            );
+        }
+    }
+
     /// Refuses when `wrong`.
     pub(super) fn refuse_if(
         &mut self,

@@ -4,7 +4,9 @@ use std::{cmp::Reverse, time::Instant};
 
 use crate::{
     error::Failure,
-    record::{Desired, Parked, PointId, Settled, Superseded, Write, WriteKind},
+    record::{
+        Desired, Parked, Payload, PointId, Settled, Stored, Superseded, Vector, Write, WriteKind,
+    },
 };
 
 use super::{
@@ -206,22 +208,39 @@ impl Reconciler {
         let Observer {
             partition,
             fingerprint,
-            since,
+            ..
         } = &self.observer;
         let stored = slot.stored(document, partition, fingerprint);
-        let becomes = self.observer.observe_row(&stored, Some(*since));
+        let payload = document.payload.clone();
+        self.write_whole(point, observed, (Some(vector), payload, stored), out);
+    }
+
+    /// Writes a point as a whole: parked, where it has no vector.
+    pub(super) fn write_whole(
+        &mut self,
+        point: PointId,
+        observed: &Observed,
+        (vector, payload, stored): (Option<Vector>, Payload, Stored),
+        out: &mut Vec<Action>,
+    ) {
+        let settles_as = match vector {
+            Some(_) => Settled::Written,
+            None => Settled::Parked,
+        };
+        let since = Some(self.observer.since);
+        let becomes = self.observer.observe_row(&stored, since);
         let write = Write::Upsert {
             point,
-            vector: Some(vector),
-            payload: document.payload.clone(),
+            vector,
+            payload,
             stored: Box::new(stored),
             unread: *observed == Observed::AssumedAbsent,
             expected: observed.expected(),
         };
-        self.write(point, write, becomes, Settled::Written, out);
+        self.write(point, write, becomes, settles_as, out);
     }
 
-    pub(super) fn write(
+    fn write(
         &mut self,
         point: PointId,
         write: Write,

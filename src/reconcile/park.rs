@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use crate::record::{Desired, Parked, PointId, Settled, Write};
+use crate::record::{Desired, Parked, PointId, Settled};
 
 use super::{Action, Observed, Observer, Reconciler, slot::View};
 
@@ -60,22 +60,14 @@ impl Reconciler {
         let Observer {
             partition,
             fingerprint,
-            since,
+            ..
         } = &self.observer;
         let mut stored = slot.stored(document, partition, fingerprint);
         stored.text_hash = None;
         stored.wanted = Some(wanted);
         stored.parked = parked;
-        let becomes = self.observer.observe_row(&stored, Some(*since));
-        let write = Write::Upsert {
-            point,
-            vector: None,
-            payload: document.payload.clone(),
-            stored: Box::new(stored),
-            unread: *observed == Observed::AssumedAbsent,
-            expected: observed.expected(),
-        };
-        self.write(point, write, becomes, Settled::Parked, out);
+        let payload = document.payload.clone();
+        self.write_whole(point, observed, (None, payload, stored), out);
     }
 
     /// The point says all that the news does, and what is owed.
