@@ -31,8 +31,8 @@
 //!    [`reconcile::Plan`]: the least that makes the two equal. It does no I/O; what it wants done
 //!    it says in [`reconcile::Action`]s, and the worker does it.
 //! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
-//!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions, as long
-//!    as the budget lasts. What it costs, and what was saved, goes into [`cost::Books`], which an
+//!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions, within
+//!    the provider's limits, for which [`tokens`] counts, and as long as the budget lasts. What it costs, and what was saved, goes into [`cost::Books`], which an
 //!    [`index::Bookkeeper`] keeps. A row that would wait too long is [`record::Parked`] in the index, and
 //!    gets its vector when there is time.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
