@@ -287,6 +287,7 @@ impl Shared {
                 Parking::Auto => Some(ParkAfter(config.pipeline.park_after)),
                 Parking::Never => None,
             },
+            log_row_values: config.log.row_values,
             tables,
         })
     }

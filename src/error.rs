@@ -7,7 +7,10 @@
 //! | record | undecodable bytes, an input the provider refuses alone | this record is dead-lettered and settled; its siblings go on |
 //! | blocked | wrong key, no quota, vector of another length, missing rights | the lane stops and says what to do; it resumes when mended |
 
-use std::time::Duration;
+use std::{borrow::Cow, fmt::Display, time::Duration};
+
+/// What [`quoted`] puts around a piece of a row.
+const QUOTES: [char; 2] = ['“', '”'];
 
 /// What is to be done about a [`Failure`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,35 @@ impl Failure {
             message: shortened(message.into()),
         }
     }
+
+    /// The message without what it [quotes](quoted), for those who are not to see what is in a row: logs, and
+    /// the status.
+    pub fn without_quotes(&self) -> Cow<'_, str> {
+        if !self.message.contains(QUOTES) {
+            return Cow::Borrowed(&self.message);
+        }
+        let [open, close] = QUOTES;
+        let mut told = String::with_capacity(self.message.len());
+        let mut rest = &*self.message;
+        while let Some((before, quote)) = rest.split_once(open) {
+            told.extend([before, "“…”"]);
+            rest = quote.split_once(close).map_or("", |(_, after)| after);
+        }
+        told.push_str(rest);
+        // Shortened in the middle of a quote, whose end would be told.
+        if told.matches(close).count() > told.matches(open).count() {
+            return Cow::Borrowed(self.reason);
+        }
+        Cow::Owned(told)
+    }
+}
+
+/// A piece of a row, or of what another server says about one, as messages have it: between quotation
+/// marks that nothing else in a message has.
+pub fn quoted(piece: impl Display) -> String {
+    let [open, close] = QUOTES;
+    let inner = piece.to_string().replace(QUOTES, "\"");
+    format!("{open}{inner}{close}")
 }
 
 /// A message that quotes what it is about may be as long as that: logs, headers and answers get its
@@ -90,5 +122,34 @@ mod tests {
         assert!(message.starts_with("first Zelt") && message.ends_with(" last"));
         assert!(message.len() < 1_010, "{}", message.len());
         assert_eq!(Failure::record("test", "short").message, "short");
+    }
+
+    #[test]
+    fn what_is_quoted_can_be_left_out() {
+        let told = |message: &str| {
+            Failure::record("test", message)
+                .without_quotes()
+                .into_owned()
+        };
+        let quote = quoted("a “red” Zelt");
+        assert_eq!(quote, "“a \"red\" Zelt”");
+        assert_eq!(
+            told(&format!("column `x`: {quote} is no date, {quote} neither")),
+            "column `x`: “…” is no date, “…” neither"
+        );
+        assert_eq!(told("nothing is quoted"), "nothing is quoted");
+    }
+
+    #[test]
+    fn nothing_of_a_quote_that_was_cut_is_told() {
+        let long = quoted("Zelt ".repeat(1_000));
+        let told = |message: String| {
+            Failure::record("test", message)
+                .without_quotes()
+                .into_owned()
+        };
+        assert_eq!(told(format!("{long} is no date")), "“…” is no date");
+        assert_eq!(told(format!("{} {long}", "x".repeat(900))), "test");
+        assert!(!told(format!("{long} {}", "x".repeat(900))).contains("Zelt"));
     }
 }

@@ -15,6 +15,9 @@ pub struct LogConfig {
     pub level: String,
     /// `human` for eyes, `json` for one object a line.
     pub format: LogFormat,
+    /// Whether lines about dead letters quote what could not be read of a row, or what the provider says
+    /// about it. They name the record in any case, and `vectide dlq show` shows it.
+    pub row_values: bool,
 }
 
 impl Default for LogConfig {
@@ -22,6 +25,7 @@ impl Default for LogConfig {
         Self {
             level: "info".into(),
             format: LogFormat::default(),
+            row_values: false,
         }
     }
 }

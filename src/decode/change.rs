@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    error::Failure,
+    error::{Failure, quoted},
     record::{Row, SourcePosition},
 };
 
@@ -192,8 +192,8 @@ impl Parts<'_> {
                 return Some(Err(Failure::record(
                     "unknown_operation",
                     format!(
-                        "the envelope's operation `{}` is unknown",
-                        other.chars().take(40).collect::<String>().escape_debug()
+                        "the envelope's operation {} is unknown",
+                        quoted(other.chars().take(40).collect::<String>().escape_debug())
                     ),
                 )));
             }

@@ -5,7 +5,10 @@ use std::fmt::Write;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use crate::record::{ColumnType, Placeholder, Value};
+use crate::{
+    error::quoted,
+    record::{ColumnType, Placeholder, Value},
+};
 
 use super::{decimal, geometry, temporal};
 
@@ -13,7 +16,7 @@ use super::{decimal, geometry, temporal};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Mismatch {
     /// It can't be read as that type.
-    #[error("`{found}` is no {expected}")]
+    #[error("{} is no {expected}", quoted(found))]
     NotOfType {
         /// The beginning of what was found.
         found: String,
@@ -22,7 +25,8 @@ pub(super) enum Mismatch {
     },
     /// It looks like an encoded number, and nothing says what it is.
     #[error(
-        "`{0}` looks like a decimal or bytes in base64, and records without schemas don't say which: set rows.types for this column, such as \"decimal(2)\", \"bytes\" or \"text\""
+        "{} looks like a decimal or bytes in base64, and records without schemas don't say which: set rows.types for this column, such as \"decimal(2)\", \"bytes\" or \"text\"",
+        quoted(_0)
     )]
     NeedsType(String),
 }

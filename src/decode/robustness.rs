@@ -260,6 +260,24 @@ fn decoders() -> impl Strategy<Value = Decoder> {
     .prop_map(Decoder::new)
 }
 
+/// The JSON with another text in the place of one of its values.
+fn with_value_replaced(json: &str, text: &str, place: proptest::sample::Index) -> String {
+    fn places(json: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+        match json {
+            serde_json::Value::Array(values) => values.iter_mut().flat_map(places).collect(),
+            serde_json::Value::Object(fields) => fields.values_mut().flat_map(places).collect(),
+            leaf => vec![leaf],
+        }
+    }
+    let mut json: serde_json::Value = serde_json::from_str(json).unwrap();
+    let mut places = places(&mut json);
+    if !places.is_empty() {
+        let chosen = place.index(places.len());
+        *places[chosen] = text.into();
+    }
+    json.to_string()
+}
+
 /// What a row holds, in bytes, counting a node of a JSON tree as 64.
 fn weight(decoded: &Decoded) -> usize {
     fn of_json(json: &serde_json::Value) -> usize {
@@ -352,6 +370,24 @@ proptest! {
             }
             let _ = decode(&mut decoder, key.as_bytes(), &value);
             prop_assert_eq!(undamaged(&mut decoder), expected.clone());
+        }
+    }
+
+    #[test]
+    fn no_failure_tells_those_who_are_not_to_see_rows_what_is_in_them(
+        mut decoder in decoders(),
+        (seed, place) in (0..SEEDS.len(), any::<proptest::sample::Index>()),
+        of_key in any::<bool>(),
+    ) {
+        const SECRET: &str = "geheim";
+        let (key, value) = SEEDS[seed];
+        let (key, value) = match of_key {
+            true => (with_value_replaced(key, SECRET, place), value.to_owned()),
+            false => (key.to_owned(), with_value_replaced(value, SECRET, place)),
+        };
+        if let Err(failure) = decode(&mut decoder, key.as_bytes(), value.as_bytes()) {
+            let told = failure.without_quotes();
+            prop_assert!(!told.contains(SECRET), "{told}");
         }
     }
 

@@ -182,7 +182,7 @@ fn a_decimal_that_is_none_is_a_fault_of_the_record_and_names_the_column() {
     assert!(
         failure
             .message
-            .contains("column `price`: `n/a` is no decimal(2)"),
+            .contains("column `price`: “n/a” is no decimal(2)"),
         "{}",
         failure.message
     );

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::{
     config::DocumentConfig,
-    error::Failure,
+    error::{Failure, quoted},
     record::{Document, NeededColumns, Payload, Row, RowKey, TextHash, Value},
 };
 
@@ -78,7 +78,8 @@ impl DocumentBuilder {
             return Err(Failure::record(
                 "empty_text",
                 format!(
-                    "the template makes no text of row {key}: all its columns are null or empty"
+                    "the template makes no text of row {}: all its columns are null or empty",
+                    quoted(key)
                 ),
             ));
         }

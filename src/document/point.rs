@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     config::PointIdKind,
-    error::Failure,
+    error::{Failure, quoted},
     record::{PointId, RowKey},
 };
 
@@ -33,7 +33,8 @@ impl PointIds {
                 Failure::record(
                     "key_is_no_integer",
                     format!(
-                        "key {key} is not one non-negative integer, which document.point_id = \"integer\" needs; use \"uuid5\""
+                        "key {} is not one non-negative integer, which document.point_id = \"integer\" needs; use \"uuid5\"",
+                        quoted(key)
                     ),
                 )
             }),

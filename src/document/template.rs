@@ -6,7 +6,7 @@ use minijinja::{Environment, UndefinedBehavior, value::Value as TemplateValue};
 
 use crate::{
     config::{DocumentColumns, DocumentConfig},
-    error::Failure,
+    error::{Failure, quoted},
     record::{Row, Value},
 };
 
@@ -111,7 +111,11 @@ impl Template {
             .get_template(NAME)
             .and_then(|template| template.render(context))
             .map_err(|error| {
-                Failure::record("template", format!("the template failed: {error}"))
+                let detail = error.detail().map(quoted).unwrap_or_default();
+                Failure::record(
+                    "template",
+                    format!("the template failed: {} {detail}", error.kind()),
+                )
             })?;
         Ok(rendered.trim().into())
     }

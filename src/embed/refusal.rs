@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::key::foreign_owner;
-use crate::error::{Disposition, Failure};
+use crate::error::{Disposition, Failure, quoted};
 
 /// Why a request brought no vectors.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,7 +125,7 @@ pub(super) fn read(
                 413 => "http_413",
                 _ => "http_422",
             },
-            format!("the embedding endpoint refuses the text ({said})"),
+            format!("the embedding endpoint refuses the text ({})", quoted(said)),
         )),
         // 424 is what TEI answers when its backend fails.
         408 | 409 | 424 | 425 | 500..=599 => Refusal::Outage {
@@ -499,7 +499,7 @@ mod tests {
             failure,
             Failure::record(
                 "http_422",
-                "the embedding endpoint refuses the text (HTTP 422: body.input: string too long)"
+                "the embedding endpoint refuses the text (“HTTP 422: body.input: string too long”)"
             )
         );
     }

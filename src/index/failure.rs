@@ -4,7 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use tonic::{Code, Status};
 
-use crate::error::{Disposition, Failure};
+use crate::error::{Disposition, Failure, quoted};
 
 use super::Client;
 
@@ -61,7 +61,7 @@ fn of_status(error: &Status, collection: &str) -> Failure {
         }
         Code::InvalidArgument => Failure::record(
             "invalid_argument",
-            format!("Qdrant refuses the point: {message}"),
+            format!("Qdrant refuses the point: {}", quoted(message)),
         ),
         Code::NotFound => Failure::blocked(
             "not_found",

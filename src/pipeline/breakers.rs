@@ -91,7 +91,8 @@ impl Breakers {
         if breaker.is_open() && !was_open {
             let (letters, records) = breaker.share();
             let reason = format!(
-                "{letters} of the last {records} records can't be processed, the last one because {failure}. So many are hardly at fault themselves, and their dead letters are withheld: mend the cause and restart; or let them out with dead_letter.breaker.percent = 0, and restart"
+                "{letters} of the last {records} records can't be processed, the last one because {}. So many are hardly at fault themselves, and their dead letters are withheld: mend the cause and restart; or let them out with dead_letter.breaker.percent = 0, and restart",
+                failure.without_quotes()
             );
             self.blocked.withhold(topic, Some(reason));
         }

@@ -78,6 +78,8 @@ pub struct Settings {
     pub upkeep: Upkeep,
     /// When rows are parked that wait for their vectors, if ever.
     pub park_after: Option<ParkAfter>,
+    /// Whether the log may quote what is in a row.
+    pub log_row_values: bool,
     /// What each table has of its own.
     pub tables: Routes<TableSettings>,
 }

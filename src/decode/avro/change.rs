@@ -187,7 +187,7 @@ impl Envelope {
                     parts.after = value::text(cursor, types, *of)?
                         .map(|text| json::document(text, settings))
                         .transpose()
-                        .map_err(|error| Broken::Document(error.to_string()))?;
+                        .map_err(|error| Broken::Document(json::complaint(&error)))?;
                 }
                 Part::Source(fields) => {
                     if begins_record(cursor, types, *of)? {

@@ -17,7 +17,7 @@ use super::{
         key::{KeyBuilder, null_key},
         settings::RowSettings,
     },
-    BorrowedName,
+    BorrowedName, complaint,
     schema::SchemaCache,
 };
 
@@ -109,7 +109,7 @@ fn push(
 fn undecodable(error: &dyn fmt::Display) -> Failure {
     Failure::record(
         "undecodable_key",
-        format!("the record's key can't be read: {error}"),
+        format!("the record's key can't be read: {}", complaint(error)),
     )
 }
 

@@ -8,8 +8,10 @@ mod row;
 mod schema;
 mod value;
 
+use std::fmt;
+
 use crate::{
-    error::Failure,
+    error::{Failure, quoted},
     record::{Row, RowKey},
 };
 
@@ -42,6 +44,19 @@ impl JsonReader {
     ) -> Result<Change, Failure> {
         value::read(bytes, self, settings)
     }
+}
+
+/// What is wrong with a text, with what serde found in it quoted.
+pub(super) fn complaint(error: &dyn fmt::Display) -> String {
+    let said = error.to_string();
+    for kind in ["invalid type: ", "invalid value: ", "unknown variant "] {
+        if let Some(rest) = said.strip_prefix(kind)
+            && let Some((found, expected)) = rest.rsplit_once(", expected ")
+        {
+            return format!("{kind}{}, expected {expected}", quoted(found));
+        }
+    }
+    said
 }
 
 /// The row that the text of a MongoDB document holds.

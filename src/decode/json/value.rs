@@ -19,7 +19,7 @@ use super::{
         flattened,
         settings::RowSettings,
     },
-    BorrowedName, JsonReader,
+    BorrowedName, JsonReader, complaint,
     row::{Found, RowSeed},
 };
 
@@ -33,7 +33,10 @@ pub(super) fn read(
     let undecodable = |error: &serde_json::Error| {
         Failure::record(
             "undecodable_value",
-            format!("the record's value is not the JSON of a change: {error}"),
+            format!(
+                "the record's value is not the JSON of a change: {}",
+                complaint(error)
+            ),
         )
     };
     match body.map_err(|error| undecodable(&error))? {

@@ -494,7 +494,7 @@ async fn one_text_that_is_refused_costs_its_siblings_nothing() {
         if text == "far too long" {
             assert_eq!(
                 reply.unwrap_err(),
-                "the embedding endpoint refuses the text (HTTP 400: maximum context length is 10 tokens)"
+                "the embedding endpoint refuses the text (“HTTP 400: maximum context length is 10 tokens”)"
             );
         } else {
             assert_eq!(reply, bought(text));

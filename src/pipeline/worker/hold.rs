@@ -1,6 +1,6 @@
 //! What can't be processed: held where it concerns the whole table, else sent to the dead letters.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use tracing::warn;
 
@@ -143,13 +143,17 @@ impl State {
         let (raw, stage, failure) = (&letter.raw, letter.stage, &letter.failure);
         let buried = self.next_dead + 1;
         if buried <= BURIALS_TOLD || buried.is_multiple_of(1_000) {
+            let why = match self.log_row_values {
+                true => Cow::Borrowed(&*failure.message),
+                false => failure.without_quotes(),
+            };
             warn!(
                 partition = %self.partition,
                 offset = %raw.offset,
                 stage,
                 reason = failure.reason,
                 buried,
-                "dead letter: {failure}"
+                "dead letter: {why}"
             );
         }
         let reason = failure.reason;

@@ -92,6 +92,7 @@ struct State {
     reflected: Reflected,
     keeper: Keeper,
     park_after: Option<ParkAfter>,
+    log_row_values: bool,
     next_park: Instant,
     debts: Debts,
     /// Writes that wait, because another member seems to have owned the partition meanwhile.
@@ -322,6 +323,7 @@ impl State {
             reflected,
             keeper,
             park_after: settings.park_after,
+            log_row_values: settings.log_row_values,
             next_park: now,
             debts,
             suspended: None,
