@@ -120,13 +120,7 @@ impl Collection {
         let journal = durable
             .then(|| Journal::open(&folder.join(JOURNAL_FILE)))
             .transpose()?;
-        let sizes = VectorSizes::new(
-            shard
-                .config()
-                .vectors
-                .iter()
-                .map(|(name, params)| (name.clone(), params.size)),
-        );
+        let sizes = VectorSizes::new(&shard.config().vectors);
         Ok(Self {
             name: name.to_owned(),
             folder,

@@ -5,14 +5,19 @@ use std::cmp::min;
 use qdrant_client::qdrant::{self as proto, query::Variant, vector_input};
 use qdrant_edge::{
     Condition, DEFAULT_VECTOR_NAME, EdgeShard, Filter, HasIdCondition, NamedQuery, PointId,
-    QueryEnum, QueryRequest, Sample, ScoringQuery, VectorInternal, VectorStructInternal,
-    WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat,
+    QueryEnum, QueryRequest, Sample, ScoringQuery, TypedMultiDenseVector, VectorInternal,
+    VectorStructInternal, WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat,
 };
 use tonic::Status;
 
 use super::{
     collection::Collection,
-    convert::{filter, id, operation::no_shard_key, read, vector::VectorSizes},
+    convert::{
+        filter, id,
+        operation::no_shard_key,
+        read,
+        vector::{self, VectorSizes},
+    },
     error::{bad_input, engine, invalid_field, not_found, unimplemented},
 };
 
@@ -53,7 +58,7 @@ pub(super) fn query(
                     filter = Some(without(filter.take(), id));
                 }
                 Some(ScoringQuery::Vector(QueryEnum::Nearest(NamedQuery::new(
-                    VectorInternal::Dense(target.vector),
+                    target.vector,
                     using,
                 ))))
             }
@@ -113,7 +118,7 @@ pub(super) fn from_search(search: proto::SearchPoints) -> Result<proto::QueryPoi
 
 /// What to be near to: a vector, perhaps that of a point, which isn't its own neighbour.
 struct Target {
-    vector: Vec<f32>,
+    vector: VectorInternal,
     id: Option<PointId>,
 }
 
@@ -127,12 +132,12 @@ fn target(
         Some(vector_input::Variant::Dense(vector)) => {
             sizes.check(using, &vector.data)?;
             Ok(Target {
-                vector: vector.data,
+                vector: VectorInternal::Dense(vector.data),
                 id: None,
             })
         }
         Some(vector_input::Variant::Id(point)) => {
-            sizes.size(using)?;
+            sizes.check_name(using)?;
             let id = id::from_proto(Some(point))?;
             Ok(Target {
                 vector: vector_of(shard, id, using)?,
@@ -140,7 +145,15 @@ fn target(
             })
         }
         Some(vector_input::Variant::Sparse(_)) => Err(unimplemented("sparse vectors")),
-        Some(vector_input::Variant::MultiDense(_)) => Err(unimplemented("multivectors")),
+        Some(vector_input::Variant::MultiDense(multi)) => {
+            let vectors = vector::rows(multi);
+            sizes.check_multi(using, &vectors)?;
+            let vectors = TypedMultiDenseVector::try_from_matrix(vectors).map_err(engine)?;
+            Ok(Target {
+                vector: VectorInternal::MultiDense(vectors),
+                id: None,
+            })
+        }
         Some(
             vector_input::Variant::Document(_)
             | vector_input::Variant::Image(_)
@@ -150,7 +163,7 @@ fn target(
     }
 }
 
-fn vector_of(shard: &EdgeShard, id: PointId, using: &str) -> Result<Vec<f32>, Status> {
+fn vector_of(shard: &EdgeShard, id: PointId, using: &str) -> Result<VectorInternal, Status> {
     let record = shard
         .retrieve(
             &[id],
@@ -161,12 +174,12 @@ fn vector_of(shard: &EdgeShard, id: PointId, using: &str) -> Result<Vec<f32>, St
         .pop()
         .ok_or_else(|| not_found(format!("No point with id {id} found")))?;
     let vector = match record.vector {
-        Some(VectorStructInternal::Single(vector)) => Some(vector),
-        Some(VectorStructInternal::Named(mut named)) => match named.remove(using) {
-            Some(VectorInternal::Dense(vector)) => Some(vector),
-            _ => None,
-        },
-        _ => None,
+        Some(VectorStructInternal::Single(vector)) => Some(VectorInternal::Dense(vector)),
+        Some(VectorStructInternal::MultiDense(vectors)) => {
+            Some(VectorInternal::MultiDense(vectors))
+        }
+        Some(VectorStructInternal::Named(mut named)) => named.remove(using),
+        None => None,
     };
     vector.ok_or_else(|| {
         bad_input(format!(

@@ -8,8 +8,31 @@ use serde_json::json;
 use vectide_embedded::qdrant::{EmbeddedQdrant, QdrantOptions, Storage};
 
 use crate::support::{
-    COLLECTION, Server, VECTOR, create_collection, get, number, payload, point, upsert,
+    COLLECTION, Server, VECTOR, create_collection, create_multivector_collection, get, multi_point,
+    number, payload, point, upsert,
 };
+
+#[tokio::test]
+async fn a_collection_of_multivectors_is_one_after_a_shutdown() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Storage::Folder(folder.path().to_owned());
+    let server = Server::start(storage.clone()).await;
+    create_multivector_collection(&server.client).await;
+    let (east, north) = ([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]);
+    let points = [multi_point(1, &[east, north], json!({}))];
+    server.client.upsert_points(upsert(points)).await.unwrap();
+    server.qdrant.shutdown().await;
+
+    let server = Server::start(storage).await;
+    let query = QueryPointsBuilder::new(COLLECTION)
+        .query(north.to_vec())
+        .using(VECTOR);
+    let found = server.client.query(query).await.unwrap().result;
+    let scores: Vec<f32> = found.iter().map(|point| point.score).collect();
+    assert_eq!(scores, [1.0]);
+    let more = [multi_point(2, &[east], json!({}))];
+    server.client.upsert_points(upsert(more)).await.unwrap();
+}
 
 #[tokio::test]
 async fn everything_is_there_after_a_shutdown() {

@@ -3,16 +3,19 @@
 use qdrant_client::qdrant::{
     Condition, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
     Filter, OrderByBuilder, PointId, PointStruct, Query, QueryBatchPointsBuilder, QueryPoints,
-    QueryPointsBuilder, ScoredPoint, SearchPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder,
+    QueryPointsBuilder, ScoredPoint, SearchPointsBuilder, SetPayloadPointsBuilder,
+    UpsertPointsBuilder, VectorParamsBuilder, vector_output,
 };
 use serde_json::json;
 use tonic::Code;
 
 use crate::support::{
-    COLLECTION, Server, VECTOR, bare_point, number, payload_of, point, refused, upsert,
+    COLLECTION, Server, VECTOR, bare_point, create_multivector_collection, fields, get,
+    multi_point, number, payload_of, point, refused, upsert,
 };
 
 const EAST: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
+const NORTH: [f32; 4] = [0.0, 1.0, 0.0, 0.0];
 
 /// Points 1 to 3, ever further from the east, and 4, which has no vector.
 async fn compass() -> Server {
@@ -161,6 +164,77 @@ async fn queries_come_in_batches_and_searches_still_work() {
         .unwrap()
         .result;
     assert_eq!(ids(&searched), [1, 2]);
+}
+
+async fn multivectors() -> Server {
+    let server = Server::in_memory().await;
+    create_multivector_collection(&server.client).await;
+    server
+        .client
+        .upsert_points(upsert([
+            multi_point(1, &[EAST, NORTH], json!({"name": "east and north"})),
+            multi_point(2, &[[1.0, 1.0, 0.0, 0.0]], json!({"name": "north-east"})),
+            bare_point(3, json!({"name": "nowhere"})),
+        ]))
+        .await
+        .unwrap();
+    server
+}
+
+#[tokio::test]
+async fn the_nearest_vector_of_a_multivector_counts_and_of_several_their_sum() {
+    let server = multivectors().await;
+    let scores = async |query: Query| {
+        let query = QueryPointsBuilder::new(COLLECTION)
+            .query(query)
+            .using(VECTOR);
+        let points = server.client.query(query).await.unwrap().result;
+        let scores = points.iter().map(|point| (point.score * 100.0).round());
+        (ids(&points), scores.collect::<Vec<f32>>())
+    };
+    let one = Query::new_nearest(EAST.to_vec());
+    assert_eq!(scores(one).await, (vec![1, 2], vec![100.0, 71.0]));
+    let two = Query::new_nearest(vec![EAST.to_vec(), NORTH.to_vec()]);
+    assert_eq!(scores(two).await, (vec![1, 2], vec![200.0, 141.0]));
+    // By all vectors of a point.
+    let like = Query::new_nearest(PointId::from(1));
+    assert_eq!(scores(like).await, (vec![2], vec![141.0]));
+}
+
+#[tokio::test]
+async fn a_multivector_comes_back_as_it_was_also_after_its_payload_was_changed() {
+    let server = multivectors().await;
+    let overwrite = SetPayloadPointsBuilder::new(COLLECTION, fields(json!({"name": "other"})))
+        .points_selector(vec![PointId::from(1)])
+        .wait(true);
+    server.client.overwrite_payload(overwrite).await.unwrap();
+    let point = get(&server.client, 1).await.unwrap();
+    assert_eq!(payload_of(&point.payload), json!({"name": "other"}));
+    let vector = point.vectors.unwrap().get_vector_by_name(VECTOR);
+    let Some(vector_output::Vector::MultiDense(multi)) = vector else {
+        panic!("{vector:?}");
+    };
+    let vectors: Vec<_> = multi.vectors.into_iter().map(|it| it.data).collect();
+    assert_eq!(vectors, [EAST, NORTH]);
+}
+
+#[tokio::test]
+async fn a_multivector_needs_a_place_of_its_kind_and_size() {
+    let server = Server::with_collection().await;
+    let write = async |server: &Server, vectors: &[[f32; 4]]| {
+        let point = multi_point(1, vectors, json!({}));
+        refused(server.client.upsert_points(upsert([point])).await).0
+    };
+    assert_eq!(write(&server, &[EAST]).await, Code::InvalidArgument);
+    let server = multivectors().await;
+    assert_eq!(write(&server, &[]).await, Code::InvalidArgument);
+    let large = vec![EAST; 1024 * 1024 / 4];
+    assert_eq!(write(&server, &large).await, Code::InvalidArgument);
+    // One vector is a multivector of one.
+    let up = [0.0, 0.0, 1.0, 0.0];
+    let dense = upsert([point(4, up, json!({}))]);
+    server.client.upsert_points(dense).await.unwrap();
+    assert_eq!(found(&server, near(up).limit(1)).await, [4]);
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use qdrant_client::{
     Payload, Qdrant, QdrantError,
     qdrant::{
         self as proto, Condition, CreateCollectionBuilder, Distance, Filter, GetPointsBuilder,
-        NamedVectors, PointId, PointStruct, RetrievedPoint, UpsertPoints, UpsertPointsBuilder,
-        VectorParamsBuilder, VectorsConfigBuilder, value::Kind,
+        MultiVectorComparator, MultiVectorConfigBuilder, NamedVectors, PointId, PointStruct,
+        RetrievedPoint, UpsertPoints, UpsertPointsBuilder, VectorParamsBuilder,
+        VectorsConfigBuilder, value::Kind,
     },
 };
 use serde_json::{Value, json};
@@ -64,6 +65,32 @@ pub(crate) async fn create_collection(client: &Qdrant, size: u64) {
         .create_collection(CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors))
         .await
         .unwrap();
+}
+
+/// The same, with a multivector in place of the vector.
+pub(crate) async fn create_multivector_collection(client: &Qdrant) {
+    let mut vectors = VectorsConfigBuilder::default();
+    let multi = MultiVectorConfigBuilder::new(MultiVectorComparator::MaxSim);
+    let params = VectorParamsBuilder::new(4, Distance::Cosine).multivector_config(multi);
+    vectors.add_named_vector_params(VECTOR, params);
+    client
+        .create_collection(CreateCollectionBuilder::new(COLLECTION).vectors_config(vectors))
+        .await
+        .unwrap();
+}
+
+pub(crate) fn multi_point(
+    id: impl Into<PointId>,
+    vectors: &[[f32; 4]],
+    payload: Value,
+) -> PointStruct {
+    let vectors: Vec<Vec<f32>> = vectors.iter().map(|vector| vector.to_vec()).collect();
+    let vector = proto::Vector::new_multi(vectors);
+    PointStruct::new(
+        id,
+        NamedVectors::default().add_vector(VECTOR, vector),
+        fields(payload),
+    )
 }
 
 pub(crate) fn point(id: impl Into<PointId>, vector: [f32; 4], payload: Value) -> PointStruct {

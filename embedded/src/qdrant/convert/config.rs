@@ -1,6 +1,6 @@
 //! A collection's configuration.
 //!
-//! What a collection answers is decided by its vectors: names, sizes, distances. The rest of a
+//! What a collection answers is decided by its vectors: names, sizes, distances, comparators. The rest of a
 //! `CreateCollection` (HNSW, optimizers, quantization, replication, on disk or in memory) tunes a
 //! server; it is accepted and has no effect, for here every search is exact.
 
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use qdrant_client::qdrant::{self as proto, vectors_config::Config};
 use qdrant_edge::{
     DEFAULT_VECTOR_NAME, Distance, EdgeConfig, EdgeConfigBuilder, EdgeVectorParams,
-    EdgeVectorParamsBuilder,
+    EdgeVectorParamsBuilder, MultiVectorComparator, MultiVectorConfig,
 };
 use tonic::Status;
 
@@ -58,9 +58,6 @@ pub(in crate::qdrant) fn from_proto(
 }
 
 fn vector(params: &proto::VectorParams) -> Result<EdgeVectorParams, Status> {
-    if params.multivector_config.is_some() {
-        return Err(unimplemented("multivectors"));
-    }
     match params.datatype.map(proto::Datatype::try_from) {
         None | Some(Ok(proto::Datatype::Default | proto::Datatype::Float32)) => {}
         Some(_) => return Err(unimplemented("vectors of another datatype than float32")),
@@ -91,7 +88,23 @@ fn vector(params: &proto::VectorParams) -> Result<EdgeVectorParams, Status> {
             )));
         }
     };
-    Ok(EdgeVectorParamsBuilder::new(usize_from(params.size), distance).build())
+    let builder = EdgeVectorParamsBuilder::new(usize_from(params.size), distance);
+    Ok(match params.multivector_config {
+        None => builder.build(),
+        Some(multi) => builder.multivector_config(multivector(multi)?).build(),
+    })
+}
+
+fn multivector(config: proto::MultiVectorConfig) -> Result<MultiVectorConfig, Status> {
+    match proto::MultiVectorComparator::try_from(config.comparator) {
+        Ok(proto::MultiVectorComparator::MaxSim) => Ok(MultiVectorConfig {
+            comparator: MultiVectorComparator::MaxSim,
+        }),
+        Err(_) => Err(Status::invalid_argument(format!(
+            "Malformed comparator parameter, unexpected value: {}",
+            config.comparator
+        ))),
+    }
 }
 
 /// The configuration as the server describes it, with the server's defaults where it has a number.
@@ -132,9 +145,17 @@ fn vector_to_proto(params: &EdgeVectorParams) -> proto::VectorParams {
         Distance::Dot => proto::Distance::Dot,
         Distance::Manhattan => proto::Distance::Manhattan,
     };
+    let multi = params.multivector_config.map(|config| match config {
+        MultiVectorConfig {
+            comparator: MultiVectorComparator::MaxSim,
+        } => proto::MultiVectorConfig {
+            comparator: proto::MultiVectorComparator::MaxSim.into(),
+        },
+    });
     proto::VectorParams {
         size: params.size as u64,
         distance: distance.into(),
+        multivector_config: multi,
         ..proto::VectorParams::default()
     }
 }

@@ -79,7 +79,7 @@ pub(in crate::qdrant) fn from_proto(
                 .ok_or_else(|| Status::invalid_argument("vectors is expected"))?
                 .names;
             for name in &names {
-                sizes.size(name)?;
+                sizes.check_name(name)?;
             }
             UpdateOperation::VectorOperation(match selected(delete.points_selector)? {
                 Selected::Ids(ids) => {
