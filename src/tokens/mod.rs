@@ -18,9 +18,11 @@
 //! characters, by a ratio that is corrected by what the provider says it charged.
 
 mod calibration;
+mod chunks;
 mod openai;
 
 use self::calibration::Calibration;
+pub use self::chunks::{Chunking, Chunks};
 
 /// Counts tokens as a model does. A clone learns on its own.
 #[derive(Debug, Clone)]
