@@ -30,7 +30,6 @@ use crate::{
         Upkeep,
     },
     reconcile::{Delays, Replay},
-    record::Fingerprint,
     registry::{self, Registry},
     source::{self, Budget, PastRecords, Source},
     stand_ins::{Endpoints, StandIns},
@@ -269,11 +268,7 @@ impl Shared {
                 quiet: config.window.quiet,
                 max_hold: config.window.max_hold,
             },
-            fingerprint: Fingerprint::new(
-                &config.embed.model,
-                config.embed.dimensions,
-                &config.embed.url,
-            ),
+            fingerprint: config.embed.fingerprint(),
             replay: match config.index.replay {
                 ReplayPolicy::Skip => Replay::Skip,
                 ReplayPolicy::Repair => Replay::Repair,
@@ -308,7 +303,7 @@ impl Shared {
         let parts = LanePart::split(&self.health, Lane::Index, parts);
         let mut indexes = BTreeMap::new();
         for ((name, _), health) in collections.into_iter().zip(parts) {
-            let spec = CollectionSpec::new(&config.index, name, config.embed.dimensions);
+            let spec = CollectionSpec::new(&config.index, &config.embed, name);
             let index = Index::connect(
                 client.clone(),
                 &spec,
@@ -345,6 +340,7 @@ impl Shared {
         let shown = i64::try_from(limit).unwrap_or(i64::MAX);
         metrics.budget_limit.set(shown);
         let used = metrics.budget_used.clone();
+        let budget = Budget::new(limit, config.embed.dimensions, used);
         let blocked = BlockedTables::new(self.health.clone());
         Ok(Services {
             embedder: Embedder::start(
@@ -359,7 +355,10 @@ impl Shared {
             dead_letters,
             breakers: Breakers::new(&config.dead_letter.breaker, blocked.clone()),
             blocked,
-            budget: Budget::new(limit, config.embed.dimensions, used),
+            budget: match config.embed.chunking() {
+                Some(chunking) => budget.with_chunks(chunking.longest, chunking.most),
+                None => budget,
+            },
             past_records,
             metrics: metrics.clone(),
         })

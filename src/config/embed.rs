@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EMBEDDED, absent, human_duration, secret::SecretRef, validate::Report};
+use crate::{record::Fingerprint, tokens::Chunking};
 
 /// The embedding endpoint: any server that speaks OpenAI's `POST /embeddings`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +69,11 @@ pub struct EmbedConfig {
     pub max_input_tokens: Option<u32>,
     /// What becomes of a text that is longer.
     pub over_long: OverLong,
+    /// With `over_long = "chunk"`: about how many tokens of a chunk's end begin the next one, too; less
+    /// than half of `max_input_tokens`. They are paid for twice.
+    pub chunk_overlap: u32,
+    /// With `over_long = "chunk"`: the most chunks of a text. What is behind them is not embedded.
+    pub max_chunks: u32,
     /// How many requests a minute may be sent; 0 for no limit. All members of the group share it,
     /// each according to its partitions. A lower limit that the provider's answers tell counts.
     #[serde(with = "absent::zero_limit")]
@@ -111,6 +117,8 @@ impl Default for EmbedConfig {
             batch_linger: Duration::from_millis(20),
             max_input_tokens: Some(8192),
             over_long: OverLong::default(),
+            chunk_overlap: 0,
+            max_chunks: 16,
             requests_per_minute: Some(3000),
             tokens_per_minute: None,
             retry_initial: Duration::from_secs(1),
@@ -118,6 +126,12 @@ impl Default for EmbedConfig {
         }
     }
 }
+
+/// Shorter chunks are not even sentences.
+const SHORTEST_CHUNK: u32 = 16;
+
+/// A point's multivector must have fewer numbers than that: Qdrant's `MAX_MULTIVECTOR_FLATTENED_LEN`.
+const MULTIVECTOR_NUMBERS: u64 = 1024 * 1024;
 
 /// The proxy on the way to the endpoint. Without one, the environment's `HTTPS_PROXY`, `HTTP_PROXY`
 /// and `NO_PROXY` count.
@@ -152,9 +166,35 @@ pub enum OverLong {
     Truncate,
     /// Its record is dead-lettered.
     DeadLetter,
+    /// It is split where sentences end, and its point gets a vector for each chunk: the collection has
+    /// multivectors, by the best of which a point is found.
+    Chunk,
 }
 
 impl EmbedConfig {
+    /// How texts are split, if they are.
+    pub fn chunking(&self) -> Option<Chunking> {
+        let longest = self.max_input_tokens?;
+        (self.over_long == OverLong::Chunk).then_some(Chunking {
+            longest,
+            overlap: self.chunk_overlap,
+            most: self.max_chunks,
+        })
+    }
+
+    /// What makes the vectors.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let model = Fingerprint::new(&self.model, self.dimensions, &self.url);
+        match self.chunking() {
+            Some(Chunking {
+                longest,
+                overlap,
+                most,
+            }) => model.in_chunks(longest, overlap, most),
+            None => model,
+        }
+    }
+
     /// Whether the in-process endpoint is asked for.
     pub fn is_embedded(&self) -> bool {
         self.url == EMBEDDED
@@ -191,13 +231,20 @@ impl EmbedConfig {
 
     fn validate_lengths(&self, report: &mut Report) {
         let Some(longest) = self.max_input_tokens else {
-            report.refuse_if(
-                self.over_long == OverLong::DeadLetter,
+            let name = match self.over_long {
+                OverLong::Truncate => return,
+                OverLong::DeadLetter => "dead_letter",
+                OverLong::Chunk => "chunk",
+            };
+            report.refuse(
                 "embed.over_long",
-                "is dead_letter, which needs embed.max_input_tokens beside it: what is too long?",
+                format!(
+                    "is {name}, which needs embed.max_input_tokens beside it: what is too long?"
+                ),
             );
             return;
         };
+        self.validate_chunks(longest, report);
         for (name, limit) in [
             ("batch_tokens", self.batch_tokens),
             ("tokens_per_minute", self.tokens_per_minute),
@@ -211,6 +258,40 @@ impl EmbedConfig {
                 );
             }
         }
+    }
+
+    fn validate_chunks(&self, longest: u32, report: &mut Report) {
+        if self.over_long != OverLong::Chunk {
+            report.refuse_if(
+                self.chunk_overlap > 0,
+                "embed.chunk_overlap",
+                "has no effect without embed.over_long = \"chunk\"",
+            );
+            return;
+        }
+        report.refuse_if(
+            longest < SHORTEST_CHUNK,
+            "embed.max_input_tokens",
+            format!("is {longest}: a chunk of less than {SHORTEST_CHUNK} tokens says too little"),
+        );
+        report.refuse_if(
+            self.chunk_overlap >= longest.div_ceil(2),
+            "embed.chunk_overlap",
+            format!(
+                "is {}, half of embed.max_input_tokens ({longest}) or more",
+                self.chunk_overlap
+            ),
+        );
+        let numbers = u64::from(self.max_chunks) * u64::from(self.dimensions);
+        let most = (MULTIVECTOR_NUMBERS - 1) / u64::from(self.dimensions.max(1));
+        report.refuse_if(
+            self.max_chunks == 0 || numbers >= MULTIVECTOR_NUMBERS,
+            "embed.max_chunks",
+            format!(
+                "is {}; must be from 1 to {most}, for Qdrant takes no larger point with embed.dimensions = {}",
+                self.max_chunks, self.dimensions
+            ),
+        );
     }
 
     fn validate_body(&self, report: &mut Report) {

@@ -27,6 +27,8 @@ pub struct Workload {
     pub changes_per_day: f64,
     /// Tokens of a row's text.
     pub tokens_per_item: f64,
+    /// Vectors of a row: more than one where texts are split.
+    pub vectors_per_item: f64,
     /// How much of the tokens of changes has to be bought, from 0 to 1: the rest are of texts that
     /// did not change, or that changed again at once.
     pub bought: f64,
@@ -115,12 +117,13 @@ pub fn estimate(
     let changed = workload.changes_per_day * workload.tokens_per_item * DAYS;
     let without = spending(changed);
     let backfill = spending(workload.items * workload.tokens_per_item);
-    let vectors = workload.items * f64::from(dimensions) * NUMBER;
+    let texts = workload.items * workload.vectors_per_item;
+    let vectors = texts * f64::from(dimensions) * NUMBER;
     Estimate {
         without,
         with: spending(changed * workload.bought.clamp(0.0, 1.0)),
         backfill,
-        backfill_time: limits.time_for(workload.items, backfill.tokens),
+        backfill_time: limits.time_for(texts, backfill.tokens),
         memory_bytes: vectors * OVERHEAD,
         disk_bytes: (vectors + workload.items * workload.payload_bytes) * OVERHEAD,
         baseline: match baseline {
@@ -178,6 +181,7 @@ mod tests {
             items: items_per_day,
             changes_per_day: items_per_day,
             tokens_per_item,
+            vectors_per_item: 1.0,
             bought: 1.0,
             payload_bytes: 0.0,
         }
@@ -272,6 +276,12 @@ mod tests {
         );
         assert_eq!(estimate.memory_bytes, 6_144_000_000.0);
         assert_eq!(estimate.disk_bytes, 7_644_000_000.0);
+        let split = Workload {
+            vectors_per_item: 2.5,
+            ..workload
+        };
+        let estimate = of(&split, 0.0, Baseline::EveryChange);
+        assert_eq!(estimate.memory_bytes, 2.5 * 9_216_000_000.0);
     }
 
     proptest! {

@@ -7,17 +7,18 @@ use std::{
 
 use hashbrown::{HashMap, hash_map::Entry};
 use smallvec::SmallVec;
-use tokio::{sync::mpsc::UnboundedSender, time::Instant};
+use tokio::time::Instant;
 
 use super::{
-    EmbedReply, EmbedRequest,
+    EmbedRequest,
+    gathering::{Chunk, Gathering, ReplyTo},
     inputs::Inputs,
     queue::{Place, Queue},
 };
 use crate::{
     cost::Purpose,
     error::Failure,
-    record::{Ticket, Vector, Wish},
+    record::{PointVector, Priority, Vector, Wish},
 };
 
 /// Below this many queued texts nobody looks for unwanted ones before their turn.
@@ -47,10 +48,18 @@ struct Wanted {
 
 #[derive(Debug)]
 struct Asker {
-    ticket: Ticket,
     purpose: Purpose,
     wanted: Weak<Wish>,
-    reply: UnboundedSender<EmbedReply>,
+    answer: AnswerTo,
+}
+
+/// Who gets a text's vector.
+#[derive(Debug)]
+enum AnswerTo {
+    /// Who asked for it.
+    Whole(ReplyTo),
+    /// The text that it is a chunk of.
+    Chunk(Chunk),
 }
 
 impl Batcher {
@@ -76,11 +85,41 @@ impl Batcher {
             reply,
         } = request;
         let asker = Asker {
-            ticket,
             purpose,
             wanted,
-            reply,
+            answer: AnswerTo::Whole(ReplyTo { ticket, reply }),
         };
+        self.enqueue(text, asker, priority, now);
+    }
+
+    /// Takes a request whose text was split: its chunks are queued one after another, each as a text of
+    /// its own. It is answered when all of them are, or when one is refused.
+    pub(super) fn push_chunks(
+        &mut self,
+        request: EmbedRequest,
+        chunks: Vec<Arc<str>>,
+        now: Instant,
+    ) {
+        let EmbedRequest {
+            ticket,
+            purpose,
+            priority,
+            wanted,
+            reply,
+            ..
+        } = request;
+        let gathering = Gathering::start(ReplyTo { ticket, reply }, chunks.len());
+        for (text, chunk) in chunks.into_iter().zip(gathering) {
+            let asker = Asker {
+                purpose: purpose.clone(),
+                wanted: wanted.clone(),
+                answer: AnswerTo::Chunk(chunk),
+            };
+            self.enqueue(text, asker, priority, now);
+        }
+    }
+
+    fn enqueue(&mut self, text: Arc<str>, asker: Asker, priority: Priority, now: Instant) {
         match self.wanted.entry(text) {
             Entry::Occupied(known) => {
                 let known = known.into_mut();
@@ -235,18 +274,27 @@ impl Batcher {
 
 impl Asker {
     fn is_waiting(&self) -> bool {
-        self.wanted.strong_count() > 0 && !self.reply.is_closed()
+        self.wanted.strong_count() > 0
+            && match &self.answer {
+                AnswerTo::Whole(to) => to.is_listening(),
+                AnswerTo::Chunk(chunk) => chunk.is_wanted(),
+            }
     }
 
     fn note_sent(&self) {
-        if let Some(wish) = self.wanted.upgrade() {
-            wish.send();
+        let Some(wish) = self.wanted.upgrade() else {
+            return;
+        };
+        match &self.answer {
+            AnswerTo::Chunk(chunk) if !chunk.note_sent() => wish.send_part(),
+            AnswerTo::Chunk(_) | AnswerTo::Whole(_) => wish.send(),
         }
     }
 
     fn reply(self, outcome: Result<Vector, Failure>) {
-        let ticket = self.ticket;
-        // A partition that was revoked has stopped listening; its new owner asks for itself.
-        let _ = self.reply.send(EmbedReply { ticket, outcome });
+        match self.answer {
+            AnswerTo::Whole(to) => to.send(outcome.map(PointVector::Dense)),
+            AnswerTo::Chunk(chunk) => chunk.answer(outcome),
+        }
     }
 }

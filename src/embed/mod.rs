@@ -13,8 +13,9 @@
 //! ```
 //!
 //! - `batcher` keeps each text once, with everybody who asks for it.
-//! - `inputs` knows how long texts are, and cuts what is too long for the model; `queue` has
-//!   the order in which they have their turn.
+//! - `inputs` knows how long texts are, and cuts or splits what is too long for the model; `gathering`
+//!   brings the vectors of a split text's chunks together; `queue` has the order in which all have
+//!   their turn.
 //! - `limiter` says when a request may go out: two rates, a provider's wish, a backoff.
 //! - `schedule` decides what goes out next and what follows from an answer; `condition` knows
 //!   whether the lane works at all. They do no I/O, and time is an argument.
@@ -30,6 +31,7 @@ mod batcher;
 mod call;
 mod client;
 mod condition;
+mod gathering;
 mod inputs;
 mod key;
 mod limiter;
@@ -62,7 +64,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::once::{Bought, Once};
-pub use self::settings::{Proxy, Settings, SettingsError};
+pub use self::settings::{InputLimit, Proxy, Settings, SettingsError};
 use self::{
     call::Call,
     client::{Client, Reply},
@@ -75,7 +77,7 @@ use crate::{
     cost::{Access, Books, Purpose, Reserved},
     error::Failure,
     http::RateLimits,
-    record::{Priority, Share, Ticket, Vector, Wish},
+    record::{PointVector, Priority, Share, Ticket, Vector, Wish},
     telemetry::{EmbedMetrics, Health, Lane, LanePart, LaneState},
     tokens::Tokenizer,
 };
@@ -110,9 +112,9 @@ pub struct EmbedRequest {
 pub struct EmbedReply {
     /// The request's.
     pub ticket: Ticket,
-    /// The vector, of the configured length and finite; or why this one text has none, always
+    /// The vector, of the configured length and finite, or those of the text's chunks; or why this one text has none, always
     /// [`Disposition::Record`](crate::error::Disposition::Record).
-    pub outcome: Result<Vector, Failure>,
+    pub outcome: Result<PointVector, Failure>,
 }
 
 /// Settings that can't work.

@@ -74,7 +74,7 @@ impl Schedule {
         };
         let tokenizer = Tokenizer::for_model(&settings.model);
         Self {
-            inputs: Inputs::new(tokenizer, settings.max_input_tokens, settings.over_long),
+            inputs: Inputs::new(tokenizer, settings.input_limit),
             batcher: Batcher::new(settings.batch_inputs, settings.batch_linger),
             limiter: Limiter::new(limits, now),
             limited_since: None,
@@ -99,6 +99,11 @@ impl Schedule {
             Ok(Fitted::Cut(text)) => {
                 self.metrics.truncated.inc();
                 text
+            }
+            Ok(Fitted::Chunks { chunks, is_cut }) => {
+                self.metrics.chunked.inc_by(u64::from(chunks.len() > 1));
+                self.metrics.truncated.inc_by(u64::from(is_cut));
+                return self.batcher.push_chunks(request, chunks, now);
             }
             Err(failure) => {
                 let reply = EmbedReply {

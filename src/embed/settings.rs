@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, fs, num::NonZeroU32, path::PathBuf, time::Durat
 
 use serde_json::{Map, Value};
 
-use crate::config::{
-    EmbedConfig, EncodingFormat, OverLong, ProxyConfig, Secret, SecretError, SecretRef,
+use crate::{
+    config::{EmbedConfig, EncodingFormat, OverLong, ProxyConfig, Secret, SecretError, SecretRef},
+    tokens::Chunking,
 };
 
 /// How to reach an OpenAI-compatible endpoint, and how hard to use it.
@@ -45,10 +46,8 @@ pub struct Settings {
     pub batch_tokens: Option<u64>,
     /// How long the first text of a request waits for company.
     pub batch_linger: Duration,
-    /// The longest text that the model takes, in tokens; `None` if that is not known.
-    pub max_input_tokens: Option<u64>,
-    /// What becomes of longer texts.
-    pub over_long: OverLong,
+    /// What the model takes, and what becomes of longer texts.
+    pub input_limit: InputLimit,
     /// How many requests a minute all members of the group may send together; `None` for no limit.
     pub requests_per_minute: Option<NonZeroU32>,
     /// How many tokens a minute, likewise.
@@ -57,6 +56,32 @@ pub struct Settings {
     pub retry_initial: Duration,
     /// The longest wait before a request is sent again.
     pub retry_max: Duration,
+}
+
+/// The longest text that a model takes, in tokens, and what becomes of longer ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputLimit {
+    /// It is not known: the provider is to judge.
+    Unknown,
+    /// Of longer ones the beginning is embedded.
+    Truncate(u64),
+    /// Longer ones are refused.
+    DeadLetter(u64),
+    /// They are split. Every text gets a multivector, of one vector where it is short enough.
+    Chunk(Chunking),
+}
+
+impl InputLimit {
+    fn new(config: &EmbedConfig) -> Self {
+        match (config.chunking(), config.max_input_tokens) {
+            (Some(chunking), _) => Self::Chunk(chunking),
+            (None, None) => Self::Unknown,
+            (None, Some(longest)) => match config.over_long {
+                OverLong::DeadLetter => Self::DeadLetter(longest.into()),
+                OverLong::Truncate | OverLong::Chunk => Self::Truncate(longest.into()),
+            },
+        }
+    }
 }
 
 /// A proxy for HTTP.
@@ -135,8 +160,7 @@ impl Settings {
             batch_inputs: config.batch_inputs,
             batch_tokens: config.batch_tokens.map(u64::from),
             batch_linger: config.batch_linger,
-            max_input_tokens: config.max_input_tokens.map(u64::from),
-            over_long: config.over_long,
+            input_limit: InputLimit::new(config),
             requests_per_minute: config.requests_per_minute.and_then(NonZeroU32::new),
             tokens_per_minute: config.tokens_per_minute.and_then(NonZeroU32::new),
             retry_initial: config.retry_initial,

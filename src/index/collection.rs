@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use qdrant_client::qdrant::{
     CollectionExistsRequest, CollectionInfo, CreateCollectionBuilder,
     CreateFieldIndexCollectionBuilder, Distance, FieldType, GetCollectionInfoRequest,
-    IntegerIndexParams, KeywordIndexParams, VectorParams, VectorParamsBuilder,
-    VectorsConfigBuilder, payload_index_params::IndexParams, vectors_config,
+    IntegerIndexParams, KeywordIndexParams, MultiVectorComparator, MultiVectorConfigBuilder,
+    VectorParams, VectorParamsBuilder, VectorsConfigBuilder, payload_index_params::IndexParams,
+    vectors_config,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -33,6 +34,9 @@ pub struct CollectionSpec {
     pub vector: String,
     /// The vector's length.
     pub dimensions: u32,
+    /// Whether points have several vectors by that name, each of that length, of which a search takes the
+    /// best: Qdrant's multivectors.
+    pub is_multivector: bool,
     /// How vectors are compared.
     pub distance: Distance,
     /// Payload fields to index, when the collection is made.
@@ -56,6 +60,11 @@ pub enum CollectionError {
         /// What is configured.
         wanted: String,
     },
+    /// It has one vector a point, and texts are split.
+    #[error(
+        "collection `{0}` has one vector a point, and embed.over_long = \"chunk\" needs a multivector, which Qdrant makes of no vector that is there: name a new collection in index.collection and go over to it by `vectide reindex`, or set embed.over_long = \"truncate\""
+    )]
+    NoMultivector(String),
     /// It is absent and may not be made.
     #[error("collection `{0}` does not exist, and index.create_collection is false")]
     Absent(String),
@@ -183,10 +192,12 @@ async fn info(client: &Client, name: &str) -> Result<Option<CollectionInfo>, Sta
 async fn create(client: &Client, spec: &CollectionSpec) -> Result<(), CollectionError> {
     let refused = |error: Status| CollectionError::Refused(client.failure(&error, &spec.name));
     let mut vectors = VectorsConfigBuilder::default();
-    vectors.add_named_vector_params(
-        &spec.vector,
-        VectorParamsBuilder::new(u64::from(spec.dimensions), spec.distance),
-    );
+    let mut vector = VectorParamsBuilder::new(u64::from(spec.dimensions), spec.distance);
+    if spec.is_multivector {
+        let config = MultiVectorConfigBuilder::new(MultiVectorComparator::MaxSim);
+        vector = vector.multivector_config(config);
+    }
+    vectors.add_named_vector_params(&spec.vector, vector);
     let collection = CreateCollectionBuilder::new(&spec.name).vectors_config(vectors);
     let made = client.collections().create(collection.build()).await;
     match made {
@@ -194,6 +205,7 @@ async fn create(client: &Client, spec: &CollectionSpec) -> Result<(), Collection
             collection = spec.name,
             vector = spec.vector,
             dimensions = spec.dimensions,
+            is_multivector = spec.is_multivector,
             "made the collection"
         ),
         // Another member of the group was faster.
@@ -232,6 +244,10 @@ pub(super) async fn check(client: &Client, spec: &CollectionSpec) -> Result<(), 
                 if params.size == u64::from(spec.dimensions)
                     && params.distance() == spec.distance =>
             {
+                // A dense vector is written to a multivector as one of one.
+                if spec.is_multivector && params.multivector_config.is_none() {
+                    return Err(CollectionError::NoMultivector(spec.name.clone()));
+                }
                 return Ok(());
             }
             Some(params) => format!("it has {}", describe(params)),

@@ -339,5 +339,4 @@ impl Index {
 }
 
 #[cfg(all(test, feature = "embedded"))]
-#[path = "tests.rs"]
 mod tests;

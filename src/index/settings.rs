@@ -11,7 +11,7 @@ use tonic::{
 };
 use tracing::warn;
 
-use crate::config::{self, IndexConfig, PayloadIndexKind};
+use crate::config::{self, EmbedConfig, IndexConfig, PayloadIndexKind};
 
 use super::{Calls, Client, CollectionSpec};
 
@@ -87,13 +87,13 @@ pub(crate) fn is_readable_on_the_way(url: &str) -> bool {
 }
 
 impl CollectionSpec {
-    /// What `index` and the length of the vectors (`embed.dimensions`) ask for, of the collection
-    /// `name`.
-    pub fn new(index: &IndexConfig, name: &str, dimensions: u32) -> Self {
+    /// What `index` and the vectors of `embed` ask for, of the collection `name`.
+    pub fn new(index: &IndexConfig, embed: &EmbedConfig, name: &str) -> Self {
         Self {
             name: name.to_owned(),
             vector: index.vector.clone(),
-            dimensions,
+            dimensions: embed.dimensions,
+            is_multivector: embed.chunking().is_some(),
             distance: distance(index.distance),
             payload_indexes: index
                 .payload_indexes

@@ -6,15 +6,17 @@
 
 //! The index on the embedded server: what fences let through, and what is found out about it.
 
+mod multivectors;
+
 use tokio::sync::mpsc::unbounded_channel;
 use vectide_embedded::qdrant::{EmbeddedQdrant, QdrantOptions, Storage};
 
 use super::*;
 use crate::{
-    config::Config,
+    config::{Config, EmbedConfig},
     record::{
         Content, Expected, Offset, Parked, Payload, PayloadHash, Stored, TextHash, Tombstone,
-        TruncateMark, Value, Watermark,
+        TruncateMark, Value, Vector, Watermark,
     },
     telemetry::{Health, Lane, Metrics},
 };
@@ -62,7 +64,7 @@ fn titled(title: &str) -> Payload {
 fn upsert(offset: i64, title: &str) -> Write {
     Write::Upsert {
         point: POINT,
-        vector: Some([1.0; 4].into_iter().collect()),
+        vector: Some(Vector::from_iter([1.0; 4]).into()),
         payload: titled(title),
         stored: Box::new(stored(offset, text("a"))),
         unread: false,
@@ -137,23 +139,31 @@ fn taking_over(mut write: Write, epoch: Epoch) -> Write {
 
 impl World {
     async fn open() -> Self {
+        Self::open_for(EmbedConfig {
+            dimensions: 4,
+            ..EmbedConfig::default()
+        })
+        .await
+    }
+
+    async fn open_for(embed: EmbedConfig) -> Self {
         let qdrant = EmbeddedQdrant::start(QdrantOptions {
             address: "127.0.0.1:0".parse().unwrap(),
             storage: Storage::Memory,
         });
         let qdrant = qdrant.await.unwrap();
-        let config = Config::default().index;
+        let config = Config::default();
         let metrics = Metrics::new().unwrap();
         let health = LanePart::split(
             &Health::default(),
             Lane::Index,
             std::iter::once("collection".to_owned()),
         );
-        let spec = CollectionSpec::new(&config, "products", 4);
+        let spec = CollectionSpec::new(&config.index, &embed, "products");
         let index = Index::connect(
-            connect_client(&config, &qdrant.url()).unwrap(),
+            connect_client(&config.index, &qdrant.url()).unwrap(),
             &spec,
-            Calls::new(&config),
+            Calls::new(&config.index),
             metrics.index.clone(),
             health.into_iter().next().unwrap(),
             Lease::unlimited(),
@@ -391,7 +401,7 @@ async fn a_contested_patch_does_not_claim_a_vector_of_another_text() {
     let fence = Fence::new(partition(0), Epoch(1));
     let other = Write::Upsert {
         point: POINT,
-        vector: Some([1.0; 4].into_iter().collect()),
+        vector: Some(Vector::from_iter([1.0; 4]).into()),
         payload: titled("other"),
         stored: Box::new(stored(1, text("b"))),
         unread: false,

@@ -8,7 +8,7 @@
 
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
-use crate::record::{PointId, Value, Vector, exact_number};
+use crate::record::{PointId, PointVector, Value, Vector, exact_number};
 
 use super::value::DEEPEST;
 
@@ -44,7 +44,9 @@ mod tag {
     pub(super) const NAMED_VECTORS: u32 = 1;
     /// In `Vector`.
     pub(super) const DENSE: u32 = 101;
+    pub(super) const MULTI: u32 = 103;
     pub(super) const DENSE_DATA: u32 = 1;
+    pub(super) const MULTI_VECTORS: u32 = 1;
 }
 
 /// What vectors a point is written with.
@@ -53,7 +55,7 @@ pub(super) enum Vectors<'a> {
     /// None: no vector search returns it.
     None,
     /// One, by this name.
-    One(&'a str, &'a Vector),
+    One(&'a str, &'a PointVector),
     /// Those that were read, as they were: a `VectorsOutput`, whose fields have the same numbers and
     /// types as those of `Vectors`.
     AsRead(&'a [u8]),
@@ -78,7 +80,14 @@ pub(super) fn point(
             Vectors::One(name, vector) => nested(buffer, tag::NAMED, |buffer| {
                 nested(buffer, tag::NAMED_VECTORS, |buffer| {
                     bytes(buffer, tag::entry::NAME, name.as_bytes());
-                    nested(buffer, tag::entry::VALUE, |buffer| dense(buffer, vector));
+                    nested(buffer, tag::entry::VALUE, |buffer| match vector {
+                        PointVector::Dense(vector) => dense(buffer, tag::DENSE, vector),
+                        PointVector::Multi(vectors) => nested(buffer, tag::MULTI, |buffer| {
+                            for vector in vectors {
+                                dense(buffer, tag::MULTI_VECTORS, vector);
+                            }
+                        }),
+                    });
                 });
             }),
             Vectors::AsRead(vectors) => buffer.extend_from_slice(vectors),
@@ -139,8 +148,9 @@ fn point_id(buffer: &mut Vec<u8>, id: PointId) {
     }
 }
 
-fn dense(buffer: &mut Vec<u8>, vector: &Vector) {
-    nested(buffer, tag::DENSE, |buffer| {
+/// A `DenseVector` that has this number in its message.
+fn dense(buffer: &mut Vec<u8>, tag: u32, vector: &Vector) {
+    nested(buffer, tag, |buffer| {
         bytes(buffer, tag::DENSE_DATA, vector.as_le_bytes());
     });
 }

@@ -78,10 +78,27 @@ proptest! {
 
     #[test]
     fn any_vector_is_read_with_its_name(floats in prop::collection::vec(-10.0_f32..10.0, 1..2000)) {
-        let vector: Vector = floats.iter().copied().collect();
+        let vector = PointVector::Dense(floats.iter().copied().collect());
         let point = written(PointId::Integer(7), &[], Vectors::One("text", &vector));
         let expected = qdrant::NamedVectors::default().add_vector("text", floats);
         prop_assert_eq!(
+            point.vectors.unwrap().vectors_options,
+            Some(VectorsOptions::Vectors(expected))
+        );
+    }
+}
+
+#[test]
+fn a_multivector_is_read_vector_by_vector() {
+    let floats = [[1.0_f32, 2.0], [3.0, -4.0], [0.5, 0.0]];
+    for count in 1..=floats.len() {
+        let vectors = floats.iter().take(count).copied();
+        let multi = PointVector::Multi(vectors.clone().map(Vector::from_iter).collect());
+        let point = written(PointId::Integer(7), &[], Vectors::One("text", &multi));
+        let vectors: Vec<Vec<f32>> = vectors.map(Vec::from).collect();
+        let expected = qdrant::Vector::new_multi(vectors);
+        let expected = qdrant::NamedVectors::default().add_vector("text", expected);
+        assert_eq!(
             point.vectors.unwrap().vectors_options,
             Some(VectorsOptions::Vectors(expected))
         );
@@ -117,6 +134,15 @@ fn vectors_are_written_as_they_were_read() {
         })),
         ..Default::default()
     };
+    let vectors = [[1.0, 2.0], [3.0, 4.0]].map(|data| qdrant::DenseVector { data: data.into() });
+    let multi = qdrant::VectorOutput {
+        vector: Some(qdrant::vector_output::Vector::MultiDense(
+            qdrant::MultiDenseVector {
+                vectors: vectors.into(),
+            },
+        )),
+        ..Default::default()
+    };
     let sparse = qdrant::VectorOutput {
         vector: Some(qdrant::vector_output::Vector::Sparse(
             qdrant::SparseVector {
@@ -131,6 +157,7 @@ fn vectors_are_written_as_they_were_read() {
             qdrant::NamedVectorsOutput {
                 vectors: HashMap::from([
                     ("text".to_owned(), dense(&[1.0, 2.0])),
+                    ("chunks".to_owned(), multi),
                     ("words".to_owned(), sparse),
                 ]),
             },
@@ -144,6 +171,10 @@ fn vectors_are_written_as_they_were_read() {
     };
     let expected = qdrant::NamedVectors::default()
         .add_vector("text", vec![1.0, 2.0])
+        .add_vector(
+            "chunks",
+            qdrant::Vector::new_multi(vec![vec![1.0, 2.0], vec![3.0, 4.0]]),
+        )
         .add_vector("words", qdrant::vector::Vector::Sparse(sparse));
     assert_eq!(
         point.vectors.unwrap().vectors_options,

@@ -5,7 +5,8 @@ use std::{cmp::Reverse, time::Instant};
 use crate::{
     error::Failure,
     record::{
-        Desired, Parked, Payload, PointId, Settled, Stored, Superseded, Vector, Write, WriteKind,
+        Desired, Parked, Payload, PointId, PointVector, Settled, Stored, Superseded, Write,
+        WriteKind,
     },
 };
 
@@ -220,7 +221,7 @@ impl Reconciler {
         &mut self,
         point: PointId,
         observed: &Observed,
-        (vector, payload, stored): (Option<Vector>, Payload, Stored),
+        (vector, payload, stored): (Option<PointVector>, Payload, Stored),
         out: &mut Vec<Action>,
     ) {
         let settles_as = match vector {

@@ -35,8 +35,8 @@ use crate::{
     cost::Savings,
     error::Failure,
     record::{
-        Ack, Desired, Doubt, Epoch, Fingerprint, KeyChange, Offset, PointId, PointState, Position,
-        Stored, Ticket, TopicPartition, TruncateMark, Vector, WriteOutcome,
+        Ack, Desired, Doubt, Epoch, Fingerprint, KeyChange, Offset, PointId, PointState,
+        PointVector, Position, Stored, Ticket, TopicPartition, TruncateMark, WriteOutcome,
     },
 };
 
@@ -254,7 +254,7 @@ impl Reconciler {
     pub fn on_embedded(
         &mut self,
         ticket: Ticket,
-        outcome: Result<Vector, Failure>,
+        outcome: Result<PointVector, Failure>,
         now: Instant,
         out: &mut Vec<Action>,
     ) {

@@ -372,11 +372,9 @@ impl World {
                     let outcome = if &*text == "text 9" {
                         Err(Failure::record("http_400", "refused"))
                     } else {
-                        Ok(TextHash::of_text(&text)
-                            .to_string()
-                            .bytes()
-                            .map(f32::from)
-                            .collect())
+                        let numbers = TextHash::of_text(&text).to_string();
+                        let vector: Vector = numbers.bytes().map(f32::from).collect();
+                        Ok(vector.into())
                     };
                     self.bought.push(text);
                     self.act(|reconciler, now, out| {
@@ -529,7 +527,7 @@ impl World {
                 let text = stored.text_hash;
                 let of_text = text.map(|text| {
                     let numbers = text.to_string();
-                    numbers.bytes().map(f32::from).collect::<Vector>()
+                    numbers.bytes().map(f32::from).collect::<Vector>().into()
                 });
                 assert_eq!(
                     *vector, of_text,

@@ -12,8 +12,8 @@ use crate::{
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, Document, Doubt, Fingerprint, KeyChange, PointId,
-        PointState, Position, Priority, RawRecord, RowKey, Settled, ShortVersion, Stored,
-        Superseded, TextHash, Ticket, Tombstone, TopicPartition, Vector, Wish, WriteKind,
+        PointState, PointVector, Position, Priority, RawRecord, RowKey, Settled, ShortVersion,
+        Stored, Superseded, TextHash, Ticket, Tombstone, TopicPartition, Wish, WriteKind,
         WriteOutcome,
     },
     window::Debounce,
@@ -100,7 +100,8 @@ impl Embedding {
         (Self { ticket, text, wish }, weak)
     }
 
-    /// Whether the text is on its way to the provider.
+    /// Whether the text is on its way to the provider, all of it: of one in chunks, some may be sent
+    /// long before the others, and it is not held in memory for them.
     fn is_sent(&self) -> bool {
         self.wish.is_sent()
     }
@@ -117,7 +118,7 @@ pub(super) struct Slot {
     pub(super) writing: Option<InFlight>,
     pub(super) embedding: Option<Embedding>,
     /// A vector that came back, and the text it is of.
-    pub(super) vector: Option<(TextHash, Vector)>,
+    pub(super) vector: Option<(TextHash, PointVector)>,
     /// A text that waits to be quiet.
     pub(super) held: Option<(TextHash, Debounce)>,
     /// A text that the provider refused.
@@ -170,7 +171,10 @@ impl Slot {
         let earlier = std::mem::replace(&mut self.news, News::of(change));
         let position = earlier.position;
         let is_given_up = !earlier.has_text_of(&self.news)
-            && self.embedding.as_ref().is_some_and(|it| !it.is_sent());
+            && self
+                .embedding
+                .as_ref()
+                .is_some_and(|it| !it.wish.is_partly_sent());
         savings.merge(earlier.superseded(is_given_up));
         let News {
             desired,
@@ -237,7 +241,7 @@ impl Slot {
         matches!(&self.news.desired, Desired::Row(document) if self.refused(document.text_hash).is_some())
     }
 
-    pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<Vector, Failure>) {
+    pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<PointVector, Failure>) {
         let Some(embedding) = self
             .embedding
             .take_if(|embedding| embedding.ticket == ticket)

@@ -95,8 +95,8 @@ impl ShortVersion {
     }
 }
 
-/// What made a vector: provider, model and number of dimensions, as `model/dimensions@host`.
-/// Vectors under different fingerprints can't be compared, so a changed one means embedding anew.
+/// What made a vector: provider, model and number of dimensions, as `model/dimensions@host`; and how
+/// texts are split for it, if they are, as `model/dimensions@host;chunks=longest/overlap/most`. Vectors under different fingerprints can't be compared, so a changed one means embedding anew.
 /// The template isn't in it: another template that makes the same text needs no new vector.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fingerprint(Arc<str>);
@@ -111,6 +111,13 @@ impl Fingerprint {
             .next()
             .unwrap_or_default();
         Self(format!("{model}/{dimensions}@{host}").into())
+    }
+
+    /// The same, of texts that are split: of the longest chunk and the overlap, in tokens, and the most
+    /// chunks of a text.
+    #[must_use]
+    pub fn in_chunks(self, longest: u32, overlap: u32, most: u32) -> Self {
+        Self(format!("{};chunks={longest}/{overlap}/{most}", self.0).into())
     }
 
     /// As stored in a point.
@@ -154,6 +161,12 @@ mod tests {
         assert_eq!(
             Fingerprint::new("m", 8, "embedded").as_str(),
             "m/8@embedded"
+        );
+        assert_eq!(
+            Fingerprint::new("m", 8, "embedded")
+                .in_chunks(512, 0, 16)
+                .as_str(),
+            "m/8@embedded;chunks=512/0/16"
         );
     }
 }

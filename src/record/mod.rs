@@ -49,7 +49,7 @@ pub use share::Share;
 pub use ticket::Ticket;
 pub use truncate::TruncateMark;
 pub use value::{NeededColumns, Row, Value, exact_number};
-pub use vector::Vector;
+pub use vector::{PointVector, Vector};
 pub use watermark::{Reflected, Watermark};
 pub use wish::Wish;
 pub use write::{Expected, Write, WriteKind, WriteOutcome};

@@ -41,6 +41,32 @@ impl Vector {
     }
 }
 
+/// What a row is found by: the vector of its point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PointVector {
+    /// Of the whole text.
+    Dense(Vector),
+    /// Qdrant's multivector, at least one: those of the text's chunks, in their order. A search by one
+    /// vector finds the point by the nearest of them.
+    Multi(Box<[Vector]>),
+}
+
+impl PointVector {
+    /// All of them: one of a dense vector.
+    pub fn vectors(&self) -> &[Vector] {
+        match self {
+            Self::Dense(vector) => std::slice::from_ref(vector),
+            Self::Multi(vectors) => vectors,
+        }
+    }
+}
+
+impl From<Vector> for PointVector {
+    fn from(vector: Vector) -> Self {
+        Self::Dense(vector)
+    }
+}
+
 impl FromIterator<f32> for Vector {
     fn from_iter<I: IntoIterator<Item = f32>>(floats: I) -> Self {
         let bytes: Vec<u8> = floats.into_iter().flat_map(f32::to_le_bytes).collect();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::error::Failure;
 
-use super::{Epoch, Offset, Payload, PointId, PointState, Stored, TextHash, Tombstone, Vector};
+use super::{
+    Epoch, Offset, Payload, PointId, PointState, PointVector, Stored, TextHash, Tombstone,
+};
 
 /// One write to one point. Whoever carries it out fences it: it changes nothing where the point was
 /// written under a greater [`Epoch`](super::Epoch).
@@ -14,9 +16,9 @@ pub enum Write {
     Upsert {
         /// Which point.
         point: PointId,
-        /// The vector, of the configured length; `None` where the row is parked and never had one, so
+        /// The vector, or vectors, of the configured length; `None` where the row is parked and never had one, so
         /// that no vector search finds it.
-        vector: Option<Vector>,
+        vector: Option<PointVector>,
         /// What searchers see.
         payload: Payload,
         /// What Vectide keeps.

@@ -20,7 +20,25 @@ pub struct Budget {
     used: Arc<AtomicU64>,
     limit: u64,
     vector: u64,
+    chunks: Option<Chunks>,
     gauge: IntGauge,
+}
+
+/// Into how many chunks texts are split.
+#[derive(Debug, Clone, Copy)]
+struct Chunks {
+    longest: u32,
+    most: u32,
+}
+
+impl Chunks {
+    /// How many chunks a record's text can have. It is no longer than the record, hardly any token is
+    /// less than a byte, and most are four: so there are hardly ever more.
+    fn of(self, record: &RawRecord) -> u64 {
+        let bytes = record.value.as_ref().map_or(0, |value| value.len());
+        let chunks = bytes as u64 / u64::from(self.longest.max(1)) + 1;
+        chunks.min(self.most.into())
+    }
 }
 
 impl Budget {
@@ -30,14 +48,23 @@ impl Budget {
             used: Arc::default(),
             limit,
             vector: 4 * u64::from(dimensions),
+            chunks: None,
             gauge,
         }
     }
 
-    /// What a record costs while it is in flight: its own memory, and that of a vector, which most
-    /// records never get, but a backlog in front of a silent index does.
+    /// The same, for records whose texts are split into chunks of `longest` tokens, `most` at most.
+    #[must_use]
+    pub fn with_chunks(self, longest: u32, most: u32) -> Self {
+        let chunks = Some(Chunks { longest, most });
+        Self { chunks, ..self }
+    }
+
+    /// What a record costs while it is in flight: its own memory, and that of a vector, or of its
+    /// chunks' vectors, which most records never get, but a backlog in front of a silent index does.
     pub fn cost(&self, record: &RawRecord) -> u64 {
-        record.charge() + self.vector
+        let vectors = self.chunks.map_or(1, |chunks| chunks.of(record));
+        record.charge() + vectors * self.vector
     }
 
     /// Gives back what records cost that will not be processed.
@@ -88,6 +115,33 @@ fn signed(bytes: u64) -> i64 {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
+    use crate::record::Offset;
+
+    #[test]
+    fn a_record_costs_as_many_vectors_as_its_text_can_have_chunks() {
+        let dense = Budget::new(100, 8, IntGauge::new("b", "b").unwrap());
+        let chunked = dense.clone().with_chunks(512, 16);
+        let vectors = |budget: &Budget, bytes: usize| {
+            let record = RawRecord {
+                topic: "t".into(),
+                partition: 0,
+                offset: Offset(0),
+                timestamp_ms: None,
+                key: None,
+                value: Some(vec![0; bytes].into()),
+                headers: Vec::new(),
+            };
+            (budget.cost(&record) - record.charge()) / (8 * 4)
+        };
+        assert_eq!(
+            [100, 2_000, 100_000].map(|it| vectors(&dense, it)),
+            [1, 1, 1]
+        );
+        assert_eq!(
+            [100, 2_000, 100_000].map(|it| vectors(&chunked, it)),
+            [1, 4, 16]
+        );
+    }
 
     #[test]
     fn it_pauses_over_the_limit_and_resumes_well_below() {

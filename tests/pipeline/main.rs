@@ -11,6 +11,7 @@
 mod audit;
 mod avro;
 mod bad_input;
+mod chunks;
 mod commands;
 mod cost;
 mod delivery;

@@ -4,7 +4,7 @@ use std::{path::Path, process::Command};
 
 use serde_json::Value as Json;
 use vectide::{
-    config::Config,
+    config::{Config, OverLong},
     index::{self, alias},
 };
 
@@ -168,6 +168,41 @@ async fn searchers_change_over_to_a_complete_index_and_back() {
     assert_eq!(code, Some(0));
     assert_eq!(change.meaning().await.as_deref(), Some("products"));
     next.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searchers_change_over_to_an_index_of_chunks() {
+    let mut change = Change::begin().await;
+    change.next.embed.model = change.shop.config.embed.model.clone();
+    change.next.embed.over_long = OverLong::Chunk;
+    change.next.embed.max_input_tokens = Some(16);
+    change.write_files();
+    let words = ["tent", "stove", "boots", "rope", "lamp", "kettle"];
+    for id in 1..=30 {
+        let word = words[usize::try_from(id).unwrap() % words.len()];
+        // Some are of two chunks.
+        let times = if id % 5 == 0 { 6 } else { 1 };
+        let title = format!("Red {word} number {id}. ").repeat(times);
+        change.shop.put(id, row(&title, id)).await;
+    }
+    let current = change.shop.member().await;
+    change.shop.equal().await;
+    change.shop.committed().await;
+    alias::move_to(&change.client(), ALIAS, None, "products")
+        .await
+        .unwrap();
+    change.shop.config = change.next.clone();
+    let next = change.shop.member().await;
+    change.shop.equal().await;
+    change.shop.committed().await;
+    let (code, printed, errors) = change.reindex(&["swap", "--json"]).await;
+    assert_eq!(code, Some(0), "{printed}{errors}");
+    let standing = json(&printed);
+    assert_eq!(standing["missing"], 0);
+    assert!(standing["agreement"].as_f64() > Some(0.5), "{standing}");
+    assert_eq!(change.meaning().await.as_deref(), Some("products-next"));
+    next.stop().await.unwrap();
+    current.stop().await.unwrap();
 }
 
 type Spoil = fn(&mut Config);

@@ -33,9 +33,7 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     index::{self, Bookkeeping, FoundPoint, OfTable, RecheckDesk, Searcher},
     pipeline::RowReader,
-    record::{
-        AskedRow, Fingerprint, Offset, PointId, RawRecord, RowKey, TopicPartition, TruncateMark,
-    },
+    record::{AskedRow, Offset, PointId, RawRecord, RowKey, TopicPartition, TruncateMark},
     registry::{self, Registry},
     source::LookBack,
     telemetry::Health,
@@ -185,7 +183,7 @@ impl<'a> Audit<'a> {
             searcher,
             judge: Judge {
                 topic: topic.clone(),
-                fingerprint: Fingerprint::new(&embed.model, embed.dimensions, &embed.url),
+                fingerprint: embed.fingerprint(),
             },
             topic,
         })

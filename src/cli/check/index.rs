@@ -37,7 +37,7 @@ pub(super) async fn check(config: &Config) -> Report {
         if !is_reachable {
             break;
         }
-        let spec = CollectionSpec::new(&config.index, name, config.embed.dimensions);
+        let spec = CollectionSpec::new(&config.index, &config.embed, name);
         let found = index::look(&client, &spec).await;
         report.result(&key, found, |found| match found {
             Found::Absent => format!("{name} is not there, and will be created"),

@@ -24,7 +24,7 @@ use crate::{
         Model, Money, Price, PriceTable,
         estimate::{Baseline, Limits, Workload, estimate},
     },
-    tokens::Tokenizer,
+    tokens::{Chunking, Tokenizer},
 };
 
 use sample::Sample;
@@ -148,7 +148,7 @@ impl Command {
         let models = self.models(&table)?;
         let mut report = show::Report::new(&table, self.baseline.0, sample.as_ref());
         for model in &models {
-            let workload = self.workload(sample.as_ref(), model)?;
+            let workload = self.workload(sample.as_ref(), model, config.embed.chunking())?;
             let dimensions = self.dimensions.or(model.dimensions);
             let dimensions = dimensions.unwrap_or(config.embed.dimensions);
             let limits = self.limits(&config)?;
@@ -206,7 +206,12 @@ impl Command {
     }
 
     /// What is said on the command line, and for the rest what was found.
-    fn workload(&self, sample: Option<&Sample>, model: &Model) -> anyhow::Result<Workload> {
+    fn workload(
+        &self,
+        sample: Option<&Sample>,
+        model: &Model,
+        chunking: Option<Chunking>,
+    ) -> anyhow::Result<Workload> {
         let is_exact = Tokenizer::for_model(&model.name).is_exact();
         let tokens = self.tokens_per_item.map(|tokens| tokens as f64);
         let tokens = tokens.or_else(|| sample?.tokens_per_item(is_exact));
@@ -216,6 +221,14 @@ impl Command {
                 "the text of none of {rows} rows can be told (`vectide inspect` says why): give --tokens-per-item"
             )),
         })?;
+        let vectors = match (self.tokens_per_item, chunking) {
+            // As if all texts were as long.
+            (Some(tokens), Some(chunking)) => {
+                let chunks = tokens.div_ceil(chunking.longest.into());
+                Some(chunks.clamp(1, chunking.most.into()) as f64)
+            }
+            _ => sample.and_then(|sample| sample.vectors_per_item(is_exact)),
+        };
         let changes = self.changes_per_day.map(|changes| changes as f64);
         let changes = changes.or_else(|| sample?.changes_per_day());
         let changes = changes.ok_or_else(|| {
@@ -230,6 +243,7 @@ impl Command {
             items: items.unwrap_or(changes),
             changes_per_day: changes,
             tokens_per_item: tokens,
+            vectors_per_item: vectors.unwrap_or(1.0),
             bought: bought.unwrap_or(1.0),
             payload_bytes: payload.unwrap_or(PAYLOAD),
         })

@@ -21,7 +21,7 @@ pub(super) async fn sample(
     let mut schemas = Schemas::new(&config.registry)?;
     let mut signals = Signals::listen()?;
     let quiet_ms = i64::try_from(config.window.quiet.as_millis()).unwrap_or(i64::MAX);
-    let mut sample = Sample::new();
+    let mut sample = Sample::new(config.embed.chunking());
     for _ in 0..limit {
         let raw = tokio::select! {
             raw = records.next() => raw?,

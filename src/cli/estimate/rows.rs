@@ -19,7 +19,7 @@ pub(super) fn sample(config: &Config, path: &Path, limit: u64) -> anyhow::Result
     let mut builder =
         DocumentBuilder::new(&config.document, config.window.version_column.as_deref())?;
     let mut lines = Lines::open(path)?;
-    let mut sample = Sample::new();
+    let mut sample = Sample::new(config.embed.chunking());
     let mut count = 0;
     while count < limit
         && let Some(line) = lines.next()

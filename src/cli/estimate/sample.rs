@@ -5,24 +5,32 @@ use std::collections::HashMap;
 use crate::{
     cost::estimate::DAYS,
     record::{Document, PayloadHash, TextHash},
-    tokens::Tokenizer,
+    tokens::{Chunking, Tokenizer},
 };
 
 /// Days that records must span for their rate to be one of a day: an hour.
 const SHORTEST: f64 = 1.0 / 24.0;
 
-/// Tokens as the two kinds of tokenizers count them.
+/// What texts come to, as the two kinds of tokenizers count it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Tokens {
-    exact: u64,
-    estimated: u64,
+struct Sizes {
+    exact: Size,
+    estimated: Size,
+}
+
+/// What texts come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Size {
+    tokens: u64,
+    /// One a text, unless it is split.
+    vectors: u64,
 }
 
 /// Texts, and what they come to.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Texts {
     count: u64,
-    tokens: Tokens,
+    sizes: Sizes,
 }
 
 /// What was found. Of each row it keeps two hashes.
@@ -30,6 +38,7 @@ struct Texts {
 pub(super) struct Sample {
     exact: Tokenizer,
     estimate: Tokenizer,
+    chunking: Option<Chunking>,
     rows: HashMap<Box<str>, Known>,
     /// All that carried a whole row, snapshots included.
     all: Texts,
@@ -68,7 +77,7 @@ struct Known {
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     since_ms: i64,
-    tokens: Tokens,
+    sizes: Sizes,
 }
 
 /// When a row was found as it is.
@@ -81,10 +90,12 @@ pub(super) enum Found {
 }
 
 impl Sample {
-    pub(super) fn new() -> Self {
+    /// Of texts that are split, or not.
+    pub(super) fn new(chunking: Option<Chunking>) -> Self {
         Self {
             exact: Tokenizer::for_model("text-embedding-3-small"),
             estimate: Tokenizer::for_model(""),
+            chunking,
             rows: HashMap::new(),
             all: Texts::default(),
             payload_bytes: 0,
@@ -99,22 +110,23 @@ impl Sample {
 
     /// A row; `quiet_ms` is how long a text is held back.
     pub(super) fn add(&mut self, key: &str, document: &Document, found: Found, quiet_ms: i64) {
-        let tokens = Tokens {
-            exact: self.exact.count(&document.text),
-            estimated: self.estimate.count(&document.text),
+        let chunking = self.chunking.as_ref();
+        let sizes = Sizes {
+            exact: Size::of(&document.text, &self.exact, chunking),
+            estimated: Size::of(&document.text, &self.estimate, chunking),
         };
-        self.all.add(tokens);
+        self.all.add(sizes);
         self.payload_bytes += bytes_of(document);
         let changed_ms = match found {
             Found::Standing => None,
             Found::Changed(at_ms) => Some(at_ms),
         };
         if let Some(at_ms) = changed_ms {
-            self.changes.add(tokens);
+            self.changes.add(sizes);
             self.first_ms = [self.first_ms, Some(at_ms)].into_iter().flatten().min();
             self.last_ms = self.last_ms.max(Some(at_ms));
         }
-        let waiting = changed_ms.map(|since_ms| Waiting { since_ms, tokens });
+        let waiting = changed_ms.map(|since_ms| Waiting { since_ms, sizes });
         let (text, payload) = (document.text_hash, document.payload_hash);
         let Some(known) = self.rows.get_mut(key) else {
             let known = Known {
@@ -137,7 +149,7 @@ impl Sample {
                     if at_ms.saturating_sub(earlier.since_ms) < quiet_ms {
                         self.saved.collapsed += 1;
                     } else {
-                        self.bought.add(earlier.tokens);
+                        self.bought.add(earlier.sizes);
                     }
                 }
             }
@@ -151,7 +163,7 @@ impl Sample {
             if at_ms.saturating_sub(waiting.since_ms) < quiet_ms {
                 self.saved.collapsed += 1;
             } else {
-                self.bought.add(waiting.tokens);
+                self.bought.add(waiting.sizes);
             }
         }
     }
@@ -160,7 +172,7 @@ impl Sample {
     pub(super) fn finish(&mut self) {
         for known in self.rows.values_mut() {
             if let Some(waiting) = known.waiting.take() {
-                self.bought.add(waiting.tokens);
+                self.bought.add(waiting.sizes);
             }
         }
     }
@@ -182,8 +194,14 @@ impl Sample {
 
     /// What a row's text comes to; `None` if there was none.
     pub(super) fn tokens_per_item(&self, is_exact: bool) -> Option<f64> {
-        let tokens = self.all.tokens.of(is_exact) as f64;
+        let tokens = self.all.sizes.of(is_exact).tokens as f64;
         (self.all.count > 0).then(|| tokens / self.all.count as f64)
+    }
+
+    /// How many vectors a row gets; `None` if there was none.
+    pub(super) fn vectors_per_item(&self, is_exact: bool) -> Option<f64> {
+        let vectors = self.all.sizes.of(is_exact).vectors as f64;
+        (self.all.count > 0).then(|| vectors / self.all.count as f64)
     }
 
     /// Bytes of a row's payload, its source columns and their names.
@@ -206,21 +224,40 @@ impl Sample {
 
     /// How much of the changes' tokens has to be bought.
     pub(super) fn bought(&self, is_exact: bool) -> Option<f64> {
-        let all = self.changes.tokens.of(is_exact) as f64;
-        (all > 0.0).then(|| self.bought.tokens.of(is_exact) as f64 / all)
+        let all = self.changes.sizes.of(is_exact).tokens as f64;
+        (all > 0.0).then(|| self.bought.sizes.of(is_exact).tokens as f64 / all)
     }
 }
 
 impl Texts {
-    fn add(&mut self, tokens: Tokens) {
+    fn add(&mut self, sizes: Sizes) {
         self.count += 1;
-        self.tokens.exact += tokens.exact;
-        self.tokens.estimated += tokens.estimated;
+        self.sizes.exact.add(sizes.exact);
+        self.sizes.estimated.add(sizes.estimated);
     }
 }
 
-impl Tokens {
-    fn of(&self, is_exact: bool) -> u64 {
+impl Size {
+    fn of(text: &str, tokenizer: &Tokenizer, chunking: Option<&Chunking>) -> Self {
+        let Some(chunking) = chunking else {
+            let tokens = tokenizer.count(text);
+            return Self { tokens, vectors: 1 };
+        };
+        let pieces = tokenizer.split(text, chunking).pieces;
+        Self {
+            vectors: pieces.len() as u64,
+            tokens: pieces.into_iter().map(|piece| tokenizer.count(piece)).sum(),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.tokens += other.tokens;
+        self.vectors += other.vectors;
+    }
+}
+
+impl Sizes {
+    fn of(&self, is_exact: bool) -> Size {
         if is_exact { self.exact } else { self.estimated }
     }
 }
@@ -261,7 +298,7 @@ mod tests {
     }
 
     fn sample(events: &[(&str, &str, &str, Found)]) -> Sample {
-        let mut sample = Sample::new();
+        let mut sample = Sample::new(None);
         for (key, text, price, found) in events {
             sample.add(key, &document(text, price), *found, QUIET);
         }
@@ -301,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_row_that_goes_before_it_was_quiet_is_never_bought() {
-        let mut found = Sample::new();
+        let mut found = Sample::new(None);
         found.add("1", &document("a", ""), Found::Changed(0), QUIET);
         found.remove("1", 10, QUIET);
         found.finish();
@@ -309,9 +346,37 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_split_comes_to_all_its_chunks() {
+        let of = |most| {
+            let mut found = Sample::new(Some(Chunking {
+                longest: 16,
+                overlap: 0,
+                most,
+            }));
+            found.add("1", &document("kettle", ""), Found::Standing, QUIET);
+            let long = "A red kettle. ".repeat(12);
+            found.add("2", &document(&long, ""), Found::Standing, QUIET);
+            let of = |is_exact| {
+                (
+                    found.tokens_per_item(is_exact),
+                    found.vectors_per_item(is_exact),
+                )
+            };
+            [of(true), of(false)]
+        };
+        let whole = Tokenizer::for_model("").count(&"A red kettle. ".repeat(12));
+        let [(exact, vectors), (estimated, _)] = of(100);
+        assert!(vectors >= Some(2.0), "{vectors:?}");
+        assert!(estimated <= Some((whole + 2) as f64 / 2.0), "{estimated:?}");
+        let [(exact_of_two, vectors), _] = of(2);
+        assert_eq!(vectors, Some(1.5));
+        assert!(exact_of_two < exact, "the rest is not embedded");
+    }
+
+    #[test]
     fn what_spans_no_time_has_no_rate() {
         let found = sample(&[("1", "a", "", Found::Changed(7))]);
         assert_eq!(found.changes_per_day(), None);
-        assert_eq!(Sample::new().tokens_per_item(true), None);
+        assert_eq!(Sample::new(None).tokens_per_item(true), None);
     }
 }

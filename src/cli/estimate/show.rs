@@ -214,6 +214,7 @@ impl Row<'_> {
             "items": workload.items,
             "changes_per_day": workload.changes_per_day,
             "tokens_per_item": workload.tokens_per_item,
+            "vectors_per_item": workload.vectors_per_item,
             "share_bought": workload.bought,
             "month_every_change": spending(estimate.without),
             "month": spending(estimate.with),

@@ -33,7 +33,7 @@ use crate::{
     config::{Config, TruncatePolicy},
     document::{PointIds, unavailable_value},
     index::{self, FoundPoint, Searcher},
-    record::{Desired, Fingerprint, RawRecord, RowKey, TopicPartition},
+    record::{Desired, RawRecord, RowKey, TopicPartition},
     source::{self, LookBack},
 };
 
@@ -152,7 +152,7 @@ impl Command {
             point.as_ref(),
         );
         let embed = &config.embed;
-        let fingerprint = Fingerprint::new(&embed.model, embed.dimensions, &embed.url);
+        let fingerprint = embed.fingerprint();
         let verdict = match records.last() {
             None => Verdict::NoRecord,
             Some(last) => verdict::judge(

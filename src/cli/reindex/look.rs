@@ -176,11 +176,15 @@ impl<'a> Pair<'a> {
         let version = config.window.version_column.as_deref();
         let mut builder = DocumentBuilder::new(table.document, version)?;
         let tokenizer = Tokenizer::for_model(&config.embed.model);
+        let chunking = config.embed.chunking();
         let (mut tokens, mut texts) = (0, 0);
         for point in points {
             let key = RowKey::from_canonical(point.stored.key.clone());
             if let Ok(document) = builder.build(&key, &row(point)) {
-                tokens += tokenizer.count(&document.text);
+                tokens += match &chunking {
+                    Some(chunking) => tokenizer.count_split(&document.text, chunking),
+                    None => tokenizer.count(&document.text),
+                };
                 texts += 1;
             }
         }

@@ -165,6 +165,26 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
             "embed.over_long: is dead_letter, which needs embed.max_input_tokens beside it: what is too long?",
         ),
         (
+            "embed = { over_long = \"chunk\", max_input_tokens = 0 }",
+            "embed.over_long: is chunk, which needs embed.max_input_tokens beside it: what is too long?",
+        ),
+        (
+            "embed = { over_long = \"chunk\", max_input_tokens = 15 }",
+            "embed.max_input_tokens: is 15: a chunk of less than 16 tokens says too little",
+        ),
+        (
+            "embed = { over_long = \"chunk\", max_input_tokens = 64, chunk_overlap = 32 }",
+            "embed.chunk_overlap: is 32, half of embed.max_input_tokens (64) or more",
+        ),
+        (
+            "embed.chunk_overlap = 8",
+            "embed.chunk_overlap: has no effect without embed.over_long = \"chunk\"",
+        ),
+        (
+            "embed = { over_long = \"chunk\", max_chunks = 683 }",
+            "embed.max_chunks: is 683; must be from 1 to 682, for Qdrant takes no larger point with embed.dimensions = 1536",
+        ),
+        (
             "embed.body.model = \"small\"",
             "embed.body.model: is set by embed.model",
         ),

@@ -36,7 +36,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 
 use super::*;
 use crate::{
-    config::{OverLong, Secret},
+    config::Secret,
     cost::{
         Reason,
         books_tests::{Hand, books},
@@ -157,8 +157,7 @@ pub(super) fn settings(address: SocketAddr) -> Settings {
         batch_inputs: 8,
         batch_linger: MS,
         batch_tokens: None,
-        max_input_tokens: None,
-        over_long: OverLong::default(),
+        input_limit: InputLimit::Unknown,
         requests_per_minute: None,
         tokens_per_minute: None,
         retry_initial: MS,
@@ -222,7 +221,7 @@ impl Shop {
     }
 
     /// Asks, and waits for all replies: vectors or messages, in the order of the texts.
-    pub(super) async fn buy(&mut self, texts: &[&str]) -> Vec<Result<Vector, String>> {
+    pub(super) async fn buy(&mut self, texts: &[&str]) -> Vec<Result<PointVector, String>> {
         self.ask(texts);
         let mut replies = BTreeMap::new();
         while replies.len() < texts.len() {
@@ -244,8 +243,8 @@ impl Shop {
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it is compared with replies")]
-fn bought(text: &str) -> Result<Vector, String> {
-    Ok([text.len() as f32, 1.0].into_iter().collect())
+fn bought(text: &str) -> Result<PointVector, String> {
+    Ok(Vector::from_iter([text.len() as f32, 1.0]).into())
 }
 
 #[tokio::test]
@@ -394,7 +393,7 @@ async fn an_endpoint_that_is_not_there_yet_is_waited_for() {
 
     let _endpoint = Endpoint::start_at(address, |_, seen| seen.answer()).await;
     let reply = shop.replies.recv().await.unwrap();
-    assert_eq!(reply.outcome, Ok([3.0, 1.0].into_iter().collect()));
+    assert_eq!(reply.outcome, Ok(Vector::from_iter([3.0, 1.0]).into()));
     assert_eq!(shop.health.get(Lane::Embed), LaneState::Ready);
 }
 
@@ -437,7 +436,7 @@ async fn a_wrong_key_blocks_the_lane_until_it_is_mended() {
     assert_eq!(shop.trouble().await, LaneState::Blocked(expected));
     mended.store(true, Ordering::Relaxed);
     let reply = shop.replies.recv().await.unwrap();
-    assert_eq!(reply.outcome, Ok([3.0, 1.0].into_iter().collect()));
+    assert_eq!(reply.outcome, Ok(Vector::from_iter([3.0, 1.0]).into()));
     assert_eq!(shop.health.get(Lane::Embed), LaneState::Ready);
 }
 
@@ -547,7 +546,10 @@ async fn answers_of_real_size_are_read() {
     let texts: Vec<String> = (0..128).map(|n| format!("text {n}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     for reply in shop.buy(&texts).await {
-        let vector = reply.unwrap();
+        let reply = reply.unwrap();
+        let [vector] = reply.vectors() else {
+            panic!("{reply:?}")
+        };
         assert_eq!(vector.dimensions(), 1536);
         assert_eq!(vector.floats().last(), Some(1535.0));
     }

@@ -240,7 +240,7 @@ async fn ask(provider: &Provider) {
     let settings = Settings::new(&config, url.as_str()).unwrap();
 
     let mut shop = Shop::open(&settings);
-    let (vector, _) = written(length, true);
+    let vector = PointVector::Dense(written(length, true).0);
     let texts = ["a red kettle", "a blue kettle"];
     assert_eq!(shop.buy(&texts).await, [Ok(vector.clone()), Ok(vector)]);
     assert_eq!(shop.metrics.tokens.get(), 8, "{}", provider.name);

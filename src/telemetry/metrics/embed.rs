@@ -30,6 +30,8 @@ pub struct EmbedMetrics {
     pub skipped: IntCounter,
     /// Texts that were too long for the model, and of which the beginning was embedded.
     pub truncated: IntCounter,
+    /// Texts that were too long for the model, and were split.
+    pub chunked: IntCounter,
     /// How the provider's limits are used.
     pub limits: LimitMetrics,
 }
@@ -120,6 +122,13 @@ impl EmbedMetrics {
                 IntCounter::new(
                     "vectide_embed_truncated_texts_total",
                     "Texts too long for the model, of which the beginning was embedded.",
+                ),
+            )?,
+            chunked: add(
+                registry,
+                IntCounter::new(
+                    "vectide_embed_chunked_texts_total",
+                    "Texts too long for the model, split into several inputs.",
                 ),
             )?,
             limits: LimitMetrics::register(registry)?,

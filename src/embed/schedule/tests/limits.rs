@@ -82,7 +82,7 @@ fn tokens_are_limited_by_all_requests_together_and_what_is_charged_counts() {
 fn a_text_that_is_too_long_is_cut_counted_and_bought_once_with_its_like() {
     let mut desk = Desk::new(&Settings {
         model: "text-embedding-3-small".into(),
-        max_input_tokens: Some(2),
+        input_limit: InputLimit::Truncate(2),
         ..settings()
     });
     desk.ask(0, "hello world, and more");
@@ -98,8 +98,7 @@ fn a_text_that_is_too_long_is_cut_counted_and_bought_once_with_its_like() {
 fn or_it_is_refused_before_it_costs_anything() {
     let mut desk = Desk::new(&Settings {
         model: "text-embedding-3-small".into(),
-        max_input_tokens: Some(2),
-        over_long: OverLong::DeadLetter,
+        input_limit: InputLimit::DeadLetter(2),
         ..settings()
     });
     desk.ask(0, "antidisestablishmentarianism");

@@ -3,9 +3,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
 
+mod chunks;
 mod limits;
 mod outages;
 mod turns;
@@ -20,11 +22,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::*;
 use crate::{
-    config::OverLong,
     cost::{Purpose as For, Reason},
-    embed::{EmbedReply, call::PROBE_TEXT, refusal::Blame},
+    embed::{EmbedReply, InputLimit, call::PROBE_TEXT, refusal::Blame},
     error::{Disposition, Failure},
-    record::{Priority, Ticket, Vector, Wish},
+    record::{PointVector, Priority, Ticket, Vector, Wish},
     telemetry::{Health, Lane, LaneState},
 };
 
@@ -51,8 +52,7 @@ pub(super) fn settings() -> Settings {
         batch_inputs: 4,
         batch_linger: LINGER,
         batch_tokens: None,
-        max_input_tokens: None,
-        over_long: OverLong::default(),
+        input_limit: InputLimit::Unknown,
         requests_per_minute: None,
         tokens_per_minute: None,
         retry_initial: SECOND,
@@ -168,11 +168,11 @@ impl Desk {
     }
 
     /// The replies that came, by ticket: a number, or the message of the failure.
-    pub(super) fn replied(&mut self) -> BTreeMap<u64, Result<f32, String>> {
+    pub(super) fn replied(&mut self) -> BTreeMap<u64, Result<Vec<f32>, String>> {
         let mut replied = BTreeMap::new();
         while let Ok(EmbedReply { ticket, outcome }) = self.replies.try_recv() {
             let outcome = match outcome {
-                Ok(vector) => Ok(vector.floats().next().unwrap()),
+                Ok(vector) => Ok(vector.vectors().iter().flat_map(Vector::floats).collect()),
                 Err(failure) => {
                     assert_eq!(failure.disposition, Disposition::Record);
                     Err(failure.message)

@@ -115,10 +115,10 @@ fn a_refused_text_is_found_and_its_siblings_get_their_vectors() {
     assert_eq!(
         desk.replied(),
         BTreeMap::from([
-            (0, Ok(1.0)),
-            (1, Ok(2.0)),
+            (0, Ok(vec![1.0])),
+            (1, Ok(vec![2.0])),
             (2, Err("too long".into())),
-            (3, Ok(4.0))
+            (3, Ok(vec![4.0]))
         ])
     );
     assert_eq!(requests, 5);

@@ -32,7 +32,7 @@ fn one_text_is_bought_once_for_all_who_ask() {
     desk.ask(3, "same");
     assert_eq!(desk.quiet(), None);
     desk.accept(call);
-    let answer = || Ok(4.0);
+    let answer = || Ok(vec![4.0]);
     assert_eq!(
         desk.replied(),
         BTreeMap::from([(1, answer()), (2, answer()), (3, answer())])
@@ -74,7 +74,7 @@ fn a_text_is_sent_as_long_as_one_of_its_askers_wants_it() {
     desk.forget(1);
     let call = desk.sent_later();
     desk.accept(call);
-    assert_eq!(desk.replied(), BTreeMap::from([(2, Ok(4.0))]));
+    assert_eq!(desk.replied(), BTreeMap::from([(2, Ok(vec![4.0]))]));
 }
 
 #[test]
