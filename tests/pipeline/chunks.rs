@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qdrant_client::qdrant::vector_output::Vector;
+use qdrant_client::qdrant::{DeletePointVectorsBuilder, vector_output::Vector};
 use serde_json::Value as Json;
 use vectide::{app::App, cli::ExitStatus, config::OverLong, record::RowKey, stand_ins::StandIns};
 use vectide_embedded::embeddings::Failure;
@@ -85,6 +85,18 @@ async fn a_long_row_is_found_by_its_last_words_and_costs_nothing_until_its_text_
     let (key, again) = shop.nearest("the story of a harpsichord").await;
     assert_eq!(key, "[1]");
     assert!((again - score).abs() < 1e-3, "{again}, not {score}");
+
+    // Vectors that were lost are found missing, and bought again, all of them.
+    let lost = DeletePointVectorsBuilder::new("products")
+        .points_selector(vec![shop.point_of(&RowKey::single_integer(1))])
+        .vectors(vec![shop.config.index.vector.clone()])
+        .wait(true);
+    shop.qdrant_client().delete_vectors(lost).await.unwrap();
+    let (status, text) = shop.vectide(&["audit", "--repair"]).await;
+    assert_eq!(status, ExitStatus::Success, "{text}");
+    shop.at_rest().await;
+    let bought = bought + chunks as u64;
+    assert_eq!((shop.vectors(1).await, shop.inputs()), (chunks, bought));
 
     // Index and table agree, and a group that reads all again buys nothing.
     let (status, text) = shop.vectide(&["audit"]).await;
