@@ -92,6 +92,7 @@ async fn a_long_row_is_found_by_its_last_words_and_costs_nothing_until_its_text_
         .vectors(vec![shop.config.index.vector.clone()])
         .wait(true);
     shop.qdrant_client().delete_vectors(lost).await.unwrap();
+    let bought = shop.inputs();
     let (status, text) = shop.vectide(&["audit", "--repair"]).await;
     assert_eq!(status, ExitStatus::Success, "{text}");
     shop.at_rest().await;

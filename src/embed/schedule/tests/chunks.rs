@@ -21,6 +21,7 @@ const LONG: &str = "hello world, and more";
 const CHUNKS: [&str; 3] = ["hello world", ", and", "more"];
 
 /// The vector of a text of these chunks, as [`Desk::accept`] answers it.
+#[allow(clippy::unnecessary_wraps, reason = "it is compared with replies")]
 fn vector(chunks: &[&str]) -> Result<Vec<f32>, String> {
     Ok(chunks.iter().map(|chunk| chunk.len() as f32).collect())
 }
