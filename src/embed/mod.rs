@@ -64,6 +64,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::once::{Bought, Once};
+pub use self::response::BadAnswer;
 pub use self::settings::{InputLimit, Proxy, Settings, SettingsError};
 use self::{
     call::Call,

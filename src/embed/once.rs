@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    EmbedError, Settings, call::PROBE_TEXT, client::Client, refusal::Refusal, response::Answer,
+    EmbedError, Settings,
+    call::PROBE_TEXT,
+    client::Client,
+    refusal::Refusal,
+    response::{self, Answer, BadAnswer},
 };
 use crate::{
     config::EncodingFormat,
@@ -25,6 +29,15 @@ pub struct Bought {
     pub vectors: Vec<Vector>,
     /// The tokens that the provider says it charged, if it does.
     pub charged: Option<u64>,
+}
+
+impl Bought {
+    /// Reads the body of an answer to a request of `inputs` texts, of which each is to have a vector of
+    /// `dimensions` numbers.
+    pub fn read(body: &[u8], inputs: usize, dimensions: usize) -> Result<Self, BadAnswer> {
+        let Answer { vectors, charged } = response::parse(body, inputs, dimensions)?;
+        Ok(Self { vectors, charged })
+    }
 }
 
 impl Once {

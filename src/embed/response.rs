@@ -29,7 +29,7 @@ pub(super) struct Answer {
 
 /// Why an answer can't be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadAnswer {
+pub enum BadAnswer {
     /// Not what the protocol promises; another try may be answered better.
     #[error("the answer is malformed: {0}")]
     Malformed(String),

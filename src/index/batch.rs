@@ -6,7 +6,7 @@ use std::{collections::HashMap, marker::PhantomData};
 
 use prost::{
     Message,
-    bytes::{Buf as _, BufMut as _, Bytes},
+    bytes::{Buf as _, BufMut, Bytes, BytesMut},
 };
 use qdrant_client::qdrant::{GetPoints, PointId, UpdateBatchResponse, Value};
 use tonic::{
@@ -15,7 +15,13 @@ use tonic::{
     codegen::http::uri::PathAndQuery,
 };
 
-use super::{Client, operations::Operation, wire};
+use crate::record::Write;
+
+use super::{
+    Client, Fence,
+    operations::{self, Operation, Planned},
+    wire,
+};
 
 /// An `UpdateBatchPoints` message that waits until it is applied.
 pub(super) struct UpdateBatch {
@@ -63,28 +69,63 @@ impl Client {
     }
 }
 
+/// The message of the call that makes these writes to the points of `fence`, as it is sent. For those who
+/// measure what it costs; [`Index::write`](super::Index::write) is for those who want it done.
+pub fn update_message<'a>(
+    collection: &str,
+    vector_name: &str,
+    fence: &Fence,
+    writes: impl IntoIterator<Item = &'a Write>,
+) -> Bytes {
+    let epoch = fence.epoch();
+    let planned = writes.into_iter().map(|write| Planned {
+        write,
+        fence,
+        epoch,
+        kept: None,
+    });
+    let batch = UpdateBatch {
+        collection: collection.to_owned(),
+        operations: operations::of_writes(planned, vector_name),
+    };
+    let mut buffer = BytesMut::with_capacity(batch.room());
+    batch.write(&mut buffer);
+    buffer.freeze()
+}
+
 /// Something that is sent as a message.
 pub(super) trait Outgoing: Send + 'static {
+    /// So many bytes the message takes, at most.
+    fn room(&self) -> usize;
+
     /// Appends the message.
-    fn write(self, buffer: &mut EncodeBuf<'_>);
+    fn write(self, buffer: &mut impl BufMut);
 }
 
 impl Outgoing for GetPoints {
-    fn write(self, buffer: &mut EncodeBuf<'_>) {
+    fn room(&self) -> usize {
+        self.encoded_len()
+    }
+
+    fn write(self, buffer: &mut impl BufMut) {
         buffer.put_slice(&self.encode_to_vec());
     }
 }
 
 impl Outgoing for UpdateBatch {
-    fn write(self, buffer: &mut EncodeBuf<'_>) {
+    fn room(&self) -> usize {
+        const HEADS: usize = 16;
+        let operations = self.operations.iter().map(Operation::room);
+        HEADS + self.collection.len() + operations.sum::<usize>()
+    }
+
+    fn write(self, buffer: &mut impl BufMut) {
         const COLLECTION: u32 = 1;
         const WAIT: u32 = 2;
         const OPERATIONS: u32 = 3;
         let mut head = Vec::new();
         wire::bytes(&mut head, COLLECTION, self.collection.as_bytes());
         wire::varint(&mut head, WAIT, 1);
-        let operations = self.operations.iter();
-        buffer.reserve(head.len() + operations.map(Operation::room).sum::<usize>());
         buffer.put_slice(&head);
         for operation in self.operations {
             head.clear();
@@ -124,6 +165,7 @@ impl<T: Outgoing, U> Encoder for Wire<T, U> {
     type Error = Status;
 
     fn encode(&mut self, item: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.reserve(item.room());
         item.write(buffer);
         Ok(())
     }

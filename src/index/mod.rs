@@ -62,6 +62,7 @@ use crate::{
 };
 
 pub use accounts::{Accounts, KeptAccount, ProcessId};
+pub use batch::update_message;
 pub use bookkeeper::Bookkeeper;
 pub use check::{Found, look, server_version};
 pub use claim::{Claim, Predecessor};
