@@ -394,6 +394,31 @@ async fn empty_lines_are_passed_over_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_providers_limit_on_tokens_is_kept() {
+    let mut bench = Bench::new();
+    let one = EmbeddedEmbeddings::start(EmbeddingsOptions::default());
+    let one = one.await.unwrap();
+    let config = format!(
+        "[embed]\nurl = \"{}\"\nrequests_per_minute = 0\nmax_input_tokens = 0\ntokens_per_minute = 6000\n",
+        one.url()
+    );
+    fs::write(bench.path().join("one.toml"), config).unwrap();
+    fs::write(bench.path().join("texts.txt"), "tea ".repeat(20)).unwrap();
+    bench.arguments = ["--provider", "one=one.toml", "--texts", "texts.txt"]
+        .map(str::to_owned)
+        .to_vec();
+    let measured = bench
+        .measured(&["--requests", "5", "--concurrency", "4"])
+        .await;
+    // Twenty tokens are a fifth of a second, and of five requests two may come together.
+    assert!(
+        measured[0]["seconds"].as_f64() >= Some(0.55),
+        "{}",
+        measured[0]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_providers_limit_is_kept() {
     let mut bench = Bench::new();
     let one = EmbeddedEmbeddings::start(EmbeddingsOptions {

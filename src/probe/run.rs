@@ -64,6 +64,8 @@ pub struct Provider {
     pub endpoint: Once,
     /// How many requests a minute it takes; `None` for as many as come.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// How many tokens a minute, likewise.
+    pub tokens_per_minute: Option<NonZeroU32>,
     /// What its tokens cost, if that is known.
     pub price: Option<Price>,
     /// About how many tokens each of the plan's texts is.
@@ -98,7 +100,11 @@ pub async fn measure(
         .map(|provider| {
             let start = Instant::now();
             Arc::new(Lane {
-                turns: Turns::new(provider.requests_per_minute, start),
+                turns: Turns::new(
+                    provider.requests_per_minute,
+                    provider.tokens_per_minute,
+                    start,
+                ),
                 provider,
                 plan: plan.clone(),
                 purse: purse.clone(),
@@ -144,12 +150,12 @@ impl Lane {
             if request >= self.plan.requests {
                 return;
             }
+            let tokens = self.tokens(request);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                () = self.turn() => {}
+                () = self.turn(tokens) => {}
             }
-            let tokens = self.tokens(request);
             let Some(reserved) = self.purse.reserve(self.provider.price, tokens) else {
                 return self.end(End::Ceiling);
             };
@@ -173,8 +179,8 @@ impl Lane {
         }
     }
 
-    async fn turn(&self) {
-        while let Err(until) = self.turns.take(Instant::now()) {
+    async fn turn(&self, tokens: u64) {
+        while let Err(until) = self.turns.take(tokens, Instant::now()) {
             sleep_until(until).await;
         }
     }

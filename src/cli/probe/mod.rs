@@ -49,7 +49,7 @@ Examples:
 /// Measure embedding providers side by side: latency, success, throughput, price, agreement
 ///
 /// Sends the same texts to all of them, at the same time, each request once, no faster than each one's
-/// embed.requests_per_minute. What it will cost is asked before it begins. Ctrl-C ends it and keeps
+/// embed.requests_per_minute and embed.tokens_per_minute. What it will cost is asked before it begins. Ctrl-C ends it and keeps
 /// what was measured. docs/probe.md says what the figures mean.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -234,6 +234,7 @@ async fn warm_up(candidates: &[Candidate], worth: Vec<Vec<u64>>) -> anyhow::Resu
         providers.push(Provider {
             endpoint,
             requests_per_minute: settings.requests_per_minute,
+            tokens_per_minute: settings.tokens_per_minute,
             price: *price,
             tokens,
         });
