@@ -260,7 +260,7 @@ impl Intake {
 
     fn take(&mut self, message: &BorrowedMessage<'_>, group: &Group, budget: &Budget) {
         if self.is_empty() {
-            group.note_alive();
+            group.note_records();
         }
         let (topic, number) = (message.topic(), message.partition());
         let known = self.batches.iter().rposition(|batch| {

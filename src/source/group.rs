@@ -11,10 +11,10 @@ use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
     client::OAuthToken,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::KafkaError,
 };
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     commit::{Committed, Frontier, Which, commit},
@@ -29,7 +29,7 @@ use super::{
     committer::Wishes,
     gate::{Change, Pauses},
     oauth,
-    trouble::{Trouble, meaning},
+    trouble::{Standing, Trouble, meaning},
 };
 
 /// How often the lease is renewed while partitions are drained.
@@ -59,7 +59,7 @@ struct Feeds {
     joined: bool,
     /// Every partition is paused, for the memory budget is used up.
     over_budget: bool,
-    trouble: Option<Trouble>,
+    standing: Standing,
 }
 
 impl Group {
@@ -132,21 +132,11 @@ impl Group {
             .collect()
     }
 
-    /// Records arrive: whatever was wrong with the brokers is over.
-    pub(super) fn note_alive(&self) {
-        if self.is_fatal() {
-            return;
+    /// Records arrive.
+    pub(super) fn note_records(&self) {
+        if self.feeds().standing.records_arrive() {
+            self.health.set(Lane::Kafka, LaneState::Ready);
         }
-        self.feeds().trouble = None;
-        self.health.set(Lane::Kafka, LaneState::Ready);
-    }
-
-    fn note_trouble(&self, trouble: Trouble, state: LaneState) {
-        if self.is_fatal() {
-            return;
-        }
-        self.feeds().trouble = Some(trouble);
-        self.health.set(Lane::Kafka, state);
     }
 
     /// Drains partitions and waits until they are, or until the time is up.
@@ -206,7 +196,7 @@ impl Group {
 
     /// Whether the client has ended for good.
     pub(super) fn is_fatal(&self) -> bool {
-        self.feeds().trouble == Some(Trouble::Fatal)
+        self.feeds().standing.trouble() == Some(Trouble::Fatal)
     }
 
     /// Gives up every partition, as at a shutdown: drains within `timeout`, then commits.
@@ -306,23 +296,24 @@ impl Group {
 
     fn on_error(&self, error: &KafkaError, reason: &str) {
         self.metrics.errors.inc();
-        // That all brokers are down is said after each has said why.
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown)
-            && self.feeds().trouble == Some(Trouble::Connection)
-        {
-            return;
-        }
         let meaning = error
             .rdkafka_error_code()
             .and_then(|code| meaning(code, reason));
         let Some((trouble, failure)) = meaning else {
+            // While no broker can be reached, much else goes wrong for that.
+            if self.feeds().standing.trouble() == Some(Trouble::Connection) {
+                return debug!("Kafka: {error}: {reason}");
+            }
             return warn!("Kafka: {error}: {reason}");
         };
+        if !self.feeds().standing.meet(trouble, &failure) {
+            return debug!("Kafka: {failure}");
+        }
         let state = match failure.disposition {
             Disposition::Blocked => LaneState::Blocked(failure.message),
             _ => LaneState::Waiting(failure.message),
         };
-        self.note_trouble(trouble, state);
+        self.health.set(Lane::Kafka, state);
     }
 
     /// An error that polling returned.
@@ -367,11 +358,11 @@ impl ClientContext for Group {
             .values()
             .any(|broker| broker.state == "UP");
         let is_over = {
-            let feeds = self.feeds();
-            is_up && feeds.joined && feeds.trouble == Some(Trouble::Connection)
+            let mut feeds = self.feeds();
+            is_up && feeds.joined && feeds.standing.broker_is_up()
         };
         if is_over {
-            self.note_alive();
+            self.health.set(Lane::Kafka, LaneState::Ready);
         }
         self.show_lag(&statistics, now_ms());
         let shown = self.look(&statistics, now_ms());
@@ -436,7 +427,9 @@ impl ConsumerContext for Group {
             if !assigned.is_empty() {
                 info!(partitions = assigned.len(), "partitions assigned");
             }
-            self.note_alive();
+            if self.feeds().standing.partitions_assigned() {
+                self.health.set(Lane::Kafka, LaneState::Ready);
+            }
         }
     }
 }

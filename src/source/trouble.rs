@@ -2,7 +2,7 @@
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::error::Failure;
+use crate::error::{Disposition, Failure};
 
 /// What is wrong with Kafka, by what shows that it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,73 @@ pub(super) enum Trouble {
     Access,
     /// Nothing does: the client has ended.
     Fatal,
+}
+
+/// What is wrong at present, if anything is: one outage is one piece of news, however many brokers and
+/// attempts tell of it.
+#[derive(Debug, Default)]
+pub(super) struct Standing(Option<Met>);
+
+#[derive(Debug)]
+struct Met {
+    trouble: Trouble,
+    reason: &'static str,
+    is_blocked: bool,
+}
+
+impl Standing {
+    /// An error was met. Whether it is news: what was said first of an outage stays, until it turns out
+    /// that a person is needed.
+    pub(super) fn meet(&mut self, trouble: Trouble, failure: &Failure) -> bool {
+        let is_blocked = failure.disposition == Disposition::Blocked;
+        let is_news = match &self.0 {
+            None => true,
+            Some(known) if known.trouble == Trouble::Fatal => false,
+            Some(known) if known.trouble == trouble => {
+                is_blocked && !(known.is_blocked && known.reason == failure.reason)
+            }
+            Some(_) => true,
+        };
+        if is_news {
+            self.0 = Some(Met {
+                trouble,
+                reason: failure.reason,
+                is_blocked,
+            });
+        }
+        is_news
+    }
+
+    /// Records arrive. Whether nothing is wrong now: while no broker can be reached, they are some that
+    /// were fetched before.
+    pub(super) fn records_arrive(&mut self) -> bool {
+        let is_over = !matches!(self.trouble(), Some(Trouble::Connection | Trouble::Fatal));
+        if is_over {
+            self.0 = None;
+        }
+        is_over
+    }
+
+    /// A broker is connected. Whether that ends what was wrong.
+    pub(super) fn broker_is_up(&mut self) -> bool {
+        self.0
+            .take_if(|known| known.trouble == Trouble::Connection)
+            .is_some()
+    }
+
+    /// Partitions were assigned. Whether nothing is wrong now.
+    pub(super) fn partitions_assigned(&mut self) -> bool {
+        let is_over = self.trouble() != Some(Trouble::Fatal);
+        if is_over {
+            self.0 = None;
+        }
+        is_over
+    }
+
+    /// What is wrong.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        self.0.as_ref().map(|known| known.trouble)
+    }
 }
 
 /// What to do about an error of reading, and what shows that it is over; `None` where the client goes
@@ -76,4 +143,76 @@ pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
 #[cfg(test)]
 pub(crate) fn disposition(code: Code) -> Option<Failure> {
     meaning(code, "so it said").map(|(_, failure)| failure)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// What is said of errors, one after the other.
+    fn said(standing: &mut Standing, errors: &[(Code, &str)]) -> Vec<String> {
+        let errors = errors.iter();
+        let met = errors.filter_map(|(code, reason)| {
+            let (trouble, failure) = meaning(*code, reason)?;
+            standing
+                .meet(trouble, &failure)
+                .then(|| failure.reason.to_owned())
+        });
+        met.collect()
+    }
+
+    #[test]
+    fn an_outage_is_told_once_however_many_brokers_and_attempts_tell_of_it() {
+        let mut standing = Standing::default();
+        let errors = [
+            (Code::BrokerTransportFailure, "broker 1: disconnected"),
+            (Code::BrokerTransportFailure, "coordinator: disconnected"),
+            (Code::AllBrokersDown, "3/3 brokers are down"),
+            (Code::BrokerTransportFailure, "broker 1: connection refused"),
+        ];
+        assert_eq!(said(&mut standing, &errors), ["unavailable"]);
+        assert!(!standing.records_arrive(), "they were fetched before");
+        assert_eq!(said(&mut standing, &errors), [""; 0]);
+        assert!(standing.broker_is_up());
+        assert!(!standing.broker_is_up(), "nothing was wrong any more");
+        assert_eq!(said(&mut standing, &errors), ["unavailable"]);
+    }
+
+    #[test]
+    fn an_outage_that_needs_a_person_is_news_and_is_not_hidden_by_what_follows() {
+        let mut standing = Standing::default();
+        let errors = [
+            (Code::BrokerTransportFailure, "disconnected"),
+            (Code::SaslAuthenticationFailed, "wrong password"),
+            (
+                Code::SaslAuthenticationFailed,
+                "wrong password, says broker 2",
+            ),
+            (Code::AllBrokersDown, "3/3 brokers are down"),
+        ];
+        let said = said(&mut standing, &errors);
+        assert_eq!(said, ["unavailable", "authentication"]);
+    }
+
+    #[test]
+    fn a_missing_right_is_over_when_records_arrive() {
+        let mut standing = Standing::default();
+        let errors = [(Code::TopicAuthorizationFailed, "")];
+        assert_eq!(said(&mut standing, &errors), ["authorization"]);
+        assert!(!standing.broker_is_up());
+        assert!(standing.records_arrive());
+        assert_eq!(standing.trouble(), None);
+    }
+
+    #[test]
+    fn a_client_that_has_ended_is_not_revived() {
+        let mut standing = Standing::default();
+        assert_eq!(said(&mut standing, &[(Code::Fatal, "fenced")]), ["fatal"]);
+        assert!(!standing.records_arrive());
+        assert!(!standing.partitions_assigned());
+        let errors = [(Code::AllBrokersDown, "")];
+        assert_eq!(said(&mut standing, &errors), [""; 0]);
+    }
 }
