@@ -84,7 +84,7 @@ impl Claim {
         while !until.is_cancelled() {
             match claim.attempt(committed, &now_ms).await {
                 Ok(Some(found)) => {
-                    outage.over();
+                    drop(outage);
                     let predecessor = found.map(|claimed| Predecessor {
                         watermark: claimed.watermark,
                     });

@@ -52,7 +52,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use lookup::LookupRequest;
-use service::Queue;
+use service::{Outages, Queue};
 
 use crate::{
     error::Failure,
@@ -146,7 +146,7 @@ struct Connection {
     vector: String,
     calls: Calls,
     metrics: IndexMetrics,
-    health: LanePart,
+    outages: Outages,
     lease: Lease,
     /// Writing calls so far.
     calls_made: AtomicU64,
@@ -217,7 +217,7 @@ impl Index {
             vector: spec.vector.clone(),
             calls,
             metrics,
-            health,
+            outages: Outages::new(health),
             lease,
             calls_made: AtomicU64::new(0),
             shutdown,

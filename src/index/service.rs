@@ -1,6 +1,9 @@
 //! What the reading and the writing service have in common.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use prometheus::IntGauge;
 use tokio::sync::{
@@ -13,7 +16,7 @@ use tracing::error;
 use crate::{
     backoff::Backoff,
     error::{Disposition, Failure},
-    telemetry::LaneState,
+    telemetry::{LanePart, LaneState},
 };
 
 use super::Connection;
@@ -95,11 +98,70 @@ async fn serve<R, F>(
     }
 }
 
+/// The calls that are to be made again, by number, each with what is wrong.
+///
+/// The lane is ready when there are none: one that goes through says nothing of the others, as where a full
+/// disk is read from.
+#[derive(Debug)]
+pub(super) struct Outages {
+    health: LanePart,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    failing: BTreeMap<u64, LaneState>,
+    next: u64,
+}
+
+impl Outages {
+    pub(super) fn new(health: LanePart) -> Self {
+        Self {
+            health,
+            calls: Mutex::default(),
+        }
+    }
+
+    /// A call failed, for the first time where it has no number yet. Says the number.
+    fn note(&self, number: Option<u64>, state: LaneState) -> u64 {
+        let mut calls = self.calls();
+        let number = number.unwrap_or_else(|| {
+            calls.next += 1;
+            calls.next
+        });
+        calls.failing.insert(number, state);
+        self.tell(&calls);
+        number
+    }
+
+    /// A call went through, or is not made any more.
+    fn forget(&self, number: u64) {
+        let mut calls = self.calls();
+        calls.failing.remove(&number);
+        self.tell(&calls);
+    }
+
+    /// What a person has to do counts before what passes; else the call counts that has failed longest.
+    fn tell(&self, calls: &Calls) {
+        let mut failing = calls.failing.values();
+        let blocked = failing.clone().find(|it| it.label() == "blocked");
+        let worst = blocked.or_else(|| failing.next());
+        // Told under the lock, so that what is told last is how it is.
+        self.health.set(worst.cloned().unwrap_or(LaneState::Ready));
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// One call's trouble with the server: says so in the lane's state, and waits between attempts.
 pub(super) struct Outage<'a> {
     connection: &'a Connection,
     backoff: Backoff,
     failures: u32,
+    /// Among those that fail.
+    number: Option<u64>,
 }
 
 impl<'a> Outage<'a> {
@@ -109,13 +171,16 @@ impl<'a> Outage<'a> {
             connection,
             backoff: Backoff::new(calls.retry_initial, calls.retry_max),
             failures: 0,
+            number: None,
         }
     }
 
     /// The server answers.
     pub(super) fn over(&mut self) {
         self.failures = 0;
-        self.connection.health.set(LaneState::Ready);
+        if let Some(number) = self.number.take() {
+            self.connection.outages.forget(number);
+        }
     }
 
     /// Waits before the next attempt; `false` when there is to be none, because of a shutdown.
@@ -132,7 +197,7 @@ impl<'a> Outage<'a> {
             Disposition::Blocked => LaneState::Blocked(failure.message.clone()),
             _ => LaneState::Waiting(failure.message.clone()),
         };
-        self.connection.health.set(state);
+        self.number = Some(self.connection.outages.note(self.number, state));
         tokio::select! {
             () = tokio::time::sleep(pause) => true,
             () = self.connection.shutdown.cancelled() => false,
@@ -149,5 +214,51 @@ impl<'a> Outage<'a> {
             go_on = self.pause(failure) => go_on,
             () = until.cancelled() => false,
         }
+    }
+}
+
+impl Drop for Outage<'_> {
+    fn drop(&mut self) {
+        // Nobody waits for it any more.
+        self.over();
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Health, Lane};
+
+    fn outages() -> (Health, Outages) {
+        let health = Health::default();
+        let [part, _] = LanePart::pair(&health, Lane::Index);
+        part.set(LaneState::Ready);
+        (health, Outages::new(part))
+    }
+
+    #[test]
+    fn the_lane_is_not_ready_while_any_call_waits_for_the_server() {
+        let (health, outages) = outages();
+        let waiting = |why: &str| LaneState::Waiting(why.to_owned());
+        let write = outages.note(None, waiting("the disk is full"));
+        let read = outages.note(None, waiting("no answer"));
+        assert_eq!(health.get(Lane::Index), waiting("the disk is full"));
+        outages.forget(read);
+        assert_eq!(health.get(Lane::Index), waiting("the disk is full"));
+        assert_eq!(outages.note(Some(write), waiting("no answer")), write);
+        outages.forget(write);
+        assert_eq!(health.get(Lane::Index), LaneState::Ready);
+    }
+
+    #[test]
+    fn what_a_person_has_to_do_is_not_hidden_by_what_passes() {
+        let (health, outages) = outages();
+        let blocked = LaneState::Blocked("correct the key".to_owned());
+        outages.note(None, LaneState::Waiting("no answer".to_owned()));
+        let number = outages.note(None, blocked.clone());
+        assert_eq!(health.get(Lane::Index), blocked);
+        outages.forget(number);
+        assert_eq!(health.get(Lane::Index).label(), "waiting");
     }
 }
