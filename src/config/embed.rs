@@ -36,6 +36,9 @@ pub struct EmbedConfig {
     /// Further fields of the request's body, such as Voyage's `input_type`. A value that is JSON
     /// (`true`, `512`, `'["a"]'`) is sent as such, any other as text.
     pub body: BTreeMap<String, String>,
+    /// The same for the words of a search, over `body`: `vectide search` sends them, where a model wants to
+    /// know queries from documents, such as by Voyage's `input_type`.
+    pub query_body: BTreeMap<String, String>,
     /// PEM file of the authorities that may sign the endpoint's certificate; the system's own when
     /// absent.
     pub ca_file: Option<PathBuf>,
@@ -111,6 +114,7 @@ impl Default for EmbedConfig {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
             concurrency: 10,
+            query_body: BTreeMap::new(),
             batch_inputs: 128,
             // OpenAI's limits for all its embedding models.
             batch_tokens: Some(300_000),
@@ -301,11 +305,13 @@ impl EmbedConfig {
             ("dimensions", "embed.dimensions and embed.send_dimensions"),
             ("encoding_format", "embed.encoding_format"),
         ] {
-            report.refuse_if(
-                self.body.contains_key(field),
-                format!("embed.body.{field}"),
-                format!("is set by {key}"),
-            );
+            for (name, body) in [("body", &self.body), ("query_body", &self.query_body)] {
+                report.refuse_if(
+                    body.contains_key(field),
+                    format!("embed.{name}.{field}"),
+                    format!("is set by {key}"),
+                );
+            }
         }
     }
 }

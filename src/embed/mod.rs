@@ -251,7 +251,8 @@ pub async fn check(settings: &Settings) -> anyhow::Result<()> {
 /// The vector of one text, such as a search's words, asked for once. The error's message says what
 /// to do.
 pub async fn vector_of(settings: &Settings, text: &str) -> anyhow::Result<Vector> {
-    let answer = ask(settings, text).await?;
+    let settings = settings.clone().for_queries();
+    let answer = ask(&settings, text).await?;
     let answer = answer.map_err(|refusal| refusal.failure().clone())?;
     // An answer has a vector for each text.
     answer

@@ -30,6 +30,8 @@ pub struct Settings {
     pub query: BTreeMap<String, String>,
     /// Further fields of the request's body.
     pub body: Map<String, Value>,
+    /// Those of a request for the words of a search, which count for more.
+    pub query_body: Map<String, Value>,
     /// The authorities that may sign the endpoint's certificate, in PEM; `None` for the system's.
     pub authorities: Option<Vec<u8>>,
     /// The proxy on the way; `None` for what the environment says.
@@ -120,9 +122,13 @@ impl Proxy {
     }
 }
 
-/// JSON where a value is that, else text.
-fn field(value: &str) -> Value {
-    serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))
+/// Fields of a body: JSON where a value is that, else text.
+fn fields(configured: &BTreeMap<String, String>) -> Map<String, Value> {
+    let value = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    let fields = configured.iter();
+    fields
+        .map(|(name, text)| (name.clone(), value(text)))
+        .collect()
 }
 
 impl Settings {
@@ -135,7 +141,6 @@ impl Settings {
                 source,
             })
         };
-        let body = config.body.iter();
         Ok(Self {
             url: url.to_owned(),
             model: config.model.clone(),
@@ -149,9 +154,8 @@ impl Settings {
                 .transpose()?,
             api_key_header: config.api_key_header.clone(),
             query: config.query.clone(),
-            body: body
-                .map(|(name, value)| (name.clone(), field(value)))
-                .collect(),
+            body: fields(&config.body),
+            query_body: fields(&config.query_body),
             authorities: config.ca_file.as_ref().map(read).transpose()?,
             proxy: Proxy::new(&config.proxy)?,
             timeout: config.timeout,
@@ -168,3 +172,9 @@ impl Settings {
         })
     }
 }
+
+    /// The same for the words of a search.
+    pub(super) fn for_queries(mut self) -> Self {
+        self.body.append(&mut self.query_body);
+        self
+    }

@@ -150,6 +150,7 @@ pub(super) fn settings(address: SocketAddr) -> Settings {
         query: BTreeMap::new(),
         body: serde_json::Map::new(),
         authorities: None,
+        query_body: serde_json::Map::new(),
         proxy: None,
         timeout: Duration::from_secs(30),
         connect_timeout: Duration::from_secs(5),
@@ -343,6 +344,33 @@ async fn an_endpoint_that_refuses_base64_is_asked_for_numbers_from_then_on() {
 
 #[tokio::test]
 async fn what_passes_by_itself_is_waited_out() {
+#[tokio::test]
+async fn the_words_of_a_search_are_sent_with_the_fields_for_queries() {
+    let endpoint = Endpoint::start(|_, seen| seen.answer()).await;
+    let fields = |fields: Value| fields.as_object().unwrap().clone();
+    let settings = Settings {
+        body: fields(json!({"input_type": "document", "truncation": true})),
+        query_body: fields(json!({"input_type": "query"})),
+        ..settings(endpoint.address)
+    };
+    vector_of(&settings, "tea").await.unwrap();
+    Shop::open(&settings).buy(&["tea"]).await[0]
+        .as_ref()
+        .unwrap();
+    let sent = endpoint.seen();
+    let sent = sent
+        .iter()
+        .map(|seen| (&seen.body["input_type"], &seen.body["truncation"]));
+    let sent: Vec<_> = sent.collect();
+    assert_eq!(
+        sent,
+        [
+            (&json!("query"), &json!(true)),
+            (&json!("document"), &json!(true))
+        ]
+    );
+}
+
     let endpoint = Endpoint::start(|n, seen| match n {
         0 => error(500, "oops"),
         1 => error(503, "overloaded"),

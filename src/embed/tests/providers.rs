@@ -264,6 +264,13 @@ async fn ask(provider: &Provider) {
     let mut expected = provider.body.clone();
     expected["input"] = json!(texts);
     assert_eq!(request.body, expected, "{}", provider.name);
+    for field in settings.query_body.keys() {
+        assert!(
+            known.contains(field.as_str()),
+            "{} knows no {field}",
+            provider.name
+        );
+    }
 }
 
 #[tokio::test]

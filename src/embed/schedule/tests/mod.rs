@@ -45,6 +45,7 @@ pub(super) fn settings() -> Settings {
         query: BTreeMap::new(),
         body: serde_json::Map::new(),
         authorities: None,
+        query_body: serde_json::Map::new(),
         proxy: None,
         timeout: 30 * SECOND,
         connect_timeout: 5 * SECOND,
