@@ -146,10 +146,7 @@ impl Batcher {
         // While an outage lasts nothing has its turn, yet rows go on changing and being deleted.
         // Sweeping each time the queue has doubled keeps it in proportion, at a constant cost a text.
         if self.queue.len() >= self.sweep_at {
-            let mut queue = std::mem::take(&mut self.queue);
-            queue.retain(|text| self.is_wanted(text));
-            self.queue = queue;
-            self.sweep_at = SWEEP_FROM.max(2 * self.queue.len());
+            self.sweep();
         }
     }
 
@@ -161,6 +158,14 @@ impl Batcher {
             return Some(oldest);
         }
         Some(oldest + self.linger)
+    /// Drops from the queue what nobody wants any more.
+    pub(super) fn sweep(&mut self) {
+        let mut queue = std::mem::take(&mut self.queue);
+        queue.retain(|text| self.is_wanted(text));
+        self.queue = queue;
+        self.sweep_at = SWEEP_FROM.max(2 * self.queue.len());
+    }
+
     }
 
     /// About how many tokens the next request will have.

@@ -294,11 +294,10 @@ impl Stage {
         loop {
             let wake = loop {
                 if *self.paused.borrow_and_update() {
-                    self.schedule.note_queue();
-                    break None;
+                    break self.schedule.stand_still(Instant::now());
                 }
                 if self.is_closed() {
-                    self.schedule.note_queue();
+                    self.schedule.stand_still(Instant::now());
                     break Some(Instant::now() + LOOK_AGAIN);
                 }
                 match self.schedule.next(Instant::now()) {

@@ -6,6 +6,8 @@
 mod learning;
 mod refused;
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use self::learning::{Encoding, Size};
@@ -30,6 +32,9 @@ use crate::{
 };
 
 /// What there is to do.
+/// While nothing may be sent, what waits is looked through this often for what nobody wants any more.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub(super) enum Next {
     /// Send this now, and [finish](Schedule::finish) it.
@@ -58,6 +63,8 @@ pub(super) struct Schedule {
     throttled_in_a_row: u32,
     metrics: EmbedMetrics,
 }
+    /// When what waits was last looked through for what nobody wants any more.
+    swept_at: Instant,
 
 impl Schedule {
     pub(super) fn new(
@@ -91,6 +98,7 @@ impl Schedule {
             metrics,
         }
     }
+            swept_at: now,
 
     /// Takes a request.
     pub(super) fn submit(&mut self, request: EmbedRequest, now: Instant) {
@@ -124,6 +132,27 @@ impl Schedule {
     }
 
     /// Takes what an answer said of the provider's limits, once the answer itself was taken.
+        // Where partitions were given up, nobody wants their texts.
+        self.sweep(now);
+    }
+
+    /// Nothing may be sent, for another reason than those that are known here. Says when to look again.
+    pub(super) fn stand_still(&mut self, now: Instant) -> Option<Instant> {
+        if now.saturating_duration_since(self.swept_at) >= SWEEP_EVERY {
+            self.sweep(now);
+        }
+        self.note_queue();
+        (self.batcher.queued() > 0).then(|| now + SWEEP_EVERY)
+    }
+
+    /// Drops what nobody wants any more of what waits. Where nothing is sent, nothing else would.
+    fn sweep(&mut self, now: Instant) {
+        self.swept_at = now;
+        self.batcher.sweep();
+        for call in &mut self.waiting {
+            self.batcher.keep_wanted(&mut call.texts);
+        }
+        self.waiting.retain(|call| !call.texts.is_empty());
     pub(super) fn told(&mut self, limits: &RateLimits, now: Instant) {
         self.limiter.told(limits, now);
     }
@@ -173,6 +202,7 @@ impl Schedule {
             return Next::Send(Call::probe(self.encoding.preferred(), now));
         }
         let new_is_due = self.new_due(most_tokens).is_some_and(|due| due <= now);
+            self.sweep(now);
         let call = match self.take_waiting(now) {
             None if new_is_due => self.cut(most_tokens, now),
             waiting => waiting,

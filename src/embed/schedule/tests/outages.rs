@@ -243,3 +243,39 @@ fn a_blocked_lane_that_nobody_needs_still_finds_out_that_it_is_mended() {
     assert_eq!(desk.replied(), BTreeMap::new());
     assert_eq!(desk.quiet(), None);
 }
+
+#[test]
+fn texts_of_partitions_that_are_gone_are_not_counted_while_the_lane_is_blocked() {
+    let mut desk = Desk::new(&settings());
+    for ticket in 0..8 {
+        desk.ask(ticket, &format!("text {ticket}"));
+    }
+    let call = desk.sent();
+    desk.refuse(call, blocked());
+    desk.quiet();
+    assert_eq!(desk.metrics.queue.get(), 8);
+    // Four of them wait to be sent again.
+    for ticket in 0..6 {
+        desk.forget(ticket);
+    }
+    desk.schedule.set_share(Share::of(1, 4), desk.now);
+    desk.quiet();
+    assert_eq!(desk.metrics.queue.get(), 2);
+    // What is given up later, a probe finds out.
+    desk.forget(6);
+    let probe = desk.sent_later();
+    assert_eq!(desk.metrics.queue.get(), 1);
+    desk.accept(probe);
+    assert_eq!(texts(&desk.sent_later()), ["text 7"]);
+}
+
+#[test]
+fn texts_that_nobody_wants_are_not_counted_for_long_while_nothing_may_be_sent() {
+    let mut desk = Desk::new(&settings());
+    desk.ask(1, "a");
+    let again = desk.schedule.stand_still(desk.now).unwrap();
+    desk.forget(1);
+    desk.now = again;
+    assert_eq!(desk.schedule.stand_still(desk.now), None);
+    assert_eq!(desk.metrics.queue.get(), 0);
+}
