@@ -52,6 +52,11 @@ pub struct EmbedConfig {
     #[serde(with = "human_duration")]
     #[schemars(with = "human_duration::Text")]
     pub connect_timeout: Duration,
+    /// After how long without an answer a request is sent a second time; 0 for never. The first answer counts,
+    /// and both may be billed. Only fresh changes are asked for twice, and at most 5 % of the requests.
+    #[serde(with = "absent::zero_duration")]
+    #[schemars(with = "human_duration::Text")]
+    pub hedge_after: Option<Duration>,
     /// How many requests may be under way at once.
     pub concurrency: usize,
     /// How many texts go into one request at most.
@@ -109,12 +114,13 @@ impl Default for EmbedConfig {
             api_key_header: "authorization".into(),
             query: BTreeMap::new(),
             body: BTreeMap::new(),
+            query_body: BTreeMap::new(),
             ca_file: None,
             proxy: ProxyConfig::default(),
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
+            hedge_after: None,
             concurrency: 10,
-            query_body: BTreeMap::new(),
             batch_inputs: 128,
             // OpenAI's limits for all its embedding models.
             batch_tokens: Some(300_000),
@@ -227,6 +233,11 @@ impl EmbedConfig {
         self.proxy.validate(report);
         report.not_zero("embed.timeout", self.timeout);
         report.not_zero("embed.connect_timeout", self.connect_timeout);
+        report.refuse_if(
+            self.hedge_after.is_some_and(|after| after >= self.timeout),
+            "embed.hedge_after",
+            "must be shorter than embed.timeout, when a request is given up",
+        );
         report.within("embed.concurrency", &self.concurrency, &(1..=1024));
         // OpenAI takes 2048 inputs a request; other servers take fewer by default.
         report.within("embed.batch_inputs", &self.batch_inputs, &(1..=2048));

@@ -24,6 +24,8 @@ pub enum Reason {
     TextChanged,
     /// Its vector is of another model.
     ModelChanged,
+    /// Once more, because the first request for it was late, and one of the two was cancelled.
+    Hedge,
     /// For no row: to find out whether a blocked lane still is.
     Probe,
 }
@@ -52,10 +54,11 @@ pub enum Why {
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Bought(Reason::New),
         Self::Bought(Reason::TextChanged),
         Self::Bought(Reason::ModelChanged),
+        Self::Bought(Reason::Hedge),
         Self::Bought(Reason::Probe),
         Self::Saved(Saving::Unchanged),
         Self::Saved(Saving::PayloadOnly),
@@ -69,6 +72,7 @@ impl Why {
             Self::Bought(Reason::New) => "new",
             Self::Bought(Reason::TextChanged) => "text_changed",
             Self::Bought(Reason::ModelChanged) => "model_changed",
+            Self::Bought(Reason::Hedge) => "hedge",
             Self::Bought(Reason::Probe) => "probe",
             Self::Saved(Saving::Unchanged) => "unchanged",
             Self::Saved(Saving::PayloadOnly) => "payload_only",

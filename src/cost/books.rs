@@ -132,6 +132,21 @@ impl Books {
         self.look(&mut state, day);
     }
 
+    /// Counts a request for these texts that was cancelled, because another for the same ones was answered,
+    /// for which the provider charged so many `tokens`: it may charge both.
+    pub fn hedged(&self, texts: &[BoughtText<'_>], charged: Option<u64>) {
+        let weights: Vec<u64> = texts.iter().map(|it| it.text.len() as u64).collect();
+        let day = self.today();
+        let mut state = self.lock();
+        let tokens = charged.unwrap_or_else(|| state.tokens_of(weights.iter().sum()));
+        for (bought, tokens) in texts.iter().zip(divide(tokens, &weights)) {
+            let table = bought.purposes.first().map(|it| it.table.clone());
+            let why = Why::Bought(Reason::Hedge);
+            self.add(&mut state, day, table.unwrap_or_default(), why, 1, tokens);
+        }
+        self.look(&mut state, day);
+    }
+
     /// Counts what a table's changes did not cost.
     pub fn saved(&self, table: &Arc<str>, savings: Savings) {
         if savings.is_empty() {

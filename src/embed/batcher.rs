@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cost::Purpose,
     error::Failure,
-    record::{PointVector, Priority, Vector, Wish},
+    record::{PointVector, Priority, Ticket, Vector, Wish},
 };
 
 /// Below this many queued texts nobody looks for unwanted ones before their turn.
@@ -34,6 +34,14 @@ pub(super) struct Batcher {
     linger: Duration,
     sweep_at: usize,
     skipped: u64,
+}
+
+/// The texts of a request.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) texts: Vec<Arc<str>>,
+    /// Of the least urgent of them.
+    pub(super) priority: Priority,
 }
 
 /// A text that has not been answered.
@@ -150,14 +158,6 @@ impl Batcher {
         }
     }
 
-    /// When the next request, of so many tokens at most, is to be cut: at once if it is full, else
-    /// when the text that waits longest has lingered; `None` if nothing is queued.
-    pub(super) fn due(&self, max_tokens: u64) -> Option<Instant> {
-        let oldest = self.queue.oldest()?;
-        if self.queue.len() >= self.max_inputs || self.queue.tokens() >= max_tokens {
-            return Some(oldest);
-        }
-        Some(oldest + self.linger)
     /// Drops from the queue what nobody wants any more.
     pub(super) fn sweep(&mut self) {
         let mut queue = std::mem::take(&mut self.queue);
@@ -166,6 +166,14 @@ impl Batcher {
         self.sweep_at = SWEEP_FROM.max(2 * self.queue.len());
     }
 
+    /// When the next request, of so many tokens at most, is to be cut: at once if it is full, else
+    /// when the text that waits longest has lingered; `None` if nothing is queued.
+    pub(super) fn due(&self, max_tokens: u64) -> Option<Instant> {
+        let oldest = self.queue.oldest()?;
+        if self.queue.len() >= self.max_inputs || self.queue.tokens() >= max_tokens {
+            return Some(oldest);
+        }
+        Some(oldest + self.linger)
     }
 
     /// About how many tokens the next request will have.
@@ -175,7 +183,8 @@ impl Batcher {
 
     /// Cuts a request of so many tokens at most, as `count` counts them: the most urgent and oldest
     /// texts that are still wanted. A text that is longer goes alone. Empty if there are none.
-    pub(super) fn cut(&mut self, max_tokens: u64, count: impl Fn(&str) -> u64) -> Vec<Arc<str>> {
+    pub(super) fn cut(&mut self, max_tokens: u64, count: impl Fn(&str) -> u64) -> Cut {
+        let mut priority = Priority::Fresh;
         let mut texts = Vec::with_capacity(self.max_inputs.min(self.queue.len()));
         let mut left = max_tokens;
         while texts.len() < self.max_inputs
@@ -188,14 +197,16 @@ impl Batcher {
                 if tokens > left && !texts.is_empty() {
                     break;
                 }
-                wanted.place = None;
+                if let Some(place) = wanted.place.take() {
+                    priority = priority.max(place.priority);
+                }
                 wanted.askers.iter().for_each(Asker::note_sent);
                 left = left.saturating_sub(tokens);
                 texts.push(text);
             }
             self.queue.pop_first();
         }
-        texts
+        Cut { texts, priority }
     }
 
     /// How many tokens the texts of a request are.
@@ -207,6 +218,14 @@ impl Batcher {
     /// Drops from a request that was cut before the texts that nobody wants any more.
     pub(super) fn keep_wanted(&mut self, texts: &mut Vec<Arc<str>>) {
         texts.retain(|text| self.is_wanted(text));
+    }
+
+    /// Whether any text of a request is still wanted.
+    pub(super) fn is_any_wanted(&self, texts: &[Arc<str>]) -> bool {
+        let known = texts.iter().filter_map(|text| self.wanted.get(text));
+        known
+            .flat_map(|wanted| &wanted.askers)
+            .any(Asker::is_waiting)
     }
 
     /// For whom a text is bought, in the order in which they asked.

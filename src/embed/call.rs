@@ -11,7 +11,7 @@ use crate::config::EncodingFormat;
 pub(super) const PROBE_TEXT: &str = "vectide";
 
 /// One request: under way, or waiting to be sent again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) texts: Vec<Arc<str>>,
     pub(super) encoding: EncodingFormat,
@@ -26,6 +26,8 @@ pub(super) struct Call {
     /// What the limiter charged for it, and when it was last sent.
     pub(super) charge: Charge,
     pub(super) sent_at: Instant,
+    /// When it is late enough to be sent a second time; `None` if it is not to be.
+    pub(super) late_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,7 @@ impl Call {
             purpose: Purpose::Vectors,
             charge: Charge { tokens: 0 },
             sent_at: now,
+            late_at: None,
         }
     }
 

@@ -19,6 +19,7 @@
 //! - `limiter` says when a request may go out: two rates, a provider's wish, a backoff.
 //! - `schedule` decides what goes out next and what follows from an answer; `condition` knows
 //!   whether the lane works at all. They do no I/O, and time is an argument.
+//! - `under_way` has the requests that were sent. One that is late may be sent once more, as `hedging` allows.
 //! - `client` sends one request; `response` checks the vectors that come back, `refusal` finds
 //!   out what is wrong when none do.
 //!
@@ -32,6 +33,7 @@ mod call;
 mod client;
 mod condition;
 mod gathering;
+mod hedging;
 mod inputs;
 mod key;
 mod limiter;
@@ -45,9 +47,9 @@ mod settings;
 mod spending_tests;
 #[cfg(test)]
 mod tests;
+mod under_way;
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -58,7 +60,7 @@ use tokio::{
         mpsc::{self, UnboundedReceiver, UnboundedSender},
         watch,
     },
-    task::{Id, JoinSet},
+    task::Id,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -69,15 +71,15 @@ pub use self::settings::{InputLimit, Proxy, Settings, SettingsError};
 use self::{
     call::Call,
     client::{Client, Reply},
-    refusal::{Blame, Refusal, has_version},
+    refusal::{Refusal, has_version},
     response::Answer,
     schedule::{Next, Schedule},
+    under_way::UnderWay,
 };
 use crate::{
     config::EncodingFormat,
-    cost::{Access, Books, Purpose, Reserved},
+    cost::{Access, Books, Purpose},
     error::Failure,
-    http::RateLimits,
     record::{PointVector, Priority, Share, Ticket, Vector, Wish},
     telemetry::{EmbedMetrics, Health, Lane, LanePart, LaneState},
     tokens::Tokenizer,
@@ -188,8 +190,7 @@ impl Embedder {
             submitted,
             shares,
             paused: health.watch_embed_pause(),
-            calls: JoinSet::new(),
-            under_way: HashMap::new(),
+            under_way: UnderWay::default(),
         };
         let running = tokio::spawn(async move {
             tokio::select! {
@@ -284,8 +285,7 @@ struct Stage {
     shares: watch::Receiver<Share>,
     /// Whether a person wants nothing to be bought for now.
     paused: watch::Receiver<bool>,
-    calls: JoinSet<Reply>,
-    under_way: HashMap<Id, (Call, Reserved)>,
+    under_way: UnderWay,
 }
 
 impl Stage {
@@ -301,26 +301,19 @@ impl Stage {
                     break Some(Instant::now() + LOOK_AGAIN);
                 }
                 match self.schedule.next(Instant::now()) {
-                    Next::Send(call) => self.send(call),
-                    Next::Wait(until) => break until,
+                    Next::Send(call) => {
+                        self.send(call);
+                    }
+                    Next::Wait(until) => {
+                        let late_at = self.hedge_what_is_late(Instant::now());
+                        break until.into_iter().chain(late_at).min();
+                    }
                 }
             };
             tokio::select! {
-                Some(ended) = self.calls.join_next_with_id() => {
-                    let (id, reply) = match ended {
-                        Ok(ended) => ended,
-                        Err(error) => (error.id(), gave_up(&error)),
-                    };
+                Some((id, reply)) = self.under_way.ended() => {
                     self.metrics.in_flight.dec();
-                    if let Some((call, _)) = self.under_way.remove(&id) {
-                        if let Ok(answer) = &reply.outcome {
-                            let bought = self.schedule.bought(&call);
-                            self.books.bought(&bought, answer.charged);
-                        }
-                        let now = Instant::now();
-                        self.schedule.finish(call, reply.outcome, now);
-                        self.schedule.told(&reply.limits, now);
-                    }
+                    self.ended(id, reply);
                 }
                 Ok(()) = self.shares.changed() => {
                     let share = *self.shares.borrow_and_update();
@@ -356,7 +349,7 @@ impl Stage {
         is_closed
     }
 
-    fn send(&mut self, call: Call) {
+    fn send(&mut self, call: Call) -> Id {
         self.metrics.in_flight.inc();
         self.metrics.batch_inputs.observe(call.texts.len() as f64);
         let client = self.client.clone();
@@ -365,13 +358,62 @@ impl Stage {
         let bytes: usize = texts.iter().map(|text| text.len()).sum();
         let reserved = self.books.reserve(bytes as u64);
         let encoding = call.encoding;
-        let task = self.calls.spawn(async move {
+        self.under_way.send(call, reserved, async move {
             let start = Instant::now();
             let reply = client.call(&texts, encoding).await;
             duration.observe(start.elapsed().as_secs_f64());
             reply
-        });
-        self.under_way.insert(task.id(), (call, reserved));
+        })
+    }
+
+    /// Sends a second time what has had no answer for long, as far as it may be. Says when to look again.
+    fn hedge_what_is_late(&mut self, now: Instant) -> Option<Instant> {
+        for first in self.under_way.late(now) {
+            let late = self.under_way.get_mut(first);
+            if let Some(hedge) = late.and_then(|late| self.schedule.hedge(&mut late.call, now)) {
+                let second = self.send(hedge);
+                self.under_way.pair(first, second);
+            }
+        }
+        self.under_way.next_late_at()
+    }
+
+    /// A request has come to an end. Of one that was sent twice the first answer counts, and the other is
+    /// cancelled; an end by which nothing is decided is left to the other.
+    fn ended(&mut self, id: Id, reply: Reply) {
+        let now = Instant::now();
+        let Some(sent) = self.under_way.take(id) else {
+            // It was cancelled.
+            return;
+        };
+        let answer = reply.outcome.as_ref();
+        if sent.is_hedge {
+            self.metrics.count_hedge(answer.is_ok());
+        }
+        match (answer, sent.other) {
+            (Err(refusal), Some(other)) if refusal.may_pass() => {
+                self.under_way.part(other);
+                self.schedule.left_to_another(&sent.call, refusal, now);
+            }
+            (_, other) => {
+                let bought = self.schedule.bought(&sent.call);
+                if let Ok(answer) = answer {
+                    self.books.bought(&bought, answer.charged);
+                }
+                let cancelled = other.and_then(|other| self.under_way.cancel(other));
+                if let (Ok(answer), Some(_)) = (answer, &cancelled) {
+                    self.books.hedged(&bought, answer.charged);
+                }
+                if let Some(cancelled) = cancelled {
+                    if cancelled.is_hedge {
+                        self.metrics.count_hedge(false);
+                    }
+                    self.schedule.cancelled(&cancelled.call, answer.is_ok());
+                }
+                self.schedule.finish(sent.call, reply.outcome, now);
+            }
+        }
+        self.schedule.told(&reply.limits, now);
     }
 }
 
@@ -379,21 +421,5 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // The requests under way end with the set that holds them.
         self.metrics.in_flight.set(0);
-    }
-}
-
-/// A request whose task died is a bug of ours; its texts are not lost for that.
-fn gave_up(error: &tokio::task::JoinError) -> Reply {
-    let failure = Failure::transient(
-        "internal",
-        format!("sending an embedding request failed: {error}"),
-    );
-    Reply {
-        outcome: Err(Refusal::Outage {
-            failure,
-            after: None,
-            blame: Blame::Inputs,
-        }),
-        limits: RateLimits::default(),
     }
 }

@@ -30,6 +30,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the same request may be answered all the same.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Outage { .. } | Self::Throttled { .. })
+    }
+
     /// What went wrong.
     pub(super) fn failure(&self) -> &Failure {
         match self {

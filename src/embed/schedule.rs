@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use self::learning::{Encoding, Size};
 use super::{
     EmbedReply, EmbedRequest, Settings,
-    batcher::Batcher,
+    batcher::{Batcher, Cut},
     call::{Call, Purpose},
     condition::{Condition, State},
+    hedging::Hedging,
     inputs::{Fitted, Inputs},
     limiter::{Limiter, Limits},
     refusal::Refusal,
@@ -26,15 +27,15 @@ use crate::{
     config::EncodingFormat,
     cost::BoughtText,
     http::RateLimits,
-    record::Share,
+    record::{Priority, Share},
     telemetry::{EmbedMetrics, LanePart, LimitMetrics},
     tokens::Tokenizer,
 };
 
-/// What there is to do.
 /// While nothing may be sent, what waits is looked through this often for what nobody wants any more.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
+/// What there is to do.
 #[derive(Debug)]
 pub(super) enum Next {
     /// Send this now, and [finish](Schedule::finish) it.
@@ -53,6 +54,7 @@ pub(super) struct Schedule {
     limited_since: Option<Instant>,
     backoff: Backoff,
     random: fastrand::Rng,
+    hedging: Hedging,
     encoding: Encoding,
     size: Size,
     concurrency: usize,
@@ -61,10 +63,10 @@ pub(super) struct Schedule {
     condition: Condition,
     last_success: Option<Instant>,
     throttled_in_a_row: u32,
-    metrics: EmbedMetrics,
-}
     /// When what waits was last looked through for what nobody wants any more.
     swept_at: Instant,
+    metrics: EmbedMetrics,
+}
 
 impl Schedule {
     pub(super) fn new(
@@ -87,6 +89,7 @@ impl Schedule {
             limited_since: None,
             backoff: Backoff::new(settings.retry_initial, settings.retry_max),
             random,
+            hedging: Hedging::new(settings.hedge_after),
             encoding: Encoding::new(settings.encoding_format),
             size: Size::new(settings.batch_inputs.max(1)),
             concurrency: settings.concurrency.max(1),
@@ -95,10 +98,10 @@ impl Schedule {
             condition: Condition::new(settings.retry_max, health),
             last_success: None,
             throttled_in_a_row: 0,
+            swept_at: now,
             metrics,
         }
     }
-            swept_at: now,
 
     /// Takes a request.
     pub(super) fn submit(&mut self, request: EmbedRequest, now: Instant) {
@@ -129,9 +132,6 @@ impl Schedule {
     /// This member's share of the limits, from now on.
     pub(super) fn set_share(&mut self, share: Share, now: Instant) {
         self.limiter.set_share(share, now);
-    }
-
-    /// Takes what an answer said of the provider's limits, once the answer itself was taken.
         // Where partitions were given up, nobody wants their texts.
         self.sweep(now);
     }
@@ -153,6 +153,9 @@ impl Schedule {
             self.batcher.keep_wanted(&mut call.texts);
         }
         self.waiting.retain(|call| !call.texts.is_empty());
+    }
+
+    /// Takes what an answer said of the provider's limits, once the answer itself was taken.
     pub(super) fn told(&mut self, limits: &RateLimits, now: Instant) {
         self.limiter.told(limits, now);
     }
@@ -168,6 +171,7 @@ impl Schedule {
             call.charge = self.limiter.send(tokens, now);
             call.sent_at = now;
             self.in_flight += 1;
+            self.hedging.sent();
         }
         self.note_queue();
         self.note_limits(now);
@@ -198,11 +202,11 @@ impl Schedule {
             return Next::Wait(Some(until));
         }
         if matches!(state, State::Blocked { .. }) {
+            self.sweep(now);
             self.condition.probe_sent();
             return Next::Send(Call::probe(self.encoding.preferred(), now));
         }
         let new_is_due = self.new_due(most_tokens).is_some_and(|due| due <= now);
-            self.sweep(now);
         let call = match self.take_waiting(now) {
             None if new_is_due => self.cut(most_tokens, now),
             waiting => waiting,
@@ -273,8 +277,36 @@ impl Schedule {
     /// A new request, if any text in the queue is still wanted.
     fn cut(&mut self, most_tokens: u64, now: Instant) -> Option<Call> {
         let inputs = &self.inputs;
-        let texts = self.batcher.cut(most_tokens, |text| inputs.count(text));
-        (!texts.is_empty()).then(|| Call::new(texts, self.encoding.preferred(), now))
+        let Cut { texts, priority } = self.batcher.cut(most_tokens, |text| inputs.count(text));
+        let is_urgent = priority == Priority::Fresh;
+        (!texts.is_empty()).then(|| Call {
+            late_at: self.hedging.late_at(now).filter(|_| is_urgent),
+            ..Call::new(texts, self.encoding.preferred(), now)
+        })
+    }
+
+    /// A second request for the same texts, if `late` may have one. That is decided once, when its time has
+    /// come: it pays twice for an answer that is wanted soon, so it never adds to what is too much already.
+    pub(super) fn hedge(&mut self, late: &mut Call, now: Instant) -> Option<Call> {
+        late.late_at.take_if(|at| *at <= now)?;
+        let is_calm = self.condition.state() == State::Ready
+            && self.throttled_in_a_row == 0
+            && self.limited_since.is_none()
+            && self.in_flight < self.concurrency;
+        if !is_calm || !self.batcher.is_any_wanted(&late.texts) {
+            return None;
+        }
+        let tokens = self.batcher.tokens(&late.texts).max(1);
+        self.limiter.admit(tokens, now).ok()?;
+        if !self.hedging.take() {
+            return None;
+        }
+        self.in_flight += 1;
+        Some(Call {
+            charge: self.limiter.send(tokens, now),
+            sent_at: now,
+            ..late.clone()
+        })
     }
 
     /// The texts of a request, and for whom they are.
@@ -287,7 +319,14 @@ impl Schedule {
     }
 
     /// Takes the outcome of a request that was sent.
-    pub(super) fn finish(&mut self, call: Call, outcome: Result<Answer, Refusal>, now: Instant) {
+    pub(super) fn finish(
+        &mut self,
+        mut call: Call,
+        outcome: Result<Answer, Refusal>,
+        now: Instant,
+    ) {
+        // Where it is sent again it is no first attempt any more.
+        call.late_at = None;
         self.in_flight = self.in_flight.saturating_sub(1);
         let is_probe = call.purpose == Purpose::Probe;
         let label = match outcome {
@@ -302,6 +341,15 @@ impl Schedule {
             self.condition.probe_ended(now);
         }
         self.note_queue();
+    }
+
+    /// One of two requests for the same texts was cancelled, because the other has come to an end. Where that
+    /// was answered, this one may have been, too, and is charged.
+    pub(super) fn cancelled(&mut self, call: &Call, is_charged: bool) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.limiter.failed(call.charge, is_charged);
+        let cancelled = self.metrics.requests.with_label_values(&["cancelled"]);
+        cancelled.inc();
     }
 
     fn answered(&mut self, call: &Call, answer: Answer, now: Instant) {

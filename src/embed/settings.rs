@@ -40,6 +40,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long connecting may take.
     pub connect_timeout: Duration,
+    /// After how long without an answer a request for fresh changes may be sent a second time; `None` for
+    /// never.
+    pub hedge_after: Option<Duration>,
     /// How many requests may be under way at once; at least 1.
     pub concurrency: usize,
     /// How many texts a request takes at most; at least 1.
@@ -160,6 +163,7 @@ impl Settings {
             proxy: Proxy::new(&config.proxy)?,
             timeout: config.timeout,
             connect_timeout: config.connect_timeout,
+            hedge_after: config.hedge_after,
             concurrency: config.concurrency,
             batch_inputs: config.batch_inputs,
             batch_tokens: config.batch_tokens.map(u64::from),
@@ -171,10 +175,10 @@ impl Settings {
             retry_max: config.retry_max,
         })
     }
-}
 
     /// The same for the words of a search.
     pub(super) fn for_queries(mut self) -> Self {
         self.body.append(&mut self.query_body);
         self
     }
+}

@@ -189,6 +189,14 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
             "embed.body.model: is set by embed.model",
         ),
         (
+            "embed.query_body.model = \"small\"",
+            "embed.query_body.model: is set by embed.model",
+        ),
+        (
+            "embed.hedge_after = \"30s\"",
+            "embed.hedge_after: must be shorter than embed.timeout, when a request is given up",
+        ),
+        (
             "embed.proxy.url = \"socks5://proxy\"",
             "embed.proxy.url: must begin with http:// or https://",
         ),

@@ -96,6 +96,27 @@ fn closed(books: &Books) -> String {
 }
 
 #[test]
+fn a_request_that_was_sent_twice_is_spent_twice_and_saves_nothing_twice() {
+    let books = books(Some("100 tokens"), None, &Hand::at("2026-11-25"));
+    let (first, duplicate) = (purpose("a", Reason::New), purpose("b", Reason::New));
+    let texts = [BoughtText {
+        text: "red kettle",
+        purposes: vec![&first, &duplicate],
+    }];
+    books.bought(&texts, Some(50));
+    books.hedged(&texts, Some(50));
+    assert_eq!(
+        lines(&books),
+        [
+            ("a".into(), "new", 1, 50),
+            ("a".into(), "hedge", 1, 50),
+            ("b".into(), "duplicate", 1, 50),
+        ]
+    );
+    assert!(closed(&books).contains("100"), "{}", closed(&books));
+}
+
+#[test]
 fn an_answer_is_charged_to_those_who_asked_first() {
     let books = books(None, None, &Hand::at("2026-11-25"));
     let (a, b) = (purpose("a", Reason::New), purpose("b", Reason::TextChanged));

@@ -65,6 +65,35 @@ impl Schedule {
         }
     }
 
+    /// One of two requests for the same texts has failed, and the other is still under way: the limits learn
+    /// of it, and nothing is to be sent again.
+    pub(in super::super) fn left_to_another(
+        &mut self,
+        call: &Call,
+        refusal: &Refusal,
+        now: Instant,
+    ) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        let is_news = matches!(refusal, Refusal::Throttled { .. })
+            && self.limiter.throttled(call.sent_at, now);
+        let is_charged = is_news || matches!(refusal, Refusal::Outage { .. });
+        self.limiter.failed(call.charge, is_charged);
+        let label = match refusal {
+            Refusal::Throttled { after, .. } => {
+                let wait = self.patience(*after, is_news);
+                self.limiter.hold(wait, now);
+                "throttled"
+            }
+            Refusal::Outage { after, .. } => {
+                self.limiter.hold(after.unwrap_or_default(), now);
+                "transient"
+            }
+            Refusal::Inputs(_) => "refused",
+            Refusal::Blocked(_) => "blocked",
+        };
+        self.metrics.requests.with_label_values(&[label]).inc();
+    }
+
     /// How long a request that was throttled lets all wait: as long as the provider says; else longer
     /// from episode to episode, and once for all that were under way together.
     fn patience(&mut self, after: Option<Duration>, is_news: bool) -> Duration {

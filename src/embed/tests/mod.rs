@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod hedges;
 #[cfg(feature = "embedded")]
 mod measured;
 mod providers;
@@ -32,7 +33,7 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 use super::*;
 use crate::{
@@ -149,11 +150,12 @@ pub(super) fn settings(address: SocketAddr) -> Settings {
         api_key_header: "authorization".into(),
         query: BTreeMap::new(),
         body: serde_json::Map::new(),
-        authorities: None,
         query_body: serde_json::Map::new(),
+        authorities: None,
         proxy: None,
         timeout: Duration::from_secs(30),
         connect_timeout: Duration::from_secs(5),
+        hedge_after: None,
         concurrency: 4,
         batch_inputs: 8,
         batch_linger: MS,
@@ -343,8 +345,6 @@ async fn an_endpoint_that_refuses_base64_is_asked_for_numbers_from_then_on() {
 }
 
 #[tokio::test]
-async fn what_passes_by_itself_is_waited_out() {
-#[tokio::test]
 async fn the_words_of_a_search_are_sent_with_the_fields_for_queries() {
     let endpoint = Endpoint::start(|_, seen| seen.answer()).await;
     let fields = |fields: Value| fields.as_object().unwrap().clone();
@@ -371,6 +371,8 @@ async fn the_words_of_a_search_are_sent_with_the_fields_for_queries() {
     );
 }
 
+#[tokio::test]
+async fn what_passes_by_itself_is_waited_out() {
     let endpoint = Endpoint::start(|n, seen| match n {
         0 => error(500, "oops"),
         1 => error(503, "overloaded"),

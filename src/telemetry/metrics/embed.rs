@@ -10,12 +10,15 @@ use super::{add, limits::LimitMetrics};
 #[derive(Debug, Clone)]
 pub struct EmbedMetrics {
     /// Requests that came to an end, by `outcome`: `ok`, `transient`, `throttled`, `refused`
-    /// (the provider refused some input) or `blocked`.
+    /// (the provider refused some input), `blocked`, or `cancelled` (another for the same texts was answered).
     pub requests: IntCounterVec,
     /// Texts that were answered with a vector.
     pub inputs: IntCounter,
     /// Tokens the provider says it charged.
     pub tokens: IntCounter,
+    /// Requests that were sent a second time because the first was late, by `outcome`: `won` where the second
+    /// was answered first, else `lost`.
+    pub hedges: IntCounterVec,
     /// Requests that have to be sent again, by `reason`.
     pub retries: IntCounterVec,
     /// Requests under way.
@@ -62,6 +65,16 @@ impl EmbedMetrics {
                 IntCounter::new(
                     "vectide_embed_tokens_total",
                     "Tokens the embedding provider says it charged.",
+                ),
+            )?,
+            hedges: add(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vectide_embed_hedges_total",
+                        "Late embedding requests that were sent a second time, by whether the second was answered first (won) or not (lost).",
+                    ),
+                    &["outcome"],
                 ),
             )?,
             retries: add(
@@ -133,5 +146,11 @@ impl EmbedMetrics {
             )?,
             limits: LimitMetrics::register(registry)?,
         })
+    }
+
+    /// Counts a request that was sent a second time, and whether its answer was the one that counted.
+    pub fn count_hedge(&self, won: bool) {
+        let outcome = if won { "won" } else { "lost" };
+        self.hedges.with_label_values(&[outcome]).inc();
     }
 }

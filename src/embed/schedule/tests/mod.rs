@@ -8,6 +8,7 @@
 )]
 
 mod chunks;
+mod hedges;
 mod limits;
 mod outages;
 mod turns;
@@ -44,11 +45,12 @@ pub(super) fn settings() -> Settings {
         api_key_header: "authorization".into(),
         query: BTreeMap::new(),
         body: serde_json::Map::new(),
-        authorities: None,
         query_body: serde_json::Map::new(),
+        authorities: None,
         proxy: None,
         timeout: 30 * SECOND,
         connect_timeout: 5 * SECOND,
+        hedge_after: None,
         concurrency: 2,
         batch_inputs: 4,
         batch_linger: LINGER,
