@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cost::Purpose,
     error::Failure,
-    record::{PointVector, Priority, Ticket, Vector, Wish},
+    record::{PointVector, Priority, Vector, Wish},
 };
 
 /// Below this many queued texts nobody looks for unwanted ones before their turn.

@@ -58,7 +58,7 @@ fn a_fresh_request_that_is_late_is_sent_once_more_and_no_more() {
 
     desk.schedule.cancelled(&first, true);
     desk.accept(second);
-    assert_eq!(desk.replied(), BTreeMap::from([(1, Ok(3.0))]));
+    assert_eq!(desk.replied(), BTreeMap::from([(1, Ok(vec![3.0]))]));
     assert_eq!(desk.schedule.in_flight, 0);
     assert_eq!((desk.requests("ok"), desk.requests("cancelled")), (21, 1));
 }
@@ -195,7 +195,7 @@ fn of_two_requests_one_may_fail_and_the_other_goes_on_alone() {
         assert_eq!(desk.replied(), BTreeMap::new());
         assert_eq!(desk.state(), LaneState::Ready);
         desk.accept(second);
-        assert_eq!(desk.replied(), BTreeMap::from([(1, Ok(3.0))]));
+        assert_eq!(desk.replied(), BTreeMap::from([(1, Ok(vec![3.0]))]));
         assert_eq!(desk.schedule.in_flight, 0);
         assert_eq!(desk.quiet(), None, "nothing is sent again");
     }
