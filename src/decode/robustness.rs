@@ -381,9 +381,10 @@ proptest! {
     ) {
         const SECRET: &str = "geheim";
         let (key, value) = SEEDS[seed];
-        let (key, value) = match of_key {
-            true => (with_value_replaced(key, SECRET, place), value.to_owned()),
-            false => (key.to_owned(), with_value_replaced(value, SECRET, place)),
+        let (key, value) = if of_key {
+            (with_value_replaced(key, SECRET, place), value.to_owned())
+        } else {
+            (key.to_owned(), with_value_replaced(value, SECRET, place))
         };
         if let Err(failure) = decode(&mut decoder, key.as_bytes(), value.as_bytes()) {
             let told = failure.without_quotes();

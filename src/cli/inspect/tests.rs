@@ -150,7 +150,7 @@ fn a_summary_counts_by_partition_encoding_column_and_reason() {
              title  text               1 null\n    \
              stock  1 integer, 1 text\n  \
            would go to the dead letters\n    \
-             1 empty_text, such as shop.public.products/2@41: the template makes no text of row [1]: all its columns are null or empty\n\n"
+             1 empty_text, such as shop.public.products/2@41: the template makes no text of row “[1]”: all its columns are null or empty\n\n"
     );
     let json = summary.to_json();
     assert_eq!(json.pointer("/records"), Some(&5.into()));

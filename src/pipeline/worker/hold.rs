@@ -143,9 +143,10 @@ impl State {
         let (raw, stage, failure) = (&letter.raw, letter.stage, &letter.failure);
         let buried = self.next_dead + 1;
         if buried <= BURIALS_TOLD || buried.is_multiple_of(1_000) {
-            let why = match self.log_row_values {
-                true => Cow::Borrowed(&*failure.message),
-                false => failure.without_quotes(),
+            let why = if self.log_row_values {
+                Cow::Borrowed(&*failure.message)
+            } else {
+                failure.without_quotes()
             };
             warn!(
                 partition = %self.partition,
