@@ -10,8 +10,8 @@
 //! turns, so that the ratios hold on a busy machine. The endpoint is a process of its own that answers with
 //! bodies prepared beforehand, so that its CPU time can be told from the client's.
 //!
-//! `VECTIDE_BENCH_TEXTS` is how many texts a round of `client` and `stage` sends, `VECTIDE_BENCH_ROUNDS` how many
-//! rounds there are, of which the one that took the least CPU counts.
+//! `VECTIDE_BENCH_TEXTS` is how many texts a round of `client` and `stage` asks for as numbers (eight times as many are
+//! in base64, and half where each is a request), `VECTIDE_BENCH_ROUNDS` how many rounds there are, of which the one that took the least CPU counts.
 
 #![allow(
     clippy::print_stdout,

@@ -21,7 +21,7 @@ use crate::{DIMENSIONS, ENCODINGS, cpu, endpoint, report::Measured};
 
 const TOPIC: &str = "shop.public.products";
 
-/// Rounds are at least so long, against what the clocks are rough by.
+/// Rounds take at least so much CPU, against what its clock is rough by.
 const ROUND: Duration = Duration::from_millis(300);
 
 /// The points that vectors are written to, as they are when they wait for them.
@@ -104,7 +104,7 @@ pub(crate) fn measure(batch: usize, rounds: usize) -> Result<[Measured; 2]> {
 fn round(points: &Points, encoding: EncodingFormat, body: &[u8], batch: usize) -> Result<Measured> {
     let (start, before) = (Instant::now(), cpu::of_thread()?);
     let mut texts = 0;
-    while start.elapsed() < ROUND {
+    while cpu::of_thread()? - before < ROUND {
         for _ in 0..(256 / batch) {
             let bytes = points.write(black_box(body), batch)?;
             anyhow::ensure!(
