@@ -76,6 +76,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_cost_budget_spent_ratio gauge period",
         "vectide_dead_letters_total counter stage,reason",
         "vectide_embed_chunked_texts_total counter",
+        "vectide_embed_hedges_total counter outcome",
         "vectide_embed_inputs_total counter",
         "vectide_embed_limit_per_minute gauge limit",
         "vectide_embed_limit_used_ratio gauge limit",

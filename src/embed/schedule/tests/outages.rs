@@ -266,7 +266,7 @@ fn texts_of_partitions_that_are_gone_are_not_counted_while_the_lane_is_blocked()
     let probe = desk.sent_later();
     assert_eq!(desk.metrics.queue.get(), 1);
     desk.accept(probe);
-    assert_eq!(texts(&desk.sent_later()), ["text 7"]);
+    assert_eq!(texts(&desk.sent()), ["text 7"]);
 }
 
 #[test]
