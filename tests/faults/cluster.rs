@@ -7,15 +7,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value as Json;
 use tokio::runtime::Handle;
 use vectide_embedded::{
     embeddings::{self, Stats},
-    kafka, qdrant,
+    kafka, qdrant, registry,
 };
 
 use crate::{
     VECTIDE,
+    format::{Format, Ids, VERSIONS, key_schema, value_schema},
     process::{Process, Program, free_port},
     workload::REFUSED,
 };
@@ -26,12 +28,30 @@ const START: Duration = Duration::from_mins(1);
 /// How long a control may take to answer.
 const CONTROL: Duration = Duration::from_secs(10);
 
-pub(crate) const TOPIC: &str = "shop.public.products";
 pub(crate) const LETTERS: &str = "vectide.dead-letters";
 pub(crate) const GROUP: &str = "vectide";
-pub(crate) const PARTITIONS: i32 = 4;
 
-/// Kafka, Qdrant and an embedding endpoint.
+/// A table of the database.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Table {
+    pub(crate) topic: &'static str,
+    pub(crate) partitions: i32,
+    pub(crate) collection: &'static str,
+}
+
+pub(crate) static PRODUCTS: Table = Table {
+    topic: "shop.public.products",
+    partitions: 4,
+    collection: "products",
+};
+
+pub(crate) static BUNDLES: Table = Table {
+    topic: "shop.public.bundles",
+    partitions: 2,
+    collection: "bundles",
+};
+
+/// Kafka, Qdrant, an embedding endpoint and a schema registry.
 pub(crate) struct Cluster {
     runtime: Handle,
     http: reqwest::Client,
@@ -48,6 +68,8 @@ pub(crate) struct Cluster {
     embed: Server,
     embed_port: u16,
     embed_behaviour: embeddings::Behaviour,
+    registry: Server,
+    registry_behaviour: registry::Behaviour,
 }
 
 /// A stand-in, and the lines that it printed when it was ready.
@@ -89,7 +111,8 @@ fn is_address(line: &str) -> bool {
 impl Cluster {
     /// Starts the servers, with their logs in `folder`.
     pub(crate) fn start(runtime: &Handle, folder: &Path) -> Result<Self> {
-        let topic = format!("{TOPIC}:{PARTITIONS}");
+        let topics = [&PRODUCTS, &BUNDLES].map(|it| format!("{}:{}", it.topic, it.partitions));
+        let [products, bundles] = &topics;
         let letters = format!("{LETTERS}:1");
         let any = "127.0.0.1:0";
         let arguments = [
@@ -97,7 +120,9 @@ impl Cluster {
             "--brokers",
             "2",
             "--topic",
-            &topic,
+            products,
+            "--topic",
+            bundles,
             "--topic",
             &letters,
             "--control",
@@ -109,6 +134,7 @@ impl Cluster {
         let address = format!("127.0.0.1:{embed_port}");
         let arguments = ["embeddings", "--address", &address];
         let embed = Server::start(folder, "embeddings", &arguments, 1)?;
+        let registry = Server::start(folder, "registry", &["registry", "--address", any], 1)?;
         let mut cluster = Self {
             runtime: runtime.clone(),
             http: reqwest::Client::builder()
@@ -126,6 +152,8 @@ impl Cluster {
             embed,
             embed_port,
             embed_behaviour: well(),
+            registry,
+            registry_behaviour: registry::Behaviour::default(),
         };
         cluster.start_index()?;
         cluster.embed(|_| ())?;
@@ -238,6 +266,44 @@ impl Cluster {
         self.put(&self.embed.control()?, &self.embed_behaviour)
     }
 
+    /// Where the schema registry is.
+    pub(crate) fn registry_url(&self) -> Result<&str> {
+        let url = self.registry.printed.last();
+        url.map(String::as_str).context("no URL was printed")
+    }
+
+    /// Changes how the schema registry behaves.
+    pub(crate) fn registry(&mut self, change: impl FnOnce(&mut registry::Behaviour)) -> Result<()> {
+        change(&mut self.registry_behaviour);
+        self.put(&self.registry.control()?, &self.registry_behaviour)
+    }
+
+    /// Registers a table's schemas.
+    pub(crate) fn avro(&self, table: &Table) -> Result<Format> {
+        let versions = 0..VERSIONS;
+        let values = versions.map(|version| self.register(&value_schema(table.topic, version)));
+        Ok(Format::Avro(Ids {
+            key: self.register(&key_schema(table.topic))?,
+            values: values.collect::<Result<_>>()?,
+        }))
+    }
+
+    fn register(&self, schema: &Json) -> Result<u32> {
+        #[derive(Deserialize)]
+        struct Registered {
+            id: u32,
+        }
+        let url = format!("{}/subjects/any/versions", self.registry_url()?);
+        let schema = registry::Schema::avro(schema.to_string());
+        let request = self.http.post(&url).body(serde_json::to_string(&schema)?);
+        let text = self
+            .runtime
+            .block_on(async { request.send().await?.text().await })?;
+        let registered: Registered =
+            serde_json::from_str(&text).with_context(|| format!("{url} answers {text}"))?;
+        Ok(registered.id)
+    }
+
     /// What the embedding endpoint was asked.
     pub(crate) fn embed_stats(&self) -> Result<Stats> {
         self.get(&format!("{}/stats", self.embed.control()?))
@@ -255,6 +321,7 @@ impl Cluster {
         self.fill_index_disk(false)?;
         self.start_index()?;
         self.index(|it| *it = qdrant::Behaviour::default())?;
+        self.registry(|it| *it = registry::Behaviour::default())?;
         self.embed(|it| *it = well())
     }
 

@@ -1,27 +1,35 @@
 //! Single faults, each at its worst moment: what a seed may or may not hit.
 
-use std::time::Duration;
+use std::{thread::sleep, time::Duration};
 
 use anyhow::{Result, ensure};
 use tokio::runtime::Runtime;
 use vectide_embedded::qdrant::{Behaviour, Failure};
 
 use crate::{
+    cluster::PRODUCTS,
+    configuration::Pace,
     faults::World,
+    format::Format,
+    index::Damage,
     oracle::Difference,
     proxy::Weather,
-    run::{self, Oracle},
+    rechecks::Request,
+    run::{self, Oracle, Source},
     schedule::Slot,
-    topic::{Group, Writer},
+    topic::Group,
     wait::until,
-    workload::{Event, Workload},
+    workload::{Event, ROWS, Workload},
 };
 
-/// Events that make a table.
-const TABLE: usize = 40;
+/// Rows of the table.
+const TABLE: usize = 30;
 
 /// More bytes of requests than any reading has.
 const WRITES: usize = 1_000;
+
+/// Longer than an answer takes that nothing has to be awaited for. Nothing fails where it is too short.
+const EARLY: Duration = Duration::from_secs(2);
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -29,8 +37,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Servers, a table, and a group that has seen all of it.
 struct Story {
     world: World,
-    workload: Workload,
-    writer: Writer,
+    products: Source,
     group: Group,
     runtime: Runtime,
 }
@@ -39,19 +46,20 @@ impl Story {
     fn begin(name: &str, members: Slot) -> Result<Self> {
         let runtime = Runtime::new()?;
         let folder = run::folder(name)?;
-        let world = run::world(runtime.handle(), &folder, members)?;
-        let writer = Writer::new(world.cluster.brokers())?;
+        let world = run::world(runtime.handle(), &folder, members, Pace::Quick, 0)?;
+        let workload = Workload::new(0, Format::Json, ROWS);
+        let products = Source::new(&world.cluster, &PRODUCTS, workload)?;
         let group = Group::new(world.cluster.brokers())?;
         let mut story = Self {
             world,
-            workload: Workload::new(0),
-            writer,
+            products,
             group,
             runtime,
         };
         for _ in 0..TABLE {
-            let records = story.workload.event();
-            story.writer.write(records)?;
+            story
+                .products
+                .happen(|it, now_ms| it.make(Event::Create, now_ms))?;
         }
         story.caught_up()?;
         Ok(story)
@@ -60,18 +68,17 @@ impl Story {
     /// Lets the same happen to several rows.
     fn happen(&mut self, event: Event, times: usize) -> Result<()> {
         for _ in 0..times {
-            let records = self.workload.make(event);
-            self.writer.write(records)?;
+            self.products.happen(|it, now_ms| it.make(event, now_ms))?;
         }
         Ok(())
     }
 
     /// Waits until everything written so far is committed.
     fn caught_up(&mut self) -> Result<()> {
-        let ends = &self.writer.written(self.runtime.handle())?.ends;
+        let ends = self.products.expected(self.runtime.handle())?.ends;
         until("everything to be committed", PATIENCE, || {
-            let committed = self.group.committed();
-            Ok(committed.ok().filter(|it| it == ends))
+            let committed = self.group.committed(&PRODUCTS);
+            Ok(committed.ok().filter(|it| *it == ends))
         })?;
         Ok(())
     }
@@ -93,34 +100,33 @@ impl Story {
 
     /// Waits until all is as it should be but for the dead letters, and offsets that wait for them.
     fn only_letters_are_missing(&mut self) -> Result<()> {
-        let written = self.writer.written(self.runtime.handle())?;
-        let expected = run::expected(&self.workload, written);
+        let expected = [(&PRODUCTS, self.products.expected(self.runtime.handle())?)];
         let oracle = Oracle {
             runtime: self.runtime.handle(),
             group: &self.group,
             expected: &expected,
         };
         until("the changes to be in the index", PATIENCE, || {
-            let differences = oracle.look(&self.world)?;
+            let breaches = oracle.look(&self.world)?;
+            let mut differences = breaches.iter().map(|breach| &breach.difference);
             let is_of_letters = |it: &Difference| {
                 matches!(it, Difference::NoLetter(_) | Difference::Uncommitted { .. })
             };
-            Ok(differences.iter().all(is_of_letters).then_some(()))
+            Ok(differences.all(is_of_letters).then_some(()))
         })
     }
 
     /// Mends everything, and fails when a promise was not kept.
     fn end(mut self, members: Slot) -> Result<()> {
         self.world.heal(members)?;
-        let written = self.writer.written(self.runtime.handle())?;
-        let expected = run::expected(&self.workload, written);
+        let expected = [(&PRODUCTS, self.products.expected(self.runtime.handle())?)];
         let oracle = Oracle {
             runtime: self.runtime.handle(),
             group: &self.group,
             expected: &expected,
         };
-        let differences = oracle.settle_and_stop(&mut self.world)?;
-        let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
+        let breaches = oracle.settle_and_stop(&mut self.world)?;
+        let texts: Vec<String> = breaches.iter().map(ToString::to_string).collect();
         ensure!(texts.is_empty(), "{}", texts.join("\n"));
         Ok(())
     }
@@ -179,4 +185,45 @@ fn an_offset_waits_until_qdrant_has_applied_the_write() -> Result<()> {
     story.happen(Event::Delete, 10)?;
     story.caught_up()?;
     story.end(1)
+}
+
+#[test]
+fn a_row_is_repaired_by_whoever_comes_after_the_member_that_is_killed_in_the_middle_of_it()
+-> Result<()> {
+    let mut story = Story::begin("recheck", 1)?;
+    story.world.cluster.embed(|it| it.stall = true)?;
+    let row = *story.products.workload.table().keys().next().unwrap();
+    // It has to be bought once more.
+    story
+        .world
+        .rechecks
+        .damage(&PRODUCTS, row, Damage::Vector)?;
+    story.world.rechecks.start(Request::Audit)?;
+    story.a_request_is_stalled()?;
+    // A member that says too early that it is done has time to say so.
+    sleep(EARLY);
+    story.world.members[0].kill()?;
+    story.world.cluster.embed(|it| it.stall = false)?;
+    story.world.members[0].start()?;
+    story.world.rechecks.finish()?;
+    let damaged = story.world.rechecks.damaged(&PRODUCTS);
+    ensure!(
+        damaged.is_empty(),
+        "the audit does not say that it is repaired"
+    );
+    story.end(1)
+}
+
+#[test]
+fn rows_of_a_table_that_was_emptied_do_not_come_back_with_a_former_owners_writes() -> Result<()> {
+    let mut story = Story::begin("truncated", 2)?;
+    story.world.members[0].index.set(Weather::Held);
+    story.happen(Event::Price, 40)?;
+    story.writes_are_held(0)?;
+    story.world.members[0].freeze(true)?;
+    story.happen(Event::Truncate, 1)?;
+    story.happen(Event::Create, 10)?;
+    story.caught_up()?;
+    story.world.members[0].index.set(Weather::Fair);
+    story.end(2)
 }

@@ -6,9 +6,10 @@ use anyhow::Result;
 use vectide_embedded::{embeddings, qdrant};
 
 use crate::{
-    cluster::{Cluster, GROUP},
+    cluster::{Cluster, GROUP, PRODUCTS},
     member::Member,
     proxy::Weather,
+    rechecks::{Rechecks, Request},
     schedule::{Act, Fault},
 };
 
@@ -16,19 +17,24 @@ use crate::{
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
     pub(crate) members: Vec<Member>,
+    pub(crate) rechecks: Rechecks,
 }
 
 impl World {
-    /// Lets a fault begin or end.
-    pub(crate) fn act(&mut self, act: Act) -> Result<()> {
+    /// Lets a fault begin or end, or has an operator do something, who may damage the points of these products.
+    pub(crate) fn act(&mut self, act: Act, products: &[i64]) -> Result<()> {
         match act {
             Act::Begin(fault) => self.begin(fault),
             Act::End(fault) => self.end(fault),
+            Act::Ask(Request::Audit) => self.rechecks.audit(&PRODUCTS, products),
+            Act::Ask(request) => self.rechecks.start(request),
         }
     }
 
     fn begin(&mut self, fault: Fault) -> Result<()> {
-        let Self { cluster, members } = self;
+        let Self {
+            cluster, members, ..
+        } = self;
         match fault {
             Fault::Kill(slot) => members[slot].kill(),
             Fault::Freeze(slot) | Fault::Zombie(slot) => members[slot].freeze(true),
@@ -105,11 +111,17 @@ impl World {
                 members[slot].embed.set(Weather::Short(700));
                 Ok(())
             }
+
+            Fault::RegistryFails => cluster.registry(|it| it.fail = Some(503)),
+            Fault::RegistryStalls => cluster.registry(|it| it.stall = true),
+            Fault::RegistryTalksGarbage => cluster.registry(|it| it.sign_in_page = true),
         }
     }
 
     fn end(&mut self, fault: Fault) -> Result<()> {
-        let Self { cluster, members } = self;
+        let Self {
+            cluster, members, ..
+        } = self;
         match fault {
             Fault::Kill(slot) | Fault::Leave(slot) => members[slot].start(),
             Fault::Freeze(slot) | Fault::Zombie(slot) => members[slot].freeze(false),
@@ -154,6 +166,10 @@ impl World {
                 members[slot].embed.set(Weather::Fair);
                 Ok(())
             }
+
+            Fault::RegistryFails => cluster.registry(|it| it.fail = None),
+            Fault::RegistryStalls => cluster.registry(|it| it.stall = false),
+            Fault::RegistryTalksGarbage => cluster.registry(|it| it.sign_in_page = false),
         }
     }
 

@@ -1,34 +1,88 @@
-//! What the collection holds, as the suite itself reads it: past every proxy.
+//! What the collections hold, as the suite itself reads and damages it: past every proxy.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use qdrant_client::{
     Qdrant,
     qdrant::{
-        PointId, RetrievedPoint, ScrollPointsBuilder, Value, point_id::PointIdOptions, value::Kind,
+        DeletePointVectorsBuilder, DeletePointsBuilder, PointId, RetrievedPoint,
+        ScrollPointsBuilder, SetPayloadPointsBuilder, Value, point_id::PointIdOptions, value::Kind,
         vector_output::Vector, vectors_output::VectorsOptions,
     },
 };
 
 use crate::{
-    member::{COLLECTION, VECTOR},
-    oracle::Point,
+    cluster::Table,
+    configuration::VECTOR,
+    oracle::{Place, Point},
     workload::Row,
 };
+
+/// No row has this stock.
+const NO_STOCK: i64 = 77_777;
 
 /// Points a page.
 const PAGE: u32 = 500;
 
-/// Every point that has the vector, by its id.
-pub(crate) async fn points(port: u16) -> Result<BTreeMap<String, Point>> {
-    let client = Qdrant::from_url(&format!("http://127.0.0.1:{port}"))
-        .skip_compatibility_check()
-        .build()?;
+/// How long Qdrant may take to answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What somebody else did to a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// Another payload.
+    Payload,
+    /// The point is gone.
+    Point,
+    /// The vector is gone.
+    Vector,
+}
+
+impl Damage {
+    pub(crate) const ALL: [Self; 3] = [Self::Payload, Self::Point, Self::Vector];
+}
+
+fn client(port: u16) -> Result<Qdrant> {
+    let builder = Qdrant::from_url(&format!("http://127.0.0.1:{port}")).timeout(TIMEOUT);
+    Ok(builder.skip_compatibility_check().build()?)
+}
+
+/// Damages a point. An error does not say that nothing was done.
+pub(crate) async fn damage(port: u16, table: &Table, id: &str, damage: Damage) -> Result<()> {
+    let client = client(port)?;
+    let points = vec![PointId::from(id)];
+    match damage {
+        Damage::Payload => {
+            let stock = [("stock".to_owned(), Value::from(NO_STOCK))];
+            let change = SetPayloadPointsBuilder::new(table.collection, stock);
+            let change = change.points_selector(points).wait(true);
+            client.set_payload(change).await?;
+        }
+        Damage::Point => {
+            let delete = DeletePointsBuilder::new(table.collection).points(points);
+            client.delete_points(delete.wait(true)).await?;
+        }
+        Damage::Vector => {
+            let delete = DeletePointVectorsBuilder::new(table.collection)
+                .points_selector(points)
+                .vectors(vec![VECTOR.to_owned()]);
+            client.delete_vectors(delete.wait(true)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Every point of a table that has the vector, by its id.
+pub(crate) async fn points(port: u16, table: &Table) -> Result<BTreeMap<String, Point>> {
+    let client = client(port)?;
     let mut points = BTreeMap::new();
     let mut offset: Option<PointId> = None;
     loop {
-        let mut page = ScrollPointsBuilder::new(COLLECTION)
+        let mut page = ScrollPointsBuilder::new(table.collection)
             .limit(PAGE)
             .with_payload(true)
             .with_vectors(true);
@@ -40,7 +94,8 @@ pub(crate) async fn points(port: u16) -> Result<BTreeMap<String, Point>> {
             let id = id(&point)?;
             if let Some(vector) = vector(&point) {
                 let row = row(&point.payload);
-                points.insert(id, Point { row, vector });
+                let as_of = as_of(&point.payload);
+                points.insert(id, Point { row, vector, as_of });
             }
         }
         offset = answer.next_page_offset;
@@ -87,4 +142,19 @@ fn row(payload: &HashMap<String, Value>) -> Option<Row> {
         price: integer("price")?,
         stock: integer("stock")?,
     })
+}
+
+/// The record that the point is as of, as its bookkeeping says.
+fn as_of(payload: &HashMap<String, Value>) -> Option<Place> {
+    let Some(Kind::StructValue(stored)) = &payload.get("_vectide")?.kind else {
+        return None;
+    };
+    let integer = |name: &str| match stored.fields.get(name)?.kind {
+        Some(Kind::IntegerValue(integer)) => Some(integer),
+        _ => None,
+    };
+    Some((
+        i32::try_from(integer("partition")?).ok()?,
+        integer("offset")?,
+    ))
 }

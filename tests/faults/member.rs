@@ -11,22 +11,12 @@ use tokio::runtime::Handle;
 
 use crate::{
     VECTIDE,
-    cluster::{Cluster, GROUP, LETTERS, TOPIC},
-    oracle::DIMENSIONS,
+    cluster::Cluster,
+    configuration::{Addresses, Pace, configuration},
     process::{Process, Program},
     proxy::{Proxy, Weather},
     schedule::Slot,
-    workload::Row,
 };
-
-/// The members' session timeout. Brokers ask for 6 s or more; the embedded ones take any.
-pub(crate) const SESSION: Duration = Duration::from_secs(3);
-
-/// The collection.
-pub(crate) const COLLECTION: &str = "products";
-
-/// The vector's name.
-pub(crate) const VECTOR: &str = "text";
 
 /// How long a process may take to say its first word on a busy machine.
 const START: Duration = Duration::from_mins(1);
@@ -55,6 +45,7 @@ impl Member {
         cluster: &Cluster,
         folder: &Path,
         slot: Slot,
+        pace: Pace,
     ) -> Result<Self> {
         let brokers = cluster.broker_ports()?;
         let (kafka, index, embed) = runtime.block_on(async {
@@ -75,68 +66,19 @@ impl Member {
             is_leaving: false,
             starts: 0,
         };
-        fs::write(member.file(), member.configuration())?;
+        let addresses = Addresses {
+            kafka: member.kafka.addresses(),
+            index: member.index.addresses(),
+            embed: format!("127.0.0.1:{}", cluster.embed_port()),
+            embed_proxy: Some(member.embed.addresses()),
+            registry: cluster.registry_url()?.to_owned(),
+        };
+        fs::write(member.file(), configuration(&addresses, pace))?;
         Ok(member)
     }
 
     fn file(&self) -> PathBuf {
         self.folder.join(format!("member-{}.toml", self.slot))
-    }
-
-    fn configuration(&self) -> String {
-        format!(
-            r#"
-[kafka]
-brokers = "{brokers}"
-group = "{GROUP}"
-topics = ["{TOPIC}"]
-session_timeout = "{session}s"
-[kafka.properties]
-"reconnect.backoff.ms" = "50"
-"reconnect.backoff.max.ms" = "500"
-"socket.timeout.ms" = "3000"
-[window]
-quiet = "100ms"
-max_hold = "1s"
-[document]
-template = "{template}"
-[embed]
-url = "http://{embed}/v1"
-dimensions = {DIMENSIONS}
-requests_per_minute = 0
-timeout = "2s"
-concurrency = 4
-batch_inputs = 8
-retry_initial = "50ms"
-retry_max = "500ms"
-[index]
-url = "http://{index}"
-collection = "{COLLECTION}"
-vector = "{VECTOR}"
-timeout = "2s"
-batch_points = 16
-retry_initial = "50ms"
-retry_max = "500ms"
-[commit]
-interval = "100ms"
-[dead_letter]
-topic = "{LETTERS}"
-create_topic = false
-[pipeline]
-budget = "16MiB"
-drain_timeout = "2s"
-shutdown_timeout = "3s"
-[admin]
-address = "127.0.0.1:0"
-[log]
-level = "info,vectide=debug"
-"#,
-            brokers = self.kafka.addresses(),
-            embed = self.embed.addresses(),
-            index = self.index.addresses(),
-            session = SESSION.as_secs(),
-            template = Row::TEMPLATE,
-        )
     }
 
     /// Starts a process, where there is none, or one that was asked to stop.

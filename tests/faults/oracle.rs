@@ -7,7 +7,7 @@ use std::{
 };
 
 use uuid::Uuid;
-use vectide_embedded::embeddings::vector;
+use vectide_embedded::embeddings;
 
 use crate::workload::Row;
 
@@ -20,7 +20,7 @@ const TOLERANCE: f32 = 1e-3;
 /// Where a record is: partition and offset.
 pub(crate) type Place = (i32, i64);
 
-/// What there should be.
+/// What there should be of a table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Expected {
     /// The topic's name, of which the points' ids are made.
@@ -42,6 +42,8 @@ pub(crate) struct Point {
     /// The row in its payload, where it has all of a row's columns.
     pub(crate) row: Option<Row>,
     pub(crate) vector: Vec<f32>,
+    /// The record that it says to be as of.
+    pub(crate) as_of: Option<Place>,
 }
 
 /// What there is.
@@ -78,7 +80,30 @@ pub(crate) enum Difference {
     },
 }
 
+/// A promise about a table that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Breach {
+    pub(crate) topic: String,
+    pub(crate) difference: Difference,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.topic, self.difference)
+    }
+}
+
 impl Difference {
+    /// The row whose point it is about.
+    fn row(&self) -> Option<i64> {
+        match self {
+            Self::Lost(id) | Self::Stale(id, _) | Self::WrongVector(id) | Self::Resurrected(id) => {
+                Some(*id)
+            }
+            _ => None,
+        }
+    }
+
     /// The heading it is counted under.
     pub(crate) fn label(&self) -> &'static str {
         match self {
@@ -124,9 +149,15 @@ pub(crate) fn point_id(topic: &str, id: i64) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }
 
-/// All promises that were not kept.
-pub(crate) fn differences(expected: &Expected, found: &Found) -> Vec<Difference> {
+/// All promises that were not kept. Nothing is promised of points that somebody else damaged, before they are repaired.
+pub(crate) fn differences(
+    expected: &Expected,
+    found: &Found,
+    damaged: &BTreeSet<i64>,
+) -> Vec<Difference> {
     let mut differences = rows(expected, found);
+    let is_damaged = |it: &Difference| it.row().is_some_and(|id| damaged.contains(&id));
+    differences.retain(|difference| !is_damaged(difference));
     differences.extend(letters(expected, found));
     differences.extend(offsets(expected, found));
     differences
@@ -146,7 +177,7 @@ fn rows(expected: &Expected, found: &Found) -> Vec<Difference> {
             }
             // It keeps the vector of the text before.
             Some(_) if row.is_refused() => {}
-            Some(point) if !is_near(&point.vector, &vector(&row.text(), DIMENSIONS)) => {
+            Some(point) if !is_of(&point.vector, row) => {
                 differences.push(Difference::WrongVector(*id));
             }
             Some(_) => {}
@@ -159,6 +190,11 @@ fn rows(expected: &Expected, found: &Found) -> Vec<Difference> {
     }
     differences.extend(points.into_keys().map(Difference::Foreign));
     differences
+}
+
+/// Whether this is the vector of a row's text.
+pub(crate) fn is_of(vector: &[f32], row: &Row) -> bool {
+    is_near(vector, &embeddings::vector(&row.text(), DIMENSIONS))
 }
 
 fn is_near(left: &[f32], right: &[f32]) -> bool {
@@ -229,7 +265,8 @@ mod tests {
     fn point(row: &Row) -> Point {
         Point {
             row: Some(row.clone()),
-            vector: vector(&row.text(), DIMENSIONS),
+            vector: embeddings::vector(&row.text(), DIMENSIONS),
+            as_of: Some((0, 3)),
         }
     }
 
@@ -255,7 +292,7 @@ mod tests {
     fn found_after(change: impl FnOnce(&mut Found)) -> Vec<Difference> {
         let (expected, mut found) = kept();
         change(&mut found);
-        differences(&expected, &found)
+        differences(&expected, &found, &BTreeSet::new())
     }
 
     #[test]
@@ -292,10 +329,26 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_promised_of_points_that_were_damaged_and_all_of_the_others() {
+        let (expected, mut found) = kept();
+        found.points.clear();
+        let hat = point(&row("hat"));
+        found.points.insert(point_id(TOPIC, 3), hat);
+        let (lost, back) = (Difference::Lost(1), Difference::Resurrected(3));
+        let with = |damaged: &[i64]| {
+            let damaged = damaged.iter().copied().collect();
+            differences(&expected, &found, &damaged)
+        };
+        assert_eq!(with(&[1]), [back]);
+        assert_eq!(with(&[3]), [lost]);
+        assert_eq!(with(&[1, 3]), []);
+    }
+
+    #[test]
     fn a_vector_of_another_text_is_noticed() {
         let differences = found_after(|found| {
             let point = found.points.values_mut().next().unwrap();
-            point.vector = vector(&row("shoes").text(), DIMENSIONS);
+            point.vector = embeddings::vector(&row("shoes").text(), DIMENSIONS);
         });
         assert_eq!(differences, [Difference::WrongVector(1)]);
     }

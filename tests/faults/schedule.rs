@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::rechecks::Request;
+
 /// How many members there may be at once.
 pub(crate) const MEMBERS: usize = 3;
 
@@ -13,6 +15,9 @@ pub(crate) const STARTED: usize = 2;
 /// How many faults there are in each round.
 const FAULTS: usize = 8;
 const ROUND: Duration = Duration::from_secs(12);
+
+/// What operators do in each round, in the midst of faults.
+const REQUESTS: [Request; 2] = [Request::Audit, Request::Replay];
 
 /// Every fault begins after this time, when there is something to lose.
 const CALM: Duration = Duration::from_millis(500);
@@ -73,6 +78,11 @@ pub(crate) enum Fault {
     EmbedHeld(Slot),
     /// Connections break in the middle of an answer.
     EmbedShort(Slot),
+
+    RegistryFails,
+    RegistryStalls,
+    /// A page of HTML with status 200.
+    RegistryTalksGarbage,
 }
 
 pub(crate) use vectide_embedded::embeddings::Garbage;
@@ -91,7 +101,7 @@ const GARBAGE: [Garbage; 7] = [
 const STATUSES: [i32; 5] = [13, 8, 4, 10, 16];
 
 /// How many kinds of faults there are.
-const KINDS: usize = 31;
+const KINDS: usize = 34;
 
 impl Fault {
     /// A fault of a kind, with what chance adds to it.
@@ -129,6 +139,9 @@ impl Fault {
             27 => Self::EmbedTalksGarbage(GARBAGE[random.usize(0..GARBAGE.len())]),
             28 => Self::EmbedHeld(slot),
             29 => Self::IndexFar(slot),
+            30 => Self::RegistryFails,
+            31 => Self::RegistryStalls,
+            32 => Self::RegistryTalksGarbage,
             _ => Self::EmbedShort(slot),
         }
     }
@@ -177,6 +190,9 @@ impl Fault {
             | Self::EmbedFails(_)
             | Self::EmbedTalksGarbage(_) => Place::Embed,
             Self::EmbedHeld(slot) | Self::EmbedShort(slot) => Place::EmbedOf(slot),
+            Self::RegistryFails | Self::RegistryStalls | Self::RegistryTalksGarbage => {
+                Place::Registry
+            }
         }
     }
 }
@@ -190,13 +206,15 @@ enum Place {
     IndexOf(Slot),
     Embed,
     EmbedOf(Slot),
+    Registry,
 }
 
-/// One thing that happens to the servers or the members.
+/// One thing that happens to the servers or the members, or that an operator does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Begin(Fault),
     End(Fault),
+    Ask(Request),
 }
 
 /// When what happens, counted from the first committed offset.
@@ -245,6 +263,11 @@ pub(crate) fn schedule(seed: u64, length: Duration, session: Duration) -> Vec<St
             [(begin, Act::Begin(fault)), (end, Act::End(fault))].map(|(at, act)| Step { at, act })
         })
         .collect();
+    for request in REQUESTS.repeat(rounds.max(1)) {
+        let at = CALM + length.saturating_sub(CALM).mul_f64(random.f64());
+        let act = Act::Ask(request);
+        steps.push(Step { at, act });
+    }
     steps.sort_by_key(|step| step.at);
     steps
 }
@@ -265,8 +288,9 @@ mod tests {
     fn names(seed: u64) -> BTreeSet<String> {
         schedule(seed, LENGTH, SESSION)
             .into_iter()
-            .map(|step| match step.act {
-                Act::Begin(fault) | Act::End(fault) => fault.name(),
+            .filter_map(|step| match step.act {
+                Act::Begin(fault) | Act::End(fault) => Some(fault.name()),
+                Act::Ask(_) => None,
             })
             .collect()
     }
@@ -279,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_few_seeds_have_every_kind_of_fault_among_them() {
-        let all: BTreeSet<String> = (0..20).flat_map(names).collect();
+        let all: BTreeSet<String> = (0..30).flat_map(names).collect();
         assert_eq!(all.len(), KINDS, "{all:?}");
     }
 
@@ -295,6 +319,7 @@ mod tests {
                         let begun = under_way.iter().position(|it| *it == fault);
                         under_way.remove(begun.unwrap());
                     }
+                    Act::Ask(_) => {}
                 }
             }
             assert_eq!(under_way, []);

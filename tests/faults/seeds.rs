@@ -1,7 +1,6 @@
 //! The seeds: a few in every run of the tests, any number in a long one.
 
 use std::{
-    collections::BTreeMap,
     env,
     sync::{
         Mutex,
@@ -13,7 +12,10 @@ use std::{
 
 use tokio::runtime::Runtime;
 
-use crate::{report, run};
+use crate::{
+    report::{self, Summary},
+    run,
+};
 
 /// The seeds of a short run, which between them have most kinds of faults.
 const SEEDS: u64 = 3;
@@ -38,7 +40,7 @@ fn index_and_table_are_equal_after_every_fault() {
     let runtime = Runtime::new().unwrap();
     let next = AtomicU64::new(start);
     let failed = Mutex::new(Vec::new());
-    let faults: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    let summary: Mutex<Summary> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..at_once.min(seeds) {
             // Threads of their own, because a process ends with the thread that started it.
@@ -51,10 +53,8 @@ fn index_and_table_are_equal_after_every_fault() {
                     match run::seed(runtime.handle(), seed, length) {
                         Ok(report) => {
                             println!("{report}");
-                            for (name, count) in &report.faults {
-                                *faults.lock().unwrap().entry(name.clone()).or_default() += count;
-                            }
-                            if !report.differences.is_empty() {
+                            summary.lock().unwrap().add(&report);
+                            if !report.breaches.is_empty() {
                                 failed.lock().unwrap().push(seed);
                             }
                         }
@@ -68,9 +68,7 @@ fn index_and_table_are_equal_after_every_fault() {
             });
         }
     });
-    let kinds = faults.into_inner().unwrap();
-    let total: usize = kinds.values().sum();
-    println!("{seeds} seeds, {total} faults: {kinds:?}");
+    println!("{}", summary.into_inner().unwrap());
     let failed = failed.into_inner().unwrap();
     assert!(failed.is_empty(), "seeds {failed:?} failed, see above");
 }

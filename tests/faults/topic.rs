@@ -1,4 +1,4 @@
-//! The change topic and the dead letters, as the suite itself writes and reads them: past every proxy.
+//! The tables' topics and the dead letters, as the suite itself writes and reads them: past every proxy.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,14 +15,15 @@ use rdkafka::{
 use tokio::runtime::Handle;
 
 use crate::{
-    cluster::{GROUP, LETTERS, PARTITIONS, TOPIC},
+    cluster::{GROUP, LETTERS, Table},
     oracle::Place,
     records,
     workload::{Meaning, Record},
 };
 
-/// Writes the topic.
+/// Writes a table's topic.
 pub(crate) struct Writer {
+    table: &'static Table,
     producer: FutureProducer,
     under_way: Vec<(Meaning, DeliveryFuture)>,
     written: Written,
@@ -37,7 +38,7 @@ pub(crate) struct Written {
 }
 
 impl Writer {
-    pub(crate) fn new(brokers: &str) -> Result<Self> {
+    pub(crate) fn new(brokers: &str, table: &'static Table) -> Result<Self> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             // In order and once, through every outage.
@@ -47,6 +48,7 @@ impl Writer {
             .set("log_level", "0")
             .create()?;
         Ok(Self {
+            table,
             producer,
             under_way: Vec::new(),
             written: Written::default(),
@@ -62,7 +64,7 @@ impl Writer {
                 headers = headers.insert(Header { key, value });
             }
             let mut message: FutureRecord<'_, [u8], [u8]> =
-                FutureRecord::to(TOPIC).headers(headers);
+                FutureRecord::to(self.table.topic).headers(headers);
             message.key = record.key.as_deref();
             message.payload = record.value.as_deref();
             let delivery = self.producer.send_result(message);
@@ -102,10 +104,10 @@ impl Group {
         records::consumer(brokers, GROUP).map(Self)
     }
 
-    /// The committed offset of each partition that has one.
-    pub(crate) fn committed(&self) -> Result<BTreeMap<i32, i64>> {
+    /// The committed offset of each of a table's partitions that has one.
+    pub(crate) fn committed(&self, table: &Table) -> Result<BTreeMap<i32, i64>> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(TOPIC, 0, PARTITIONS - 1);
+        list.add_partition_range(table.topic, 0, table.partitions - 1);
         let committed = self.0.committed_offsets(list, Duration::from_secs(10))?;
         let elements = committed.elements();
         let offsets = elements
@@ -118,21 +120,27 @@ impl Group {
     }
 }
 
-/// Of which records there are dead letters.
-pub(crate) fn letters(brokers: &str) -> Result<Vec<Place>> {
-    let mut places = Vec::new();
+/// Marks a record of the dead letters' topic that is no letter, but says which letters are done with.
+const DONE: &str = "vectide.done";
+
+/// Of which records there are dead letters, by topic.
+pub(crate) fn letters(brokers: &str) -> Result<BTreeMap<String, Vec<Place>>> {
+    let mut letters: BTreeMap<String, Vec<Place>> = BTreeMap::new();
     records::read(brokers, LETTERS, |letter| {
         let headers = letter.headers().context("a dead letter without headers")?;
-        let number = |name: &str| {
+        if headers.iter().any(|header| header.key == DONE) {
+            return Ok(());
+        }
+        let text = |name: &str| {
             let name = format!("__connect.errors.{name}");
             let header = headers.iter().find(|header| header.key == name);
             let value = header.and_then(|header| header.value);
             let text = std::str::from_utf8(value.with_context(|| format!("no {name}"))?)?;
-            anyhow::Ok(text.parse::<i64>()?)
+            anyhow::Ok(text.to_owned())
         };
-        let partition = i32::try_from(number("partition")?)?;
-        places.push((partition, number("offset")?));
+        let place = (text("partition")?.parse()?, text("offset")?.parse()?);
+        letters.entry(text("topic")?).or_default().push(place);
         Ok(())
     })?;
-    Ok(places)
+    Ok(letters)
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fastrand::Rng;
-use serde_json::json;
+
+use crate::format::{Change, Format};
 
 /// A text with this word is refused by the embedding endpoint.
 pub(crate) const REFUSED: &str = "unembeddable";
 
-/// Rows are made until there are so many, and then as often as they are deleted.
-const ROWS: usize = 40;
+/// Rows of a seed's table: they are made until there are so many, and then as often as they are deleted.
+pub(crate) const ROWS: usize = 40;
 
 /// How many records a connector repeats that was started again.
 const REPEATED: usize = 8;
@@ -52,6 +53,8 @@ pub(crate) enum Event {
     Recreate,
     /// Another primary key: delete, tombstone and create.
     Key,
+    /// All rows at once.
+    Truncate,
     /// The last records once more, as by a connector that was started again.
     Repeat,
     /// A record that nobody can read.
@@ -61,17 +64,18 @@ pub(crate) enum Event {
 }
 
 /// By weight.
-const EVENTS: [(Event, u32); 10] = [
-    (Event::Create, 6),
-    (Event::Text, 24),
-    (Event::Price, 16),
-    (Event::Flip, 24),
-    (Event::Delete, 8),
-    (Event::Recreate, 8),
-    (Event::Key, 5),
-    (Event::Repeat, 4),
-    (Event::Poison, 3),
-    (Event::Refused, 2),
+const EVENTS: [(Event, u32); 11] = [
+    (Event::Create, 12),
+    (Event::Text, 48),
+    (Event::Price, 32),
+    (Event::Flip, 48),
+    (Event::Delete, 16),
+    (Event::Recreate, 16),
+    (Event::Key, 10),
+    (Event::Truncate, 1),
+    (Event::Repeat, 8),
+    (Event::Poison, 6),
+    (Event::Refused, 4),
 ];
 
 /// Of which row a record tells, and how it has to end.
@@ -97,23 +101,32 @@ pub(crate) struct Record {
 /// The table, and what happens to it next.
 pub(crate) struct Workload {
     random: Rng,
+    format: Format,
+    /// How many rows there are to be.
+    rows: usize,
     table: BTreeMap<i64, Row>,
     gone: BTreeSet<i64>,
     recent: VecDeque<Record>,
     next_id: i64,
     position: i64,
+    /// When the last event was committed, in milliseconds since 1970.
+    now_ms: i64,
     counts: BTreeMap<Event, usize>,
 }
 
 impl Workload {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// Of a table with up to so many rows.
+    pub(crate) fn new(seed: u64, format: Format, rows: usize) -> Self {
         Self {
             random: Rng::with_seed(seed),
+            format,
+            rows,
             table: BTreeMap::new(),
             gone: BTreeSet::new(),
             recent: VecDeque::new(),
             next_id: 1,
             position: 0,
+            now_ms: 0,
             counts: BTreeMap::new(),
         }
     }
@@ -134,14 +147,15 @@ impl Workload {
         &self.counts
     }
 
-    /// Lets anything happen; the records that tell of it, in their order.
-    pub(crate) fn event(&mut self) -> Vec<Record> {
+    /// Lets anything happen at a time, in milliseconds since 1970; the records that tell of it, in their order.
+    pub(crate) fn event(&mut self, now_ms: i64) -> Vec<Record> {
         let event = self.pick();
-        self.make(event)
+        self.make(event, now_ms)
     }
 
     /// Lets this happen, to a row that chance names.
-    pub(crate) fn make(&mut self, event: Event) -> Vec<Record> {
+    pub(crate) fn make(&mut self, event: Event, now_ms: i64) -> Vec<Record> {
+        self.now_ms = self.now_ms.max(now_ms);
         *self.counts.entry(event).or_default() += 1;
         let records = match event {
             Event::Create => {
@@ -178,6 +192,7 @@ impl Workload {
                 records.extend(self.put(new, "c", Some(old), |it, _| *it = row));
                 records
             }
+            Event::Truncate => vec![self.truncate()],
             Event::Repeat => self.recent.iter().cloned().collect(),
             Event::Poison => vec![self.poison()],
         };
@@ -188,11 +203,11 @@ impl Workload {
     }
 
     fn pick(&mut self) -> Event {
-        if self.table.len() < ROWS / 2 {
+        if self.table.len() < self.rows / 2 {
             return Event::Create;
         }
         let may_happen = |event: Event| match event {
-            Event::Create => self.table.len() < ROWS,
+            Event::Create => self.table.len() < self.rows,
             Event::Recreate => !self.gone().is_empty(),
             _ => true,
         };
@@ -238,19 +253,16 @@ impl Workload {
             stock: random.i64(0..50),
         });
         change(row, random);
-        let after = json!({
-            "id": id, "title": row.title, "description": row.description,
-            "price": row.price, "stock": row.stock,
-        });
+        let row = row.clone();
         let meaning = if row.is_refused() {
             Meaning::Refused(id)
         } else {
             Meaning::Change
         };
-        let value = self.envelope(operation, &after);
-        let headers = old_key.map(|old| ("__debezium.oldkey", key(old)));
+        let value = self.value(operation, Some((id, &row)));
+        let headers = old_key.map(|old| ("__debezium.oldkey", self.format.key(old)));
         vec![Record {
-            key: Some(key(id)),
+            key: Some(self.format.key(id)),
             value: Some(value),
             headers: headers.into_iter().collect(),
             meaning,
@@ -260,10 +272,10 @@ impl Workload {
     fn delete(&mut self, id: i64, new_key: Option<i64>) -> Vec<Record> {
         self.table.remove(&id);
         self.gone.insert(id);
-        let value = self.envelope("d", &serde_json::Value::Null);
-        let headers = new_key.map(|new| ("__debezium.newkey", key(new)));
+        let value = self.value("d", None);
+        let headers = new_key.map(|new| ("__debezium.newkey", self.format.key(new)));
         let event = Record {
-            key: Some(key(id)),
+            key: Some(self.format.key(id)),
             value: Some(value),
             headers: headers.into_iter().collect(),
             meaning: Meaning::Change,
@@ -276,37 +288,37 @@ impl Workload {
         vec![event, tombstone]
     }
 
+    fn truncate(&mut self) -> Record {
+        self.gone.extend(self.table.keys());
+        self.table.clear();
+        Record {
+            key: None,
+            value: Some(self.value("t", None)),
+            headers: Vec::new(),
+            meaning: Meaning::Change,
+        }
+    }
+
     fn poison(&mut self) -> Record {
         let id = self.any_row();
-        let value: &[u8] = match self.random.u32(0..3) {
-            0 => b"{\"after\": {\"id\": 1,",
-            1 => b"\xff\xfe no text",
-            _ => b"[1, 2, 3]",
-        };
+        let values = self.format.poison();
         Record {
-            key: Some(key(id)),
-            value: Some(value.to_vec()),
+            key: Some(self.format.key(id)),
+            value: self.random.choice(values),
             headers: Vec::new(),
             meaning: Meaning::Poison,
         }
     }
 
-    fn envelope(&mut self, operation: &str, after: &serde_json::Value) -> Vec<u8> {
+    fn value(&mut self, operation: &str, after: Option<(i64, &Row)>) -> Vec<u8> {
         self.position += 8;
-        let value = json!({
-            "before": null, "after": after, "op": operation, "ts_ms": self.position,
-            "source": {
-                "connector": "postgresql", "ts_ms": self.position, "lsn": self.position,
-                "snapshot": "false", "schema": "public", "table": "products",
-            },
-        });
-        value.to_string().into_bytes()
+        self.format.value(Change {
+            operation,
+            after,
+            position: self.position,
+            commit_ms: self.now_ms,
+        })
     }
-}
-
-/// A record's key.
-fn key(id: i64) -> Vec<u8> {
-    json!({ "id": id }).to_string().into_bytes()
 }
 
 /// Words that hardly occur twice.
@@ -320,15 +332,21 @@ fn words(random: &mut Rng, count: usize) -> String {
 mod tests {
     use super::*;
 
+    fn workload(seed: u64) -> Workload {
+        Workload::new(seed, Format::Json, ROWS)
+    }
+
     /// What a reader who applies every record in its order has at the end.
     fn applied(records: &[Record]) -> BTreeMap<Vec<u8>, serde_json::Value> {
         let mut rows = BTreeMap::new();
         for record in records {
-            let Some(key) = record.key.clone() else {
-                continue;
-            };
             let value = record.value.as_deref().unwrap_or(b"{\"after\": null}");
             let Ok(value) = serde_json::from_slice::<serde_json::Value>(value) else {
+                continue;
+            };
+            let Some(key) = record.key.clone() else {
+                assert_eq!(value["op"], "t");
+                rows.clear();
                 continue;
             };
             match value.get("after") {
@@ -343,12 +361,12 @@ mod tests {
     #[test]
     fn the_records_lead_to_the_table() {
         for seed in 0..20 {
-            let mut workload = Workload::new(seed);
-            let records: Vec<Record> = (0..500).flat_map(|_| workload.event()).collect();
+            let mut workload = workload(seed);
+            let records: Vec<Record> = (0..500).flat_map(|now| workload.event(now)).collect();
             let applied = applied(&records);
             assert_eq!(applied.len(), workload.table().len());
             for (id, row) in workload.table() {
-                let found = &applied[&key(*id)];
+                let found = &applied[&Format::Json.key(*id)];
                 assert_eq!(found["title"], row.title);
                 assert_eq!(found["description"], row.description);
                 assert_eq!(
@@ -362,8 +380,8 @@ mod tests {
     #[test]
     fn every_event_happens_and_a_seed_means_the_same_again() {
         let run = |seed| {
-            let mut workload = Workload::new(seed);
-            let records: Vec<_> = (0..500).flat_map(|_| workload.event()).collect();
+            let mut workload = workload(seed);
+            let records: Vec<_> = (0..2_000).flat_map(|now| workload.event(now)).collect();
             let bytes: Vec<_> = records.into_iter().map(|it| (it.key, it.value)).collect();
             (workload.counts().clone(), bytes)
         };
