@@ -66,6 +66,7 @@ retry_max = "500ms"
         "index",
         r#"timeout = "2s"
 batch_points = 16
+tombstone_retention = "40s"
 retry_initial = "50ms"
 retry_max = "500ms"
 "#,

@@ -28,8 +28,9 @@ const NO_STOCK: i64 = 77_777;
 /// Points a page.
 const PAGE: u32 = 500;
 
-/// How long Qdrant may take to answer.
+/// How long Qdrant may take to answer what is waited for, and in the midst of faults.
 const TIMEOUT: Duration = Duration::from_secs(5);
+const SHORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What somebody else did to a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,14 +47,14 @@ impl Damage {
     pub(crate) const ALL: [Self; 3] = [Self::Payload, Self::Point, Self::Vector];
 }
 
-fn client(port: u16) -> Result<Qdrant> {
-    let builder = Qdrant::from_url(&format!("http://127.0.0.1:{port}")).timeout(TIMEOUT);
+fn client(port: u16, timeout: Duration) -> Result<Qdrant> {
+    let builder = Qdrant::from_url(&format!("http://127.0.0.1:{port}")).timeout(timeout);
     Ok(builder.skip_compatibility_check().build()?)
 }
 
 /// Damages a point. An error does not say that nothing was done.
 pub(crate) async fn damage(port: u16, table: &Table, id: &str, damage: Damage) -> Result<()> {
-    let client = client(port)?;
+    let client = client(port, SHORT_TIMEOUT)?;
     let points = vec![PointId::from(id)];
     match damage {
         Damage::Payload => {
@@ -78,7 +79,7 @@ pub(crate) async fn damage(port: u16, table: &Table, id: &str, damage: Damage) -
 
 /// Every point of a table that has the vector, by its id.
 pub(crate) async fn points(port: u16, table: &Table) -> Result<BTreeMap<String, Point>> {
-    let client = client(port)?;
+    let client = client(port, TIMEOUT)?;
     let mut points = BTreeMap::new();
     let mut offset: Option<PointId> = None;
     loop {

@@ -161,7 +161,12 @@ impl Rechecks {
             if let Some(id) = self.random.choice(rows) {
                 let damage = self.random.choice(Damage::ALL);
                 // It may be done although Qdrant doesn't say so.
-                let _ = self.damage(table, *id, damage.unwrap_or(Damage::Point));
+                if self
+                    .damage(table, *id, damage.unwrap_or(Damage::Point))
+                    .is_err()
+                {
+                    break;
+                }
             }
         }
         self.start(Request::Audit)

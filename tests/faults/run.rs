@@ -101,9 +101,12 @@ impl Source {
 
     /// The tables of a seed. Of three seeds one has JSON alone, one Avro alone, and one a table of each.
     fn of_seed(cluster: &Cluster, seed: u64) -> Result<[Self; 2]> {
-        let format = |table, is_avro| match is_avro {
-            true => cluster.avro(table),
-            false => Ok(Format::Json),
+        let format = |table, is_avro| {
+            if is_avro {
+                cluster.avro(table)
+            } else {
+                Ok(Format::Json)
+            }
         };
         let products = format(&PRODUCTS, seed.is_multiple_of(3))?;
         let bundles = format(&BUNDLES, seed % 3 != 1)?;

@@ -17,7 +17,12 @@ const FAULTS: usize = 8;
 const ROUND: Duration = Duration::from_secs(12);
 
 /// What operators do in each round, in the midst of faults.
-const REQUESTS: [Request; 2] = [Request::Audit, Request::Replay];
+const REQUESTS: [Request; 4] = [
+    Request::Audit,
+    Request::Replay,
+    Request::Audit,
+    Request::Audit,
+];
 
 /// Every fault begins after this time, when there is something to lose.
 const CALM: Duration = Duration::from_millis(500);
