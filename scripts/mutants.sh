@@ -18,7 +18,7 @@ field() {
 copy_tree() {
     rm -rf "$tree"
     mkdir -p "$tree"
-    git ls-files -z | xargs -0 cp --parents --preserve=timestamps -t "$tree"
+    git ls-files -z | xargs -0 cp --no-dereference --parents --preserve=timestamps -t "$tree"
 }
 
 build() {
