@@ -28,7 +28,7 @@ const TABLE: usize = 30;
 /// More bytes of requests than any reading has.
 const WRITES: usize = 1_000;
 
-/// Longer than an answer takes that nothing has to be awaited for. Nothing fails where it is too short.
+/// Longer than it takes to do what a test can't await, because it must not happen. Nothing fails where it is too short.
 const EARLY: Duration = Duration::from_secs(2);
 
 /// How long a condition may take to come true.
@@ -87,6 +87,13 @@ impl Story {
     fn writes_are_held(&self, slot: Slot) -> Result<()> {
         until("writes to be held", PATIENCE, || {
             Ok((self.world.members[slot].index.held() > WRITES).then_some(()))
+        })
+    }
+
+    /// Waits until what was held has arrived.
+    fn writes_arrive(&self, slot: Slot) -> Result<()> {
+        until("writes to arrive", PATIENCE, || {
+            Ok((self.world.members[slot].index.held() == 0).then_some(()))
         })
     }
 
@@ -225,5 +232,8 @@ fn rows_of_a_table_that_was_emptied_do_not_come_back_with_a_former_owners_writes
     story.happen(Event::Create, 10)?;
     story.caught_up()?;
     story.world.members[0].index.set(Weather::Fair);
+    story.writes_arrive(0)?;
+    // Time for Qdrant to carry them out: what they bring back must not stay.
+    sleep(EARLY);
     story.end(2)
 }
