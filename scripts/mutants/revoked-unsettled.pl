@@ -4,6 +4,6 @@
 s/\n( +)drop\(drain\.done\);/
 $1if let Some(frontier) = self.ledger.frontier() {
 $1    let received = i64::try_from(self.ledger.len()).unwrap_or(0);
-$1    self.frontier.publish(crate::record::Offset(frontier.0 + received));
+$1    self.frontier.note(crate::record::Offset(frontier.0 + received));
 $1}
 $1drop(drain.done);/;

@@ -82,6 +82,9 @@ interval = "100ms"
 budget = "16MiB"
 drain_timeout = "2s"
 shutdown_timeout = "3s"
+# A seed may have as many faulty records as a broken table has.
+[dead_letter.breaker]
+percent = 0
 "#,
     ),
 ];
