@@ -234,6 +234,16 @@ impl Cluster {
         }
     }
 
+    /// Starts Qdrant on its folder once more, whether it is down or not.
+    pub(crate) fn restart_index(&mut self) -> Result<()> {
+        if let Some(index) = &mut self.index
+            && index.process.has_ended()?.is_none()
+        {
+            self.kill_index()?;
+        }
+        self.start_index()
+    }
+
     /// Starts Qdrant on its folder where it is down, of itself or not.
     pub(crate) fn start_index(&mut self) -> Result<()> {
         if let Some(index) = &mut self.index

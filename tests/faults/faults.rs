@@ -154,8 +154,9 @@ impl World {
             }
             Fault::IndexDiskFull => {
                 cluster.fill_index_disk(false)?;
-                // A full disk may have ended it.
-                cluster.start_index()
+                // It may have ended, or have a segment that refuses all writes since one failed that was of no point: an index of a
+                // field's. The engine alone never recovers from that.
+                cluster.restart_index()
             }
 
             Fault::EmbedStalls => cluster.embed(|it| it.stall = false),

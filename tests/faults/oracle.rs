@@ -28,6 +28,8 @@ pub(crate) struct Expected {
     pub(crate) table: BTreeMap<i64, Row>,
     /// Keys that had a row once.
     pub(crate) gone: BTreeSet<i64>,
+    /// Keys whose last record nobody can read: no audit judges them.
+    pub(crate) spoiled: BTreeSet<i64>,
     /// Records that nobody can process.
     pub(crate) poison: BTreeSet<Place>,
     /// Records whose text is refused, by their row.
@@ -277,6 +279,7 @@ mod tests {
             topic: TOPIC.to_owned(),
             table: [(1, boots.clone()), (2, tent)].into(),
             gone: [3].into(),
+            spoiled: BTreeSet::new(),
             poison: [(0, 7)].into(),
             refused: [(2, [(1, 4), (1, 5)].into())].into(),
             ends: [(0, 8), (1, 6), (2, 0)].into(),

@@ -277,9 +277,13 @@ impl Rechecks {
         Ok(rest)
     }
 
-    /// Has the index repaired while all is well, after which everything is expected of every row. An audit may leave those whose
-    /// text is refused.
-    pub(crate) fn repair_all(&mut self, is_refused: impl Fn(&str, i64) -> bool) -> Result<()> {
+    /// Has the index repaired while all is well, after which everything is expected of every row, but for those whose last record
+    /// nobody can read. An audit may also leave vectors whose text is refused.
+    pub(crate) fn repair_all(
+        &mut self,
+        is_refused: impl Fn(&str, i64) -> bool,
+        is_spoiled: impl Fn(&str, i64) -> bool,
+    ) -> Result<()> {
         self.finish()?;
         self.start(Request::Audit)?;
         let audit = self.under_way.pop().context("nothing was started")?;
@@ -291,7 +295,9 @@ impl Rechecks {
             Outcome::Failed(why) => bail!("an audit fails although all is well: {why}"),
             Outcome::Replayed => bail!("an audit is no replay"),
         }
-        self.damaged.clear();
+        for (topic, rows) in &mut self.damaged {
+            rows.retain(|id| is_spoiled(topic, *id));
+        }
         Ok(())
     }
 

@@ -133,6 +133,7 @@ impl Source {
             topic: self.table.topic.to_owned(),
             table: self.workload.table().clone(),
             gone: self.workload.gone(),
+            spoiled: self.workload.spoiled().clone(),
             poison: written.poison.clone(),
             refused: written.refused.clone(),
             ends: written.ends.clone(),
@@ -304,13 +305,19 @@ impl Oracle<'_> {
         if !breaches.is_empty() {
             return Ok(breaches);
         }
-        let is_refused = |topic: &str, id| {
+        let expected = |topic: &str| {
             let mut tables = self.expected.iter();
-            let table = tables.find(|(table, _)| table.topic == topic);
-            let row = table.and_then(|(_, expected)| expected.table.get(&id));
+            tables
+                .find(|(table, _)| table.topic == topic)
+                .map(|it| &it.1)
+        };
+        let is_refused = |topic: &str, id| {
+            let row = expected(topic).and_then(|it| it.table.get(&id));
             row.is_some_and(Row::is_refused)
         };
-        world.rechecks.repair_all(is_refused)?;
+        let is_spoiled =
+            |topic: &str, id| expected(topic).is_some_and(|it| it.spoiled.contains(&id));
+        world.rechecks.repair_all(is_refused, is_spoiled)?;
         world.rechecks.replay_all()?;
         self.settle(world)
     }

@@ -106,6 +106,8 @@ pub(crate) struct Workload {
     rows: usize,
     table: BTreeMap<i64, Row>,
     gone: BTreeSet<i64>,
+    /// Keys whose last record nobody can read.
+    spoiled: BTreeSet<i64>,
     recent: VecDeque<Record>,
     next_id: i64,
     position: i64,
@@ -123,6 +125,7 @@ impl Workload {
             rows,
             table: BTreeMap::new(),
             gone: BTreeSet::new(),
+            spoiled: BTreeSet::new(),
             recent: VecDeque::new(),
             next_id: 1,
             position: 0,
@@ -140,6 +143,11 @@ impl Workload {
     pub(crate) fn gone(&self) -> BTreeSet<i64> {
         let is_gone = |id: &&i64| !self.table.contains_key(id);
         self.gone.iter().filter(is_gone).copied().collect()
+    }
+
+    /// The keys whose last record nobody can read, so that nobody can say what their rows are.
+    pub(crate) fn spoiled(&self) -> &BTreeSet<i64> {
+        &self.spoiled
     }
 
     /// How often each event has happened.
@@ -254,6 +262,7 @@ impl Workload {
         });
         change(row, random);
         let row = row.clone();
+        self.spoiled.remove(&id);
         let meaning = if row.is_refused() {
             Meaning::Refused(id)
         } else {
@@ -272,6 +281,7 @@ impl Workload {
     fn delete(&mut self, id: i64, new_key: Option<i64>) -> Vec<Record> {
         self.table.remove(&id);
         self.gone.insert(id);
+        self.spoiled.remove(&id);
         let value = self.value("d", None);
         let headers = new_key.map(|new| ("__debezium.newkey", self.format.key(new)));
         let event = Record {
@@ -301,6 +311,7 @@ impl Workload {
 
     fn poison(&mut self) -> Record {
         let id = self.any_row();
+        self.spoiled.insert(id);
         let values = self.format.poison();
         Record {
             key: Some(self.format.key(id)),
