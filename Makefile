@@ -22,7 +22,7 @@ test-stack: tools ## run against real PostgreSQL, Kafka and Debezium, downloaded
 	@scripts/fetch-stack.sh >/dev/null
 	@cargo test --test stack -- --ignored --test-threads=1 --nocapture $(ARGS)
 
-chaos: tools ## break one thing after the other while a table changes (VECTIDE_CHAOS_SEEDS=200, ARGS=directed for single faults)
+chaos: tools ## break one thing after the other while a table changes (VECTIDE_CHAOS_SEEDS=200, ARGS=directed for single faults, ARGS=load for a kill under load)
 	@VECTIDE_CHAOS_SEEDS=$${VECTIDE_CHAOS_SEEDS:-20} cargo test --test faults -- --nocapture $(or $(ARGS),index_and_table)
 
 mutants: tools ## show that the fault suite notices a broken rule (ARGS=NAME picks one of scripts/mutants)
