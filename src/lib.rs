@@ -52,6 +52,8 @@
 //! --repair`: a [`record::Recheck`] in the collection asks the worker that owns the rows' partition to
 //! read them from Kafka once more, and to reconcile them like any other news.
 //!
+//! The audit compares the index with what the topic says, or with what [`postgres`] reads of the table itself.
+//!
 //! Everything that fails says itself what is to be done about it: see [`error::Disposition`]. What
 //! each lane can do right now is in [`telemetry::Health`]; [`admin`] shows it, beside the
 //! [`telemetry::Metrics`], over HTTP.
@@ -88,6 +90,7 @@ pub mod lease;
 #[cfg(test)]
 mod pages;
 pub mod pipeline;
+pub mod postgres;
 pub mod probe;
 pub mod reconcile;
 pub mod record;

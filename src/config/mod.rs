@@ -26,6 +26,7 @@ mod kafka_security;
 mod load;
 mod log;
 mod pipeline;
+mod postgres;
 mod problem;
 mod registry;
 mod rows;
@@ -59,6 +60,7 @@ pub use self::{
     load::{ConfigFile, DEFAULT_FILE, Flag, Sources},
     log::{LogConfig, LogFormat},
     pipeline::{Parking, PipelineConfig},
+    postgres::{PostgresConfig, PostgresTls},
     problem::{Place, Problem, Problems},
     registry::RegistryConfig,
     rows::{RowsConfig, TruncatePolicy},
@@ -94,6 +96,8 @@ pub struct Config {
     pub cost: CostConfig,
     /// The Qdrant collection that is kept equal to the table.
     pub index: IndexConfig,
+    /// The database that the tables are in: only `vectide audit --source postgres` reads it.
+    pub postgres: PostgresConfig,
     /// When offsets are committed to Kafka.
     pub commit: CommitConfig,
     /// Where records go that can't be processed.

@@ -27,6 +27,7 @@ impl Config {
         self.embed.validate(&mut report);
         self.cost.validate(&mut report, Day::today());
         self.index.validate(&mut report);
+        self.postgres.validate(&mut report);
         self.commit.validate(&mut report);
         self.dead_letter.validate(&self.kafka, &mut report);
         self.pipeline.validate(&mut report);
@@ -35,7 +36,8 @@ impl Config {
         report.problems
     }
 
-    /// The secrets that are referred to and can't be had, by key: for commands that need them.
+    /// The secrets that are referred to and can't be had, by key: for commands that need them. That of
+    /// `postgres` is none of them: only the audit connects there, and says so itself.
     pub fn unresolved_secrets(&self) -> Vec<Problem> {
         self.secrets()
             .filter_map(|(key, secret)| {

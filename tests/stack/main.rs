@@ -7,11 +7,13 @@
 //! - `members`: the index equals the table while members come, stop and are killed.
 //! - `misfits`: records too large for somebody, or no changes at all.
 //! - `avro`: records in Avro, and a registry that goes away.
+//! - `audit`: the table itself, compared with the index by `vectide audit`.
 //! - `checks`: `vectide check`.
 //! - `golden`: `vectide capture`, and the records that `schemas/golden` keeps of it.
 
 #![allow(clippy::print_stdout, reason = "a summary for whoever runs them")]
 
+mod audit;
 mod avro;
 mod capture;
 mod checks;

@@ -109,7 +109,17 @@ impl Judge {
         if self.is_later(last, point) {
             return Judgement::Later;
         }
-        let (text, payload, unrepeated) = match last.said {
+        self.compare(table, last.said, point)
+    }
+
+    /// Compares a point with its row, whatever the point is as of.
+    pub(super) fn compare(
+        &self,
+        table: &Table,
+        said: Said,
+        point: Option<&FoundPoint>,
+    ) -> Judgement {
+        let (text, payload, unrepeated) = match said {
             Said::Unusable => return Judgement::Unusable,
             Said::Gone => {
                 return match point.map(|point| &point.bookkeeping) {

@@ -1,5 +1,5 @@
 //! `vectide audit`: compares the index with what the topic says of the table, row by row, while
-//! `vectide run` goes on.
+//! `vectide run` goes on; or with [the table itself](postgres).
 //!
 //! 1. The topic is read from its beginning to the ends that it has now: a [`Table`] of hashes.
 //! 2. The group is asked how far it has come. What is behind that is *pending*, and not judged.
@@ -9,6 +9,7 @@
 //! 5. On request their owners are asked to recheck them: the audit itself writes nothing.
 
 mod judge;
+mod postgres;
 mod report;
 mod table;
 mod topic;
@@ -16,7 +17,7 @@ mod topic;
 use std::{collections::BTreeMap, io::Write, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rdkafka::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +41,7 @@ use crate::{
 };
 
 use judge::{Drift, Judge, Judgement};
-use report::{Finding, Report};
+use report::{Finding, Report, Told};
 use table::{Said, Table};
 
 /// Points that are looked at by their ids in one call.
@@ -50,7 +51,8 @@ const EXAMPLES: &str = "\
 Examples:
   vectide audit
   vectide audit --topic shop.public.products --json | jq '.topics[].drift'
-  vectide audit --repair";
+  vectide audit --repair
+  vectide audit --source postgres";
 
 /// Compare the index with what the topics say of their tables, and repair it on request
 ///
@@ -63,6 +65,11 @@ Examples:
 /// which must be running, to look again at the rows that differ: they read them from the topic, and
 /// write what differs as they write all else.
 ///
+/// With --source postgres the table itself is read, by the section [postgres], in pages, at a limited
+/// rate. Values are compared as the connector writes them, which is learnt from its records; columns of
+/// which that can't be told are named, and not compared. A difference counts only if it stays while
+/// row and topic have no news.
+///
 /// Ends with 3 when index and table differ and were not repaired.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -70,10 +77,16 @@ pub(super) struct Command {
     /// Only these topics, of those in kafka.topics; may be given several times
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
+    /// What the index is compared with
+    #[arg(long, value_enum, default_value_t = Source::Topic)]
+    source: Source,
+    /// How long a row of PostgreSQL must have stayed as it is before the topic is taken not to tell of it
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    settle: Duration,
     /// Ask the members of the group to mend what differs
     #[arg(long)]
     repair: bool,
-    /// How long to wait for members that do not answer
+    /// How long to wait for members that do not answer, and for rows that keep changing
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     patience: Duration,
     /// How many rows to name; JSON has all
@@ -82,6 +95,15 @@ pub(super) struct Command {
     /// As one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What the index is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Source {
+    /// What the topic, read from its beginning, says of the table
+    Topic,
+    /// The table itself
+    Postgres,
 }
 
 impl Command {
@@ -115,11 +137,22 @@ impl Command {
 
     async fn audit(&self, audit: Audit<'_>) -> anyhow::Result<Report> {
         let desk = audit.desk.clone();
-        let mut report = audit.run().await?;
+        let mut report = match self.source {
+            Source::Topic => audit.run().await?,
+            Source::Postgres => {
+                let patience = postgres::Patience {
+                    settle: self.settle,
+                    patience: self.patience,
+                };
+                audit.run_against_postgres(patience).await?
+            }
+        };
         if self.repair && !report.findings.is_empty() {
             let mut rows = Rows::default();
             for finding in &report.findings {
-                rows.add(&finding.partition, &finding.asked());
+                if let Some(told) = &finding.told {
+                    rows.add(&told.partition, &finding.asked(told));
+                }
             }
             report.receipts = Some(recheck::recheck(&desk, rows, self.patience).await?);
         }
@@ -196,9 +229,12 @@ impl<'a> Audit<'a> {
         let look = self.open().await?;
         let extents = look.extents().clone();
         let look = self
-            .read(look, extents.clone(), |raw, news, reader| {
-                table.add(raw, news, &mut reader.documents);
-            })
+            .read(
+                look,
+                extents.clone(),
+                |_| true,
+                |raw, news, reader| table.add(raw, news, &mut reader.documents),
+            )
             .await?;
         let (_, committed) = topic::committed(look).await?;
         let mut seen = Seen {
@@ -210,13 +246,19 @@ impl<'a> Audit<'a> {
         let mut suspects = self.suspects(&mut seen, &mut report).await?;
         self.leave_out_news(&mut suspects, &seen).await?;
         self.look_again(suspects, &seen, &mut report).await?;
+        self.expect_truncated(truncated).await?;
+        Ok(report)
+    }
+
+    /// Fails when the table was truncated since it was so.
+    async fn expect_truncated(&self, truncated: Option<TruncateMark>) -> anyhow::Result<()> {
         if self.truncated().await? != truncated {
             bail!(
                 "the table of {} was truncated while it was audited: audit it again",
                 self.topic
             );
         }
-        Ok(report)
+        Ok(())
     }
 
     async fn truncated(&self) -> anyhow::Result<Option<TruncateMark>> {
@@ -230,18 +272,19 @@ impl<'a> Audit<'a> {
         topic::open(self.base, &self.config.kafka.group, &self.topic).await
     }
 
-    /// Reads stretches of the topic, and tells what their records say of rows.
+    /// Reads stretches of the topic, and tells what their records say of the rows that are wanted.
     async fn read(
         &mut self,
         look: LookBack,
         stretches: topic::Stretches,
+        is_wanted: impl Fn(&PointId) -> bool,
         mut take: impl FnMut(&RawRecord, crate::pipeline::RowNews, &mut RowReader),
     ) -> anyhow::Result<LookBack> {
         let (reader, registry) = (&mut self.reader, &self.registry);
         // One request may be tried again and again.
         let patience = 3 * self.config.registry.timeout;
         topic::read(look, stretches, async |raw: RawRecord| {
-            let read = tokio::time::timeout(patience, reader.read(&raw, registry, |_| true));
+            let read = tokio::time::timeout(patience, reader.read(&raw, registry, &is_wanted));
             let read = read.await.context("the schema registry does not answer")?;
             if let Some(news) = read {
                 take(&raw, news, reader);
@@ -323,9 +366,14 @@ impl<'a> Audit<'a> {
         });
         let since = since.filter(|(_, (from, to))| from < to).collect();
         let mut changed = std::collections::HashSet::new();
-        let read = self.read(look, since, |_, (point, _), _| {
-            changed.insert(point);
-        });
+        let read = self.read(
+            look,
+            since,
+            |_| true,
+            |_, (point, _), _| {
+                changed.insert(point);
+            },
+        );
         read.await?;
         suspects.retain(|point| !changed.contains(point));
         Ok(())
@@ -347,8 +395,7 @@ impl<'a> Audit<'a> {
                         Judgement::Differs(drift) => Some(Finding {
                             point: *id,
                             key: last.key(),
-                            partition: self.partition(last.partition),
-                            from: last.from,
+                            told: Some(self.told(last.partition, last.from)),
                             drift,
                         }),
                         _ => None,
@@ -370,17 +417,17 @@ impl<'a> Audit<'a> {
         Some(Finding {
             point: id,
             key: RowKey::from_canonical(row.stored.key.clone()),
-            partition: self.partition(row.stored.partition),
-            from: Offset(0),
+            told: Some(self.told(row.stored.partition, Offset(0))),
             drift: vec![Drift::Extra],
         })
     }
 
-    fn partition(&self, partition: i32) -> TopicPartition {
-        TopicPartition {
+    fn told(&self, partition: i32, from: Offset) -> Told {
+        let partition = TopicPartition {
             topic: self.topic.clone(),
             partition,
-        }
+        };
+        Told { partition, from }
     }
 }
 
@@ -418,12 +465,12 @@ impl Seen {
 
 impl Finding {
     /// What its owner is asked to look at.
-    fn asked(&self) -> AskedRow {
+    fn asked(&self, told: &Told) -> AskedRow {
         let doubts = self.drift.iter().map(|drift| drift.doubt());
         AskedRow {
             point: self.point,
             key: self.key.clone(),
-            from: self.from,
+            from: told.from,
             doubt: doubts.max().unwrap_or(crate::record::Doubt::Payload),
         }
     }

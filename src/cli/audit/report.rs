@@ -14,6 +14,7 @@ use super::{
 use crate::{
     cli::Output,
     config::Config,
+    postgres::Unsure,
     record::{Offset, PointId, Receipt, RowKey, TopicPartition},
 };
 
@@ -36,10 +37,24 @@ pub(super) struct Report {
     pub(super) unusable: u64,
     /// Points whose records Kafka may have no longer.
     pub(super) untold: u64,
+    /// What PostgreSQL was read for, where it was.
+    pub(super) postgres: Option<OfPostgres>,
     /// What differs, by key.
     pub(super) findings: Vec<Finding>,
     /// What came of repairing it.
     pub(super) receipts: Option<Receipts>,
+}
+
+/// What is told beside, where the table itself was read.
+#[derive(Debug, Default)]
+pub(super) struct OfPostgres {
+    /// Columns that are not compared, or not in all rows.
+    pub(super) unsure: Vec<Unsure>,
+    /// Rows with a value in another column that is not compared, because the connector may write it in two
+    /// ways.
+    pub(super) partly: u64,
+    /// Rows that kept changing while they were looked at.
+    pub(super) unsettled: u64,
 }
 
 /// A row of which index and table say different things.
@@ -47,10 +62,17 @@ pub(super) struct Report {
 pub(super) struct Finding {
     pub(super) point: PointId,
     pub(super) key: RowKey,
+    /// Where the topic tells of it; `None` where it says something else, or nothing any more.
+    pub(super) told: Option<Told>,
+    pub(super) drift: Vec<Drift>,
+}
+
+/// Where a topic tells of a row.
+#[derive(Debug)]
+pub(super) struct Told {
     pub(super) partition: TopicPartition,
     /// From where on its records are to be looked at.
     pub(super) from: Offset,
-    pub(super) drift: Vec<Drift>,
 }
 
 impl Report {
@@ -65,6 +87,7 @@ impl Report {
             later: 0,
             unusable: 0,
             untold: 0,
+            postgres: None,
             findings: Vec::new(),
             receipts: None,
         }
@@ -98,7 +121,7 @@ impl Report {
             .map(|drift| (drift.label().to_owned(), self.count(drift).into()))
             .collect();
         let findings: Vec<Json> = self.findings.iter().map(|it| self.finding(it)).collect();
-        json!({
+        let mut json = json!({
             "topic": &*self.topic,
             "collection": self.collection,
             "rows": self.rows,
@@ -112,16 +135,32 @@ impl Report {
             "drift": drift,
             "findings": findings,
             "is_mended": self.is_mended(),
-        })
+        });
+        if let (Some(of), Some(object)) = (&self.postgres, json.as_object_mut()) {
+            let unsure = of.unsure.iter();
+            let unsure = unsure.map(|it| json!({"column": it.column, "why": it.why}));
+            object.insert("unsure".to_owned(), unsure.collect());
+            object.insert("partly".to_owned(), of.partly.into());
+            object.insert("unsettled".to_owned(), of.unsettled.into());
+        }
+        json
+    }
+
+    /// How many findings the topic does not tell of.
+    fn untold_by_topic(&self) -> usize {
+        self.findings.iter().filter(|it| it.told.is_none()).count()
     }
 
     fn finding(&self, finding: &Finding) -> Json {
         let mut json = json!({
             "key": finding.key.as_str(),
             "point": finding.point.to_string(),
-            "partition": finding.partition.partition,
+            "partition": finding.told.as_ref().map(|told| told.partition.partition),
             "drift": finding.drift,
         });
+        if let (Some(_), Some(object)) = (&self.postgres, json.as_object_mut()) {
+            object.insert("in_topic".to_owned(), finding.told.is_some().into());
+        }
         if let (Some(receipts), Some(object)) = (&self.receipts, json.as_object_mut()) {
             let receipt = receipts.of(&finding.point).map(|it| json!(it));
             object.insert("repair".to_owned(), receipt.unwrap_or(Json::Null));
@@ -157,6 +196,21 @@ impl Report {
                 "points that may have rows whose records Kafka has no longer",
             ),
         ];
+        let of_postgres = self.postgres.as_ref().map(|of| {
+            [
+                (
+                    of.unsettled,
+                    "rows not judged: they, or their records, kept changing while they were looked at",
+                ),
+                (
+                    of.partly,
+                    "rows not compared in full: the connector may write a value of theirs in two ways",
+                ),
+            ]
+        });
+        let left_out = left_out
+            .into_iter()
+            .chain(of_postgres.into_iter().flatten());
         let left_out = left_out.map(|(count, what)| (usize::try_from(count).unwrap_or(0), what));
         lines.extend(left_out);
         let lines: Vec<Vec<String>> = lines
@@ -165,6 +219,13 @@ impl Report {
             .map(|(count, what)| vec![count.to_string(), what.to_owned()])
             .collect();
         align(&mut text, "  ", &lines)?;
+        for Unsure { column, why } in self.postgres.iter().flat_map(|it| &it.unsure) {
+            writeln!(
+                text,
+                "  the column `{}` is not compared: {why}",
+                column.escape_debug()
+            )?;
+        }
         if self.findings.is_empty() {
             text.push_str("  index and table agree\n");
         }
@@ -172,7 +233,9 @@ impl Report {
             let drift: Vec<&str> = finding.drift.iter().map(|drift| drift.label()).collect();
             let key = Length::Cut.line(finding.key.as_str());
             write!(text, "  {key}  {}", drift.join(", "))?;
-            if let Some(receipts) = &self.receipts {
+            if finding.told.is_none() {
+                text.push_str("  not in the topic");
+            } else if let Some(receipts) = &self.receipts {
                 write!(text, "  {}", outcome(receipts.of(&finding.point)))?;
             }
             text.push('\n');
@@ -180,6 +243,13 @@ impl Report {
         if self.findings.len() > show {
             let rest = self.findings.len() - show;
             writeln!(text, "  and {rest} more (--show {})", self.findings.len())?;
+        }
+        let untold = self.untold_by_topic();
+        if untold > 0 {
+            writeln!(
+                text,
+                "  {untold} not told by the topic, so --repair can't mend them: have the connector write them anew, by an incremental snapshot"
+            )?;
         }
         Ok(text)
     }

@@ -108,6 +108,19 @@ impl Table {
         self.rows.insert(point, last);
     }
 
+    /// What a row that was read elsewhere says, in the same form.
+    pub(super) fn said_of(
+        &mut self,
+        key: &RowKey,
+        row: Option<&Row>,
+        documents: &mut DocumentBuilder,
+    ) -> Said {
+        match row {
+            None => Said::Gone,
+            Some(row) => self.row(key, row, documents).unwrap_or(Said::Unusable),
+        }
+    }
+
     fn said(
         &mut self,
         key: &RowKey,

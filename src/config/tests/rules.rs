@@ -60,6 +60,22 @@ fn each_rule_says_what_is_wrong_and_what_would_be_right() {
             "registry.password: needs registry.username beside it",
         ),
         (
+            "postgres.host = \"postgresql://db/shop\"",
+            "postgres.host: is a URL; the parts of it have keys of their own: host, port, database, user",
+        ),
+        (
+            "postgres = { tls = \"disable\", ca_file = \"/ca.pem\" }",
+            "postgres.ca_file: has no effect with postgres.tls = \"disable\"",
+        ),
+        (
+            "postgres.tables.shop-products = \"products\"",
+            "postgres.tables.shop-products: \"products\" names no table: write schema.table, such as \"public.products\"",
+        ),
+        (
+            "postgres.rows_per_second = 0",
+            "postgres.rows_per_second: is 0; must be from 1 to 1000000",
+        ),
+        (
             "registry.timeout = \"0s\"",
             "registry.timeout: must be longer than nothing",
         ),
