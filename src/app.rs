@@ -1,28 +1,31 @@
 //! The composition root: the only place that knows every part, and the order in which they start
 //! and stop.
 
+mod reload;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+pub use self::reload::Reloaded;
 use crate::{
-    admin::{Admin, Control, Job, Views},
-    config::{Config, Parking, ReplayPolicy},
-    cost::Books,
+    admin::{Admin, Control, InEffect, Job, ReloadRequest, Reloads, Views},
+    config::{Config, Parking, Problems, ReplayPolicy},
+    cost::{Books, KnownPrice, SpendingBudget},
     dead_letter::DeadLetters,
     decode::RowSettings,
     document::{DocumentBuilder, PointIds},
-    embed::{self, Embedder},
+    embed::{self, Embedder, Pace},
     index::{self, Bookkeeper, Calls, CollectionSpec, Index},
     lease::Lease,
     pipeline::{
@@ -33,7 +36,7 @@ use crate::{
     registry::{self, Registry},
     source::{self, Budget, PastRecords, Source},
     stand_ins::{Endpoints, StandIns},
-    telemetry::{Health, Lane, LanePart, LaneState, Metrics},
+    telemetry::{Health, Lane, LanePart, LaneState, Log, Metrics},
 };
 
 /// What the last commit and leaving the group may take beyond `pipeline.shutdown_timeout`.
@@ -47,6 +50,10 @@ pub struct App {
     stand_ins: StandIns,
     source: Source,
     bookkeeper: Bookkeeper,
+    books: Books,
+    embedder: Embedder,
+    /// What is in effect.
+    running: Mutex<Config>,
     /// How long the source may take to stop.
     patience: Duration,
 }
@@ -67,12 +74,12 @@ impl App {
     ) -> anyhow::Result<Self> {
         let shared = Shared::new(config)?;
         let stop_on_failure = shared.shutdown.clone().drop_guard();
-        let admin = shared.start_admin(config).await?;
+        let books = Books::open(config, shared.metrics.cost.clone())?;
+        let admin = shared.start_admin(config, &books).await?;
         let base = source::client_config(&config.kafka, &endpoints.brokers)
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)?;
         let registry = shared.start_registry(config)?;
-        let books = Books::open(config, shared.metrics.cost.clone())?;
         let indexes = shared.connect_indexes(config, &endpoints.index_url).await?;
         let bookkeeper = Bookkeeper::start(
             books.clone(),
@@ -90,9 +97,15 @@ impl App {
             shared.shutdown.clone(),
         )?;
         let past = PastRecords::new(base.clone());
-        let services =
-            shared.start_services(config, &embed_settings, books, registry, dead_letters, past)?;
-        let budget = services.budget.clone();
+        let services = shared.start_services(
+            config,
+            &embed_settings,
+            books.clone(),
+            registry,
+            dead_letters,
+            past,
+        )?;
+        let (budget, embedder) = (services.budget.clone(), services.embedder.clone());
         let pipeline = Pipeline::new(settings, services, shared.broken.clone());
         let source = Source::start(
             &base,
@@ -111,6 +124,9 @@ impl App {
             stand_ins,
             source,
             bookkeeper,
+            books,
+            embedder,
+            running: Mutex::new(config.clone()),
             patience: config.pipeline.shutdown_timeout + GRACE,
         })
     }
@@ -143,6 +159,45 @@ impl App {
     /// Returns once a person has asked at the admin address for the program to end.
     pub async fn asked_to_drain(&self) {
         self.shared.drain.cancelled().await;
+    }
+
+    /// Where a person asks at the admin address for the configuration to be reloaded, from this call on.
+    pub fn listen_for_reloads(&self) -> tokio::sync::mpsc::Receiver<ReloadRequest> {
+        self.shared.reloads.listen()
+    }
+
+    /// Takes over of a configuration what may change while the program runs: the limits of the embedding
+    /// endpoint, budgets, the table of prices, which is read again, and the log's level. All of it or, on
+    /// an error, nothing.
+    pub fn reload(&self, read: &Config) -> anyhow::Result<Reloaded> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let merged = reload::merged(&running, read);
+        // Each of the two may be right, and not the one with what remains of the other.
+        let problems = merged.validate();
+        if !problems.is_empty() {
+            return Err(anyhow::Error::from(Problems::from(problems))
+                .context("beside what needs a restart it can't be in effect"));
+        }
+        let price = KnownPrice::of(&merged)?.price;
+        if let Some(log) = Log::of_process() {
+            log.set_level(&merged.log.level)?;
+        }
+        let budget = SpendingBudget::new(&merged.cost.budget);
+        let is_other_price = self.books.set_terms(price, budget);
+        self.embedder.set_pace(Pace::new(&merged.embed));
+        let mut changed = reload::differing(&running, &merged);
+        let prices = "cost.prices";
+        if is_other_price && !changed.iter().any(|key| key == prices) {
+            changed.push(prices.to_owned());
+        }
+        let needs_restart = reload::differing(&merged, read);
+        *running = merged;
+        let in_effect = &self.shared.in_effect;
+        Ok(Reloaded {
+            generation: in_effect.reloaded(needs_restart.clone(), SystemTime::now()),
+            changed,
+            needs_restart,
+        })
     }
 
     /// Returns once the program can't go on by itself, which nothing but a bug should bring about.
@@ -189,6 +244,9 @@ struct Shared {
     broken: CancellationToken,
     /// Cancelled by whoever asks for the program to end.
     drain: CancellationToken,
+    /// Asked for the configuration to be reloaded.
+    reloads: Reloads,
+    in_effect: InEffect,
     /// Stops the shared services, once nobody needs them any more.
     shutdown: CancellationToken,
 }
@@ -202,11 +260,13 @@ impl Shared {
             alive: Arc::new(AtomicBool::new(true)),
             broken: CancellationToken::new(),
             drain: CancellationToken::new(),
+            reloads: Reloads::default(),
+            in_effect: InEffect::since(SystemTime::now()),
             shutdown: CancellationToken::new(),
         })
     }
 
-    async fn start_admin(&self, config: &Config) -> anyhow::Result<Option<Admin>> {
+    async fn start_admin(&self, config: &Config, books: &Books) -> anyhow::Result<Option<Admin>> {
         if !config.admin.enabled {
             return Ok(None);
         }
@@ -214,7 +274,8 @@ impl Shared {
             None => None,
             Some(token) => {
                 let token = token.resolve().context("can't read admin.token")?;
-                Some(Control::new(&token, self.drain.clone())?)
+                let reloads = self.reloads.clone();
+                Some(Control::new(&token, self.drain.clone(), reloads)?)
             }
         };
         let alive = self.alive.clone();
@@ -229,6 +290,8 @@ impl Shared {
                 collections: collections.map(|(name, _)| name.to_owned()).collect(),
                 model: config.embed.model.clone(),
             },
+            books: books.clone(),
+            configuration: self.in_effect.clone(),
             control,
         };
         Ok(Some(Admin::start(&config.admin, views).await?))

@@ -5,6 +5,9 @@
 //! | `POST /api/log-level` | logs by the level or directives in the body from now on |
 //! | `POST /api/embed/pause` | buys no vector until it is resumed; all else goes on |
 //! | `POST /api/embed/resume` | buys vectors again |
+//! | `POST /api/tables/pause` | reads no more of the table of the topic in the body; its deletes wait, too |
+//! | `POST /api/tables/resume` | reads on |
+//! | `POST /api/reload` | reads the configuration again, as SIGHUP does |
 //! | `POST /api/drain` | ends the program as SIGTERM does |
 //!
 //! The token comes as `Authorization: Bearer`, which no web site can make a visitor's browser send.
@@ -26,8 +29,8 @@ use axum::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::routes::Shown;
-use crate::{config::Secret, telemetry::Log};
+use super::{reload::Reloads, routes::Shown};
+use crate::{config::{Secret, names_or_matches}, telemetry::Log};
 
 /// The longest body that is read, in bytes.
 const BODY: usize = 4_096;
@@ -35,10 +38,13 @@ const BODY: usize = 4_096;
 /// The shortest token.
 const LEAST: usize = 16;
 
-pub(super) const PATHS: [&str; 4] = [
+pub(super) const PATHS: [&str; 7] = [
     "/api/log-level",
     "/api/embed/pause",
     "/api/embed/resume",
+    "/api/tables/pause",
+    "/api/tables/resume",
+    "/api/reload",
     "/api/drain",
 ];
 
@@ -49,6 +55,7 @@ pub struct Control {
     /// the token.
     token: blake3::Hash,
     drain: CancellationToken,
+    reloads: Reloads,
 }
 
 /// The token is guessed too easily.
@@ -57,14 +64,16 @@ pub struct Control {
 pub struct ShortToken;
 
 impl Control {
-    /// By whoever shows `token`; `drain` is cancelled when the program is to end.
-    pub fn new(token: &Secret, drain: CancellationToken) -> Result<Self, ShortToken> {
+    /// By whoever shows `token`; `drain` is cancelled when the program is to end, and `reloads` is asked
+    /// for the configuration to be read again.
+    pub fn new(token: &Secret, drain: CancellationToken, reloads: Reloads) -> Result<Self, ShortToken> {
         if token.expose().chars().count() < LEAST {
             return Err(ShortToken);
         }
         Ok(Self {
             token: blake3::hash(token.expose().as_bytes()),
             drain,
+            reloads,
         })
     }
 
@@ -74,11 +83,14 @@ impl Control {
 }
 
 pub(super) fn router() -> Router<Arc<Shown>> {
-    let [log_level, pause, resume, drain] = PATHS;
+    let [log_level, pause, resume, pause_one, resume_one, reload, drain] = PATHS;
     Router::new()
         .route(log_level, post(set_log_level))
         .route(pause, post(pause_embed))
         .route(resume, post(resume_embed))
+        .route(pause_one, post(pause_table))
+        .route(resume_one, post(resume_table))
+        .route(reload, post(reload_all))
         .route(drain, post(drain_all))
         .layer(DefaultBodyLimit::max(BODY))
 }
@@ -142,6 +154,58 @@ async fn resume_embed(_: Authorized, State(shown): State<Arc<Shown>>) -> &'stati
     }
     warn!("POST /api/embed/resume: vectors are bought again");
     "embedding goes on\n"
+}
+
+async fn pause_table(
+    _: Authorized,
+    State(shown): State<Arc<Shown>>,
+    topic: String,
+) -> (StatusCode, String) {
+    set_table_paused(&shown, topic.trim(), true)
+}
+
+async fn resume_table(
+    _: Authorized,
+    State(shown): State<Arc<Shown>>,
+    topic: String,
+) -> (StatusCode, String) {
+    set_table_paused(&shown, topic.trim(), false)
+}
+
+fn set_table_paused(shown: &Shown, topic: &str, paused: bool) -> (StatusCode, String) {
+    let read = &shown.views.job.topics;
+    if !read.iter().any(|it| names_or_matches(it, topic)) {
+        let advice = format!(
+            "no such topic is read; the body names one of kafka.topics: {}\n",
+            read.join(", ")
+        );
+        return (StatusCode::NOT_FOUND, advice);
+    }
+    let is_news = shown.views.health.pause_table(topic, paused);
+    let answer = match (paused, is_news) {
+        (true, true) => {
+            warn!("POST /api/tables/pause: no more is read of {topic}, and its deletes wait, too");
+            format!("{topic} is paused, deletes included; POST /api/tables/resume lets it go on\n")
+        }
+        (true, false) => format!("{topic} was paused before\n"),
+        (false, true) => {
+            warn!("POST /api/tables/resume: {topic} is read again");
+            format!("{topic} goes on\n")
+        }
+        (false, false) => format!("{topic} was not paused\n"),
+    };
+    (StatusCode::OK, answer)
+}
+
+async fn reload_all(Authorized(control): Authorized) -> (StatusCode, String) {
+    match control.reloads.ask().await {
+        Some(Ok(done)) => (StatusCode::OK, format!("{done}\n")),
+        Some(Err(why)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{why}\n")),
+        None => {
+            let advice = "nothing is reloaded: the start is not complete, or another reload is under way\n";
+            (StatusCode::SERVICE_UNAVAILABLE, advice.to_owned())
+        }
+    }
 }
 
 async fn drain_all(Authorized(control): Authorized) -> (StatusCode, &'static str) {

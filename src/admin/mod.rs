@@ -16,6 +16,7 @@ mod control;
 mod events;
 mod guard;
 mod page;
+mod reload;
 mod routes;
 mod status;
 #[cfg(test)]
@@ -35,10 +36,12 @@ use tracing::{info, warn};
 use self::{connection::Connections, guard::AllowedHosts, routes::Shown};
 pub use self::{
     control::{Control, ShortToken},
+    reload::{ConfigurationStatus, InEffect, ReloadAnswer, ReloadRequest, Reloads},
     status::Job,
 };
 use crate::{
     config::AdminConfig,
+    cost::Books,
     telemetry::{Health, Metrics},
 };
 
@@ -74,6 +77,10 @@ pub struct Views {
     pub live: Liveness,
     /// For the status.
     pub job: Job,
+    /// For what the status says of money.
+    pub books: Books,
+    /// For what the status says of the configuration.
+    pub configuration: InEffect,
     /// Who may change something, if anybody may.
     pub control: Option<Control>,
 }

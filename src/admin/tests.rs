@@ -9,6 +9,7 @@
 use std::{
     net::Ipv4Addr,
     sync::atomic::{AtomicBool, Ordering},
+    time::SystemTime,
 };
 
 use reqwest::{Method, Response, header::ACCEPT};
@@ -20,7 +21,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    config::Secret,
+    config::{Config, Secret},
     telemetry::{Lane, LaneState},
 };
 
@@ -46,14 +47,17 @@ fn config() -> AdminConfig {
 
 fn views(health: &Health, live: &Arc<AtomicBool>, control: Option<Control>) -> Views {
     let live = live.clone();
+    let metrics = Metrics::new().unwrap();
     Views {
-        metrics: Metrics::new().unwrap(),
+        metrics: metrics.clone(),
         health: health.clone(),
         live: Arc::new(move || live.load(Ordering::Relaxed)),
         job: Job {
             group: "vectide".into(),
             ..Job::default()
         },
+        books: Books::open(&Config::default(), metrics.cost.clone()).unwrap(),
+        configuration: InEffect::since(SystemTime::UNIX_EPOCH),
         control,
     }
 }
@@ -66,7 +70,10 @@ impl Endpoint {
     async fn start_with(token: Option<&str>) -> Self {
         let (health, live) = (Health::default(), Arc::new(AtomicBool::new(true)));
         let drain = CancellationToken::new();
-        let control = token.map(|token| Control::new(&Secret::new(token), drain.clone()).unwrap());
+        let reloads = Reloads::default();
+        let control = token.map(|token| {
+            Control::new(&Secret::new(token), drain.clone(), reloads.clone()).unwrap()
+        });
         let views = views(&health, &live, control);
         Self {
             admin: Admin::start(&config(), views).await.unwrap(),
@@ -431,7 +438,11 @@ async fn a_drain_is_asked_for() {
 
 #[test]
 fn a_token_that_is_guessed_too_easily_is_refused_and_not_repeated() {
-    let error = Control::new(&Secret::new("fifteen letters"), CancellationToken::new());
+    let error = Control::new(
+        &Secret::new("fifteen letters"),
+        CancellationToken::new(),
+        Reloads::default(),
+    );
     assert_eq!(
         error.unwrap_err().to_string(),
         "admin.token is shorter than 16 characters"

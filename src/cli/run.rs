@@ -6,9 +6,9 @@ use tracing::{error, info, warn};
 
 use super::{ExitStatus, Options};
 use crate::{
-    app::App,
-    config::{Config, Problems},
-    telemetry::{self, Log},
+    app::{App, Reloaded},
+    config::Problems,
+    telemetry,
 };
 
 /// Keep the index equal to the table, until SIGTERM or SIGINT.
@@ -32,6 +32,7 @@ impl Command {
                 return Ok(ExitStatus::Success);
             }
         };
+        let mut reloads = app.listen_for_reloads();
         let failed = loop {
             tokio::select! {
                 name = signals.next() => {
@@ -40,7 +41,13 @@ impl Command {
                 }
                 () = app.asked_to_drain() => break false,
                 () = app.failed() => break true,
-                _ = hangup.recv() => reload(options, &config),
+                _ = hangup.recv() => {
+                    // The log has said what there is to say.
+                    let _ = reload(options, &app, "SIGHUP");
+                }
+                Some(request) = reloads.recv() => {
+                    request.answer(reload(options, &app, "POST /api/reload"));
+                }
             }
         };
         app.stop().await?;
@@ -52,25 +59,33 @@ impl Command {
     }
 }
 
-/// Takes over of the configuration, as it is now, what needs no restart; says so of the rest.
-fn reload(options: &Options, running: &Config) {
-    let config = match options.load_config() {
-        Ok(config) => config,
-        Err(problems) => return error!("SIGHUP: nothing is reloaded: {problems}"),
+/// Takes over of the configuration, as it is now, what needs no restart; says in one line what came of
+/// it. `by` is who asked.
+fn reload(options: &Options, app: &App, by: &str) -> Result<String, String> {
+    let read = || -> anyhow::Result<Reloaded> {
+        let config = options.load_config()?;
+        let problems = config.unresolved_secrets();
+        if !problems.is_empty() {
+            return Err(Problems::from(problems).into());
+        }
+        app.reload(&config)
     };
-    if let Some(log) = Log::of_process()
-        && let Err(error) = log.set_level(&config.log.level)
-    {
-        return error!("SIGHUP: nothing is reloaded: {error}");
-    }
-    info!("SIGHUP: log.level is {}", config.log.level);
-    let is_same_but_for_the_level = {
-        let mut running = running.clone();
-        running.log.level.clone_from(&config.log.level);
-        running == config
-    };
-    if !is_same_but_for_the_level {
-        warn!("SIGHUP: the configuration has changed in more than log.level; that needs a restart");
+    match read() {
+        Ok(done) if done.needs_restart.is_empty() => {
+            info!("{by}: {done}");
+            Ok(done.to_string())
+        }
+        Ok(done) => {
+            warn!("{by}: {done}");
+            Ok(done.to_string())
+        }
+        Err(error) => {
+            // Of several problems each is a line.
+            let lines = format!("{error:#}").replace('\n', "; ");
+            let why = format!("nothing is reloaded: {lines}");
+            error!("{by}: {why}");
+            Err(why)
+        }
     }
 }
 

@@ -138,7 +138,7 @@ pub(super) fn is_pattern(topic: &str) -> bool {
 }
 
 /// Whether `topic`, a name or a pattern, means the topic `name`.
-pub(super) fn names_or_matches(topic: &str, name: &str) -> bool {
+pub(crate) fn names_or_matches(topic: &str, name: &str) -> bool {
     topic == name
         || (is_pattern(topic) && Regex::new(topic).is_ok_and(|pattern| pattern.is_match(name)))
 }

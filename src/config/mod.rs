@@ -43,6 +43,7 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::kafka::names_or_matches;
 pub use self::{
     admin::AdminConfig,
     allowance::{Allowance, AllowanceError},

@@ -19,7 +19,7 @@ use super::{
     money::{Money, Price},
     savings::Savings,
 };
-use crate::telemetry::CostMetrics;
+use crate::{config::Allowance, telemetry::CostMetrics};
 
 /// Bytes of a token, as long as nothing was bought: English prose.
 const BYTES_PER_TOKEN: f64 = 4.0;
@@ -33,15 +33,15 @@ pub struct Books(Arc<Inner>);
 
 struct Inner {
     model: Arc<str>,
-    price: Option<Price>,
-    budget: SpendingBudget,
     clock: Clock,
     metrics: CostMetrics,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    price: Option<Price>,
+    budget: SpendingBudget,
     /// This process's own, by day.
     own: BTreeMap<Day, Account>,
     /// Days to be noted.
@@ -78,6 +78,24 @@ pub enum Access {
     Closed(String),
 }
 
+/// What was spent today and this month, and what may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overview {
+    /// Spent today.
+    pub day: Spent,
+    /// Spent this month.
+    pub month: Spent,
+    /// Whether the model's price is known, and money says anything.
+    pub is_priced: bool,
+    /// Whether the other members' spending is in it, which is asked for where there is a budget;
+    /// else it is what this process spent.
+    pub is_of_group: bool,
+    /// The budgets there are, with the share of each that is spent.
+    pub budgets: Vec<(Period, Allowance, f64)>,
+    /// The last day on which anything may be bought.
+    pub until: Option<Day>,
+}
+
 /// A text that was bought, and for whom.
 #[derive(Debug)]
 pub struct BoughtText<'a> {
@@ -99,12 +117,62 @@ impl Books {
     ) -> Self {
         Self(Arc::new(Inner {
             model: model.into(),
-            price,
-            budget,
             clock,
             metrics,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                price,
+                budget,
+                own: BTreeMap::new(),
+                changed: BTreeSet::new(),
+                others: None,
+                reserved: 0,
+                bought_bytes: 0,
+                bought_tokens: 0,
+                warned: None,
+            }),
         }))
+    }
+
+    /// Counts by another price and budget from now on; what was spent stays spent. Says whether the
+    /// price is another than it was.
+    pub fn set_terms(&self, price: Option<Price>, budget: SpendingBudget) -> bool {
+        let day = self.today();
+        let mut state = self.lock();
+        if state.budget.is_unlimited() {
+            // Nobody has asked what the others spent, or not of late.
+            state.others = None;
+        }
+        for period in Period::ALL {
+            if budget.allowance(period).is_none() {
+                self.0.metrics.no_budget(period);
+            }
+        }
+        state.warned = None;
+        state.budget = budget;
+        let is_other_price = std::mem::replace(&mut state.price, price) != price;
+        self.look(&mut state, day);
+        is_other_price
+    }
+
+    /// What was spent, and what may be.
+    pub fn overview(&self) -> Overview {
+        let today = self.today();
+        let state = self.lock();
+        let (day, month) = state.spent(today);
+        let budgets = [(Period::Day, day), (Period::Month, month)];
+        let budgets = budgets.into_iter().filter_map(|(period, spent)| {
+            let allowance = state.budget.allowance(period)?;
+            let share = state.budget.share(period, spent)?;
+            Some((period, allowance, share))
+        });
+        Overview {
+            day,
+            month,
+            is_priced: state.price.is_some(),
+            is_of_group: state.others.is_some(),
+            budgets: budgets.collect(),
+            until: state.budget.until(),
+        }
     }
 
     /// Counts an answer: the provider charged `tokens` for these texts, or did not say.
@@ -194,7 +262,7 @@ impl Books {
 
     /// Whether anything limits what may be bought.
     pub fn has_budget(&self) -> bool {
-        !self.0.budget.is_unlimited()
+        !self.lock().budget.is_unlimited()
     }
 
     /// This process's accounts that changed since this was asked last.
@@ -231,8 +299,7 @@ impl Books {
     }
 
     fn add(&self, state: &mut State, day: Day, table: Arc<str>, why: Why, texts: u64, tokens: u64) {
-        let money = self
-            .0
+        let money = state
             .price
             .map_or(Money::NOTHING, |price| price.of(tokens));
         let entry = Entry {
@@ -254,7 +321,7 @@ impl Books {
 
     /// How the budget stands; says so where that is news.
     fn look(&self, state: &mut State, today: Day) -> Standing {
-        let budget = &self.0.budget;
+        let budget = state.budget.clone();
         if budget.is_unlimited() {
             return Standing::Within;
         }
@@ -283,15 +350,14 @@ impl Books {
     fn is_spent_with_reserved(&self, state: &State, today: Day) -> bool {
         let reserved = Spent {
             tokens: state.reserved,
-            money: self
-                .0
+            money: state
                 .price
                 .map_or(Money::NOTHING, |price| price.of(state.reserved)),
         };
         let (mut day, mut month) = state.spent(today);
         day += reserved;
         month += reserved;
-        matches!(self.0.budget.look(today, day, month), Standing::Spent(_))
+        matches!(state.budget.look(today, day, month), Standing::Spent(_))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

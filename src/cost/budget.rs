@@ -81,7 +81,7 @@ impl SpendingBudget {
     /// The share of a period's budget that is spent, more than 1 if it was exceeded; `None` where
     /// there is none.
     pub fn share(&self, period: Period, spent: Spent) -> Option<f64> {
-        self.of(period).map(|allowance| share(allowance, spent))
+        self.allowance(period).map(|allowance| share(allowance, spent))
     }
 
     /// How things stand `today`, when so much was spent today and this month.
@@ -90,12 +90,12 @@ impl SpendingBudget {
             && today > until
         {
             return Standing::Spent(format!(
-                "nothing may be bought after {until}, says cost.budget.until: set a later day and restart"
+                "nothing may be bought after {until}, says cost.budget.until: set a later day and reload (SIGHUP)"
             ));
         }
         let mut near = Standing::Within;
         for (period, spent) in [(Period::Month, month), (Period::Day, day)] {
-            let Some(allowance) = self.of(period) else {
+            let Some(allowance) = self.allowance(period) else {
                 continue;
             };
             let share = share(allowance, spent);
@@ -105,7 +105,7 @@ impl SpendingBudget {
                     Period::Month => ("month's", today.month().next().first()),
                 };
                 return Standing::Spent(format!(
-                    "the {name} budget of {allowance} is spent ({}): embeddings are bought again on {again} at midnight UTC; for more, raise cost.budget and restart",
+                    "the {name} budget of {allowance} is spent ({}): embeddings are bought again on {again} at midnight UTC; for more, raise cost.budget and reload (SIGHUP)",
                     of_kind(allowance, spent)
                 ));
             }
@@ -121,7 +121,13 @@ impl SpendingBudget {
         near
     }
 
-    fn of(&self, period: Period) -> Option<Allowance> {
+    /// The last day on which anything may be bought, if there is one.
+    pub fn until(&self) -> Option<Day> {
+        self.until
+    }
+
+    /// What may be spent in a period, if that is limited.
+    pub fn allowance(&self, period: Period) -> Option<Allowance> {
         match period {
             Period::Day => self.daily,
             Period::Month => self.monthly,

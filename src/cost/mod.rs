@@ -21,7 +21,7 @@ mod savings;
 pub use account::{Account, Entry, Figures, Purpose, Reason, Saving, Spent, Why};
 #[cfg(test)]
 pub(crate) use books::tests as books_tests;
-pub use books::{Access, Books, BoughtText, Clock, Reserved};
+pub use books::{Access, Books, BoughtText, Clock, Overview, Reserved};
 pub use budget::{Period, SpendingBudget, Standing};
 pub use calendar::{CalendarError, Day, Month};
 pub use configured::KnownPrice;

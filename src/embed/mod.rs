@@ -67,7 +67,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::once::{Bought, Once};
 pub use self::response::BadAnswer;
-pub use self::settings::{InputLimit, Proxy, Settings, SettingsError};
+pub use self::settings::{InputLimit, Pace, Proxy, Settings, SettingsError};
 use self::{
     call::Call,
     client::{Client, Reply},
@@ -155,6 +155,7 @@ pub enum EmbedError {
 pub struct Embedder {
     requests: UnboundedSender<EmbedRequest>,
     share: watch::Sender<Share>,
+    pace: watch::Sender<Pace>,
 }
 
 impl Embedder {
@@ -178,6 +179,7 @@ impl Embedder {
         let schedule = Schedule::new(settings, metrics.clone(), endpoint, random, now);
         let (requests, submitted) = mpsc::unbounded_channel();
         let (share, shares) = watch::channel(Share::WHOLE);
+        let (pace, paces) = watch::channel(settings.pace());
         // It takes tenths of a second, which the first text need not wait for.
         let tokenizer = Tokenizer::for_model(&settings.model);
         tokio::task::spawn_blocking(move || tokenizer.load());
@@ -189,6 +191,7 @@ impl Embedder {
             metrics,
             submitted,
             shares,
+            paces,
             paused: health.watch_embed_pause(),
             under_way: UnderWay::default(),
         };
@@ -204,7 +207,11 @@ impl Embedder {
                 health.set(Lane::Embed, LaneState::Blocked(advice.into()));
             }
         });
-        Ok(Self { requests, share })
+        Ok(Self {
+            requests,
+            share,
+            pace,
+        })
     }
 
     /// Asks for a vector. Never waits: whoever asks bounds how much they ask for.
@@ -217,6 +224,11 @@ impl Embedder {
     /// all this program's.
     pub fn set_share(&self, share: Share) {
         self.share.send_replace(share);
+    }
+
+    /// Goes at another pace from now on; requests under way end as they were sent.
+    pub fn set_pace(&self, pace: Pace) {
+        self.pace.send_replace(pace);
     }
 }
 
@@ -283,6 +295,7 @@ struct Stage {
     metrics: EmbedMetrics,
     submitted: UnboundedReceiver<EmbedRequest>,
     shares: watch::Receiver<Share>,
+    paces: watch::Receiver<Pace>,
     /// Whether a person wants nothing to be bought for now.
     paused: watch::Receiver<bool>,
     under_way: UnderWay,
@@ -319,6 +332,10 @@ impl Stage {
                     let share = *self.shares.borrow_and_update();
                     self.schedule.set_share(share, Instant::now());
                 }
+                Ok(()) = self.paces.changed() => {
+                    let pace = *self.paces.borrow_and_update();
+                    self.schedule.set_pace(&pace, Instant::now());
+                }
                 count = self.submitted.recv_many(&mut taken, TAKE) => {
                     if count == 0 {
                         return;
@@ -337,6 +354,8 @@ impl Stage {
     /// Whether nothing may be bought right now; the lane's state says why.
     fn is_closed(&self) -> bool {
         if !self.books.has_budget() {
+            // There may have been one until now.
+            self.budget.set(LaneState::Ready);
             return false;
         }
         let (state, is_closed) = match self.books.access() {

@@ -18,9 +18,10 @@ use super::{
     condition::{Condition, State},
     hedging::Hedging,
     inputs::{Fitted, Inputs},
-    limiter::{Limiter, Limits},
+    limiter::Limiter,
     refusal::Refusal,
     response::Answer,
+    settings::Pace,
 };
 use crate::{
     backoff::Backoff,
@@ -76,16 +77,11 @@ impl Schedule {
         random: fastrand::Rng,
         now: Instant,
     ) -> Self {
-        let limits = Limits {
-            requests_per_minute: settings.requests_per_minute,
-            tokens_per_minute: settings.tokens_per_minute,
-            request_tokens: settings.batch_tokens.unwrap_or(u64::MAX),
-        };
         let tokenizer = Tokenizer::for_model(&settings.model);
         Self {
             inputs: Inputs::new(tokenizer, settings.input_limit),
             batcher: Batcher::new(settings.batch_inputs, settings.batch_linger),
-            limiter: Limiter::new(limits, now),
+            limiter: Limiter::new(settings.pace().limits(), now),
             limited_since: None,
             backoff: Backoff::new(settings.retry_initial, settings.retry_max),
             random,
@@ -127,6 +123,12 @@ impl Schedule {
             }
         };
         self.batcher.push(EmbedRequest { text, ..request }, now);
+    }
+
+    /// Another pace, from now on.
+    pub(super) fn set_pace(&mut self, pace: &Pace, now: Instant) {
+        self.limiter.set_limits(pace.limits(), now);
+        self.concurrency = pace.concurrency.max(1);
     }
 
     /// This member's share of the limits, from now on.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, num::NonZeroU32, path::PathBuf, time::Durat
 
 use serde_json::{Map, Value};
 
+use super::limiter::Limits;
 use crate::{
     config::{EmbedConfig, EncodingFormat, OverLong, ProxyConfig, Secret, SecretError, SecretRef},
     tokens::Chunking,
@@ -89,6 +90,39 @@ impl InputLimit {
     }
 }
 
+/// How fast to go: what may change while the stage runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How many requests a minute all members of the group may send together; `None` for no limit.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// How many tokens a minute, likewise.
+    pub tokens_per_minute: Option<NonZeroU32>,
+    /// How many tokens a request takes at most; `None` for no limit.
+    pub batch_tokens: Option<u64>,
+    /// How many requests may be under way at once.
+    pub concurrency: usize,
+}
+
+impl Pace {
+    /// What `config` asks for.
+    pub fn new(config: &EmbedConfig) -> Self {
+        Self {
+            requests_per_minute: config.requests_per_minute.and_then(NonZeroU32::new),
+            tokens_per_minute: config.tokens_per_minute.and_then(NonZeroU32::new),
+            batch_tokens: config.batch_tokens.map(u64::from),
+            concurrency: config.concurrency,
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            request_tokens: self.batch_tokens.unwrap_or(u64::MAX),
+        }
+    }
+}
+
 /// A proxy for HTTP.
 #[derive(Debug, Clone)]
 pub struct Proxy {
@@ -135,6 +169,16 @@ fn fields(configured: &BTreeMap<String, String>) -> Map<String, Value> {
 }
 
 impl Settings {
+    /// How fast to go.
+    pub(super) fn pace(&self) -> Pace {
+        Pace {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            batch_tokens: self.batch_tokens,
+            concurrency: self.concurrency,
+        }
+    }
+
     /// What `config` asks for, of the endpoint at `url`: its own, or a stand-in's. Reads files, with
     /// blocking I/O.
     pub fn new(config: &EmbedConfig, url: &str) -> Result<Self, SettingsError> {

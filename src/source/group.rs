@@ -105,7 +105,10 @@ impl Group {
         let mut feeds = self.feeds();
         feeds.over_budget = over_budget;
         let gates = feeds.by_partition.iter();
-        let gates = gates.map(|(partition, feed)| (partition, feed.gate.is_closed()));
+        let gates = gates.map(|(partition, feed)| {
+            let is_closed = feed.gate.is_closed() || self.health.is_table_paused(&partition.topic);
+            (partition, is_closed)
+        });
         pauses.plan(over_budget, feeds.rebalances, gates)
     }
 
@@ -277,6 +280,8 @@ impl Group {
                 partition: partition.partition,
                 reading: if feed.frontier.epoch().is_none() {
                     Reading::Starting
+                } else if self.health.is_table_paused(&partition.topic) {
+                    Reading::Paused
                 } else if feed.gate.is_closed() {
                     Reading::Held
                 } else if feeds.over_budget {

@@ -43,6 +43,8 @@ pub enum Reading {
     Held,
     /// They are not: the memory budget is used up.
     OverBudget,
+    /// They are not: a person paused the table.
+    Paused,
 }
 
 impl AssignedPartitions {

@@ -1,6 +1,7 @@
 //! What each lane can do right now: what `/readyz` answers and operators look at first.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -96,6 +97,8 @@ const PAUSED: &str = "paused by hand; POST /api/embed/resume lets it go on";
 pub struct Health {
     states: Arc<Mutex<[LaneState; Lane::ALL.len()]>>,
     embed_paused: watch::Sender<bool>,
+    /// Tables that a person paused, by topic, and whether they still are.
+    tables: Arc<Mutex<BTreeMap<Arc<str>, bool>>>,
 }
 
 impl Default for Health {
@@ -111,6 +114,7 @@ impl Default for Health {
                 LaneState::Ready,
             ])),
             embed_paused: watch::Sender::new(false),
+            tables: Arc::default(),
         }
     }
 }
@@ -145,15 +149,23 @@ impl Health {
             .get(lane as usize)
             .cloned()
             .unwrap_or(LaneState::Ready);
-        if lane != Lane::Embed || !self.is_embed_paused() {
-            return own;
-        }
+        let paused = match lane {
+            Lane::Embed if self.is_embed_paused() => PAUSED.to_owned(),
+            Lane::Tables => match self.paused_tables() {
+                topics if topics.is_empty() => return own,
+                topics => format!(
+                    "{} paused by hand: deletes wait, too; POST /api/tables/resume lets it go on",
+                    topics.join(", ")
+                ),
+            },
+            _ => return own,
+        };
         LaneState::Blocked(match own.reason() {
             Some(reason) => format!(
-                "{PAUSED}; without that it would be {}: {reason}",
+                "{paused}; without that it would be {}: {reason}",
                 own.label()
             ),
-            None => PAUSED.to_owned(),
+            None => paused,
         })
     }
 
@@ -196,6 +208,40 @@ impl Health {
         self.embed_paused.subscribe()
     }
 
+    /// Lets no more of a table be read until a person says so, or lets it go on. Says whether that is
+    /// news. The table is that of a topic.
+    pub fn pause_table(&self, topic: &str, paused: bool) -> bool {
+        let mut tables = self.tables();
+        match tables.get_mut(topic) {
+            Some(was) => std::mem::replace(was, paused) != paused,
+            None if paused => tables.insert(topic.into(), true).is_none(),
+            None => false,
+        }
+    }
+
+    /// Whether a person paused the table of a topic.
+    pub fn is_table_paused(&self, topic: &str) -> bool {
+        self.tables().get(topic).copied().unwrap_or(false)
+    }
+
+    /// The topics whose tables a person paused.
+    pub fn paused_tables(&self) -> Vec<String> {
+        let tables = self.tables();
+        let paused = tables.iter().filter(|(_, paused)| **paused);
+        paused.map(|(topic, _)| topic.to_string()).collect()
+    }
+
+    /// The topics whose tables a person ever paused, and whether they still are.
+    pub(super) fn table_pauses(&self) -> Vec<(Arc<str>, bool)> {
+        let tables = self.tables();
+        let pauses = tables.iter().map(|(topic, paused)| (topic.clone(), *paused));
+        pauses.collect()
+    }
+
+    fn tables(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, bool>> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, [LaneState; Lane::ALL.len()]> {
         // A panic elsewhere leaves the states whole: each is replaced in one assignment.
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
@@ -232,6 +278,25 @@ mod tests {
         assert_eq!(health.get(Lane::Embed), LaneState::Blocked(both));
         assert!(health.pause_embed(false));
         assert_eq!(health.worst(), "waiting");
+    }
+
+    #[test]
+    fn a_paused_table_blocks_its_lane_and_hides_no_other_reason() {
+        let health = Health::default();
+        assert!(!health.pause_table("shop.brands", false), "it never was");
+        assert!(health.pause_table("shop.products", true));
+        assert!(!health.pause_table("shop.products", true));
+        assert!(health.is_table_paused("shop.products"));
+        assert!(!health.is_table_paused("shop.brands"));
+        let reason = health.get(Lane::Tables).reason().map(str::to_owned);
+        assert!(reason.is_some_and(|it| it.starts_with("shop.products paused by hand")));
+
+        health.set(Lane::Tables, LaneState::Blocked("no key".into()));
+        let both = health.get(Lane::Tables).reason().map(str::to_owned);
+        assert!(both.is_some_and(|it| it.ends_with("would be blocked: no key")));
+        assert!(health.pause_table("shop.products", false));
+        assert_eq!(health.get(Lane::Tables).reason(), Some("no key"));
+        assert_eq!(health.table_pauses(), [("shop.products".into(), false)]);
     }
 
     #[test]

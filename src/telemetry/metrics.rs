@@ -42,6 +42,7 @@ pub struct Metrics {
     /// The index.
     pub index: IndexMetrics,
     lanes: IntGaugeVec,
+    paused_tables: IntGaugeVec,
 }
 
 impl Metrics {
@@ -82,6 +83,16 @@ impl Metrics {
                     &["lane", "state"],
                 ),
             )?,
+            paused_tables: add(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "vectide_table_paused",
+                        "1 while a person has paused a table, by topic; 0 once it goes on.",
+                    ),
+                    &["topic"],
+                ),
+            )?,
             registry,
         })
     }
@@ -95,6 +106,10 @@ impl Metrics {
                     .with_label_values(&[lane.label(), label])
                     .set(here);
             }
+        }
+        for (topic, paused) in health.table_pauses() {
+            let shown = self.paused_tables.with_label_values(&[&*topic]);
+            shown.set(i64::from(paused));
         }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }

@@ -2,6 +2,8 @@
 
 use minijinja::{Environment, Value};
 
+use crate::cost::Money;
+
 /// Makes them known to the template.
 pub(super) fn add_filters(templates: &mut Environment<'_>) {
     templates.add_filter("count", |value: f64| count(value));
@@ -11,6 +13,10 @@ pub(super) fn add_filters(templates: &mut Environment<'_>) {
         Ok(value) => seconds(value),
         Err(_) => "–".to_owned(),
     });
+    templates.add_filter("dollars", |value: f64| {
+        Money::from_dollars(value).map_or_else(|| "–".to_owned(), |money| money.to_string())
+    });
+    templates.add_filter("percent", |value: f64| format!("{:.0} %", value * 100.0));
     templates.add_filter("uptime", uptime);
     templates.add_filter("points", |values: Vec<f64>, width: f64, height: f64| {
         points(&values, width, height)

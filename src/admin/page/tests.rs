@@ -2,23 +2,32 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use super::*;
 use crate::{
-    admin::{Job, Views, status::Observer},
+    admin::{InEffect, Job, Views, status::Observer},
+    config::Config,
+    cost::Books,
     telemetry::{AssignedPartition, Health, Lane, LaneState, Metrics, Reading},
 };
 
 fn views() -> Views {
+    let metrics = Metrics::new().unwrap();
     Views {
-        metrics: Metrics::new().unwrap(),
+        metrics: metrics.clone(),
         health: Health::default(),
         live: Arc::new(|| true),
         job: Job {
             group: "shop".into(),
             ..Job::default()
         },
+        books: Books::open(&Config::default(), metrics.cost.clone()).unwrap(),
+        configuration: InEffect::since(SystemTime::UNIX_EPOCH),
         control: None,
     }
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 
 pub(super) use self::samples::EVERY;
 use self::samples::{Counts, Samples, labelled};
-use super::Views;
+use super::{ConfigurationStatus, Views};
+use crate::cost::{Books, Spent};
 use crate::telemetry::{AssignedPartition, Health, Log, Metrics, Warning};
 
 /// What the program is, does and suffers from right now. Rates are of the last 10 seconds; totals are since
@@ -34,6 +35,8 @@ pub(super) struct Status {
     lanes: Vec<LaneStatus>,
     /// What goes through each stage.
     flow: Flow,
+    /// What embeddings cost.
+    cost: CostStatus,
     /// How soon changes became visible in the index in the last minute, by what was done.
     freshness: Vec<Freshness>,
     /// The last minute.
@@ -44,6 +47,8 @@ pub(super) struct Status {
     dead_letters: Vec<DeadLetters>,
     /// The log's latest warnings and errors, the last one first.
     warnings: Vec<Warning>,
+    /// The configuration that is in effect.
+    configuration: ConfigurationStatus,
     /// What a person may do, or did.
     control: ControlStatus,
 }
@@ -183,6 +188,42 @@ pub(super) struct DeadLetterFlow {
     withheld: i64,
 }
 
+/// What embeddings cost, by days and months of UTC.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(super) struct CostStatus {
+    /// Whose spending it is: `group` where there is a budget, all members' as they last noted it; else
+    /// `member`, this process's since its start.
+    of: &'static str,
+    /// Spent today.
+    today: SpentStatus,
+    /// Spent this month.
+    month: SpentStatus,
+    /// The budgets there are.
+    budgets: Vec<BudgetStatus>,
+    /// The last day on which anything may be bought, if there is one.
+    until: Option<String>,
+}
+
+/// What was spent.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(super) struct SpentStatus {
+    /// Tokens.
+    tokens: u64,
+    /// US dollars; absent where the model's price is not known.
+    usd: Option<f64>,
+}
+
+/// A budget.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub(super) struct BudgetStatus {
+    /// Its period: `day` or `month`.
+    period: &'static str,
+    /// What may be spent, as it is configured: `$20` or `400000000 tokens`.
+    allowance: String,
+    /// The part of it that is spent; from 1 on nothing is bought.
+    spent_ratio: f64,
+}
+
 /// How soon changes became visible: from the commit in the database, or else from the record in Kafka.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(super) struct Freshness {
@@ -223,6 +264,8 @@ pub(super) struct ControlStatus {
     enabled: bool,
     /// Whether a person paused embedding.
     embed_paused: bool,
+    /// The topics whose tables a person paused.
+    paused_tables: Vec<String>,
 }
 
 /// Watches the metrics, for what is to be said about a stretch of time.
@@ -258,6 +301,7 @@ impl Observer {
             job: views.job.clone(),
             lanes: lanes(health),
             flow: flow(metrics, &samples, &partitions),
+            cost: cost(&views.books),
             freshness: freshness(&samples),
             history: History {
                 records_per_second: samples.history(|it| it.records),
@@ -266,9 +310,11 @@ impl Observer {
             partitions,
             dead_letters: dead_letters(metrics),
             warnings: Log::of_process().map_or_else(Vec::new, |log| log.recent().all()),
+            configuration: views.configuration.status(),
             control: ControlStatus {
                 enabled: views.control.is_some(),
                 embed_paused: health.is_embed_paused(),
+                paused_tables: health.paused_tables(),
             },
         }
     }
@@ -338,6 +384,27 @@ fn flow(metrics: &Metrics, samples: &Samples, partitions: &[AssignedPartition]) 
             letters: letters.iter().map(|(_, count)| count).sum(),
             withheld: pipeline.withheld.get(),
         },
+    }
+}
+
+fn cost(books: &Books) -> CostStatus {
+    let overview = books.overview();
+    let spent = |spent: Spent| SpentStatus {
+        tokens: spent.tokens,
+        usd: overview.is_priced.then(|| spent.money.dollars()),
+    };
+    let budgets = overview.budgets.iter();
+    let budgets = budgets.map(|(period, allowance, share)| BudgetStatus {
+        period: period.label(),
+        allowance: allowance.to_string(),
+        spent_ratio: *share,
+    });
+    CostStatus {
+        of: if overview.is_of_group { "group" } else { "member" },
+        today: spent(overview.day),
+        month: spent(overview.month),
+        budgets: budgets.collect(),
+        until: overview.until.map(|day| day.to_string()),
     }
 }
 

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fmt::Write, fs, path::Path, sync::Arc};
+use std::{fmt::Write, fs, path::Path, sync::Arc, time::SystemTime};
 
 use schemars::schema_for;
 use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::{
+    admin::InEffect,
+    config::Config,
     record::Settled,
     telemetry::{Lane, LaneState, Reading},
 };
@@ -18,11 +20,14 @@ const BEGIN: &str =
 const END: &str = "<!-- status: end -->\n";
 
 fn views() -> Views {
+    let metrics = Metrics::new().unwrap();
     Views {
-        metrics: Metrics::new().unwrap(),
+        metrics: metrics.clone(),
         health: Health::default(),
         live: Arc::new(|| true),
         job: Job::default(),
+        books: Books::open(&Config::default(), metrics.cost.clone()).unwrap(),
+        configuration: InEffect::since(SystemTime::UNIX_EPOCH),
         control: None,
     }
 }

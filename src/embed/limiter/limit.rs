@@ -34,6 +34,13 @@ impl Limit {
         }
     }
 
+    /// Another limit is configured from now on.
+    pub(super) fn configure(&mut self, configured: Option<f64>, share: Share, now: Instant) {
+        // What was owed until now was paid off at the old rate.
+        self.pass(share, now);
+        self.configured = configured;
+    }
+
     /// Units a second that a member with that share may take; `None` if nothing is known to limit it.
     fn rate(&self, share: Share) -> Option<f64> {
         least(self.allotted(share), self.learned.rate())

@@ -71,7 +71,6 @@ pub(super) struct Usage {
 impl Limiter {
     /// A limiter for a member that has the limits for itself.
     pub(super) fn new(limits: Limits, now: Instant) -> Self {
-        let per_minute = |limit: Option<NonZeroU32>| limit.map(|limit| f64::from(limit.get()));
         Self {
             requests: Limit::new(per_minute(limits.requests_per_minute), now),
             tokens: Limit::new(per_minute(limits.tokens_per_minute), now),
@@ -80,6 +79,21 @@ impl Limiter {
             held_until: now,
             throttled_at: None,
         }
+    }
+
+    /// Other limits are configured from now on. What is owed stays owed, and what the provider said
+    /// and what was learnt still count.
+    pub(super) fn set_limits(&mut self, limits: Limits, now: Instant) {
+        let Limits {
+            requests_per_minute,
+            tokens_per_minute,
+            request_tokens,
+        } = limits;
+        let requests = per_minute(requests_per_minute);
+        self.requests.configure(requests, self.share, now);
+        let tokens = per_minute(tokens_per_minute);
+        self.tokens.configure(tokens, self.share, now);
+        self.request_tokens = request_tokens.max(1);
     }
 
     /// This member's share of the limits, from now on.
@@ -171,4 +185,8 @@ impl Limiter {
     pub(super) fn usage(&self, now: Instant) -> [Usage; 2] {
         [&self.requests, &self.tokens].map(|limit| limit.usage(self.share, now))
     }
+}
+
+fn per_minute(limit: Option<NonZeroU32>) -> Option<f64> {
+    limit.map(|limit| f64::from(limit.get()))
 }

@@ -77,6 +77,12 @@ impl CostMetrics {
         let labels = [period.label()];
         self.budget.with_label_values(&labels).set(share);
     }
+
+    /// Shows no share of a period's budget any more: there is none.
+    pub fn no_budget(&self, period: Period) {
+        // An error means that none was shown.
+        let _ = self.budget.remove_label_values(&[period.label()]);
+    }
 }
 
 impl Family {
