@@ -123,7 +123,7 @@ async fn the_log_says_more_when_asked_and_less_again_after_a_hangup_and_a_drain_
     running.until("POST /api/log-level: info,vectide=trace");
 
     running.signal("HUP");
-    running.until("SIGHUP: log.level is info");
+    running.until("SIGHUP: configuration 2 is in effect; nothing has changed");
 
     assert_eq!(running.post(&format!("{url}/api/drain"), "").await, 202);
     running.until("left the consumer group");
@@ -140,11 +140,67 @@ async fn a_hangup_takes_over_the_level_and_says_what_needs_a_restart() {
     let changed = CONFIGURATION.replace("\"info\"", "\"warn\"");
     fs::write(&file, changed.replace("dimensions = 8", "dimensions = 9")).unwrap();
     running.signal("HUP");
-    running.until("in more than log.level; that needs a restart");
+    running.until("is in effect; changed: log.level; needs a restart: embed.dimensions");
 
     fs::write(&file, "[kafka]\ntopics = 7").unwrap();
     running.signal("HUP");
     running.until("SIGHUP: nothing is reloaded");
     assert_eq!(running.post(&format!("{url}/api/drain"), "").await, 202);
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_is_reloaded_is_shown_and_a_bad_file_or_table_of_prices_changes_nothing() {
+    let mut running = Running::start();
+    let url = running.url();
+    let reload = format!("{url}/api/reload");
+    let file = running.folder.path().join("vectide.toml");
+    let prices = running.folder.path().join("prices.toml");
+    let price = |usd: &str| {
+        let model = "[[models]]\nprovider = \"own\"\nname = \"text-embedding-3-small\"";
+        let table = format!("dated = \"2026-11\"\n{model}\nusd_per_million_tokens = {usd}\n");
+        fs::write(&prices, table).unwrap();
+    };
+    let budget = format!(
+        "{CONFIGURATION}\n[cost]\nprices = {:?}\nbudget.daily = \"$2\"\n",
+        prices.display().to_string()
+    );
+    let limits = budget.replace(
+        "dimensions = 8",
+        "dimensions = 8\ntokens_per_minute = 90000",
+    );
+    price("1.5");
+    fs::write(&file, &limits).unwrap();
+    assert_eq!(running.post(&reload, "").await, 200);
+    let line = running.until("POST /api/reload: configuration 2 is in effect");
+    let said = line.get("message").and_then(Value::as_str).unwrap();
+    for key in [
+        "embed.tokens_per_minute",
+        "cost.prices",
+        "cost.budget.daily",
+    ] {
+        assert!(said.contains(key), "{said}");
+    }
+    let status = running.http.get(format!("{url}/api/status")).send();
+    let status: Value =
+        serde_json::from_slice(&status.await.unwrap().bytes().await.unwrap()).unwrap();
+    let at = |pointer: &str| status.pointer(pointer).cloned().unwrap_or_default();
+    assert_eq!(at("/configuration/generation"), 2);
+    assert_eq!(at("/configuration/needs_restart"), Value::Array(Vec::new()));
+    assert_eq!(at("/cost/budgets/0/allowance"), "$2");
+
+    // The same path, another price.
+    price("3.0");
+    assert_eq!(running.post(&reload, "").await, 200);
+    running.until("configuration 3 is in effect; changed: cost.prices");
+    price("-1");
+    assert_eq!(running.post(&reload, "").await, 422);
+    running.until("POST /api/reload: nothing is reloaded: ");
+    price("3.0");
+    fs::write(&file, limits.replace("\"$2\"", "\"much\"")).unwrap();
+    assert_eq!(running.post(&reload, "").await, 422);
+    running.until("POST /api/reload: nothing is reloaded: ");
+    let status = running.http.get(format!("{url}/api/status")).send();
+    let text = status.await.unwrap().text().await.unwrap();
+    assert!(text.contains("\"generation\":3"), "{text}");
 }

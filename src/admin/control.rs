@@ -30,7 +30,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{reload::Reloads, routes::Shown};
-use crate::{config::{Secret, names_or_matches}, telemetry::Log};
+use crate::{
+    config::{Secret, names_or_matches},
+    telemetry::Log,
+};
 
 /// The longest body that is read, in bytes.
 const BODY: usize = 4_096;
@@ -66,7 +69,11 @@ pub struct ShortToken;
 impl Control {
     /// By whoever shows `token`; `drain` is cancelled when the program is to end, and `reloads` is asked
     /// for the configuration to be read again.
-    pub fn new(token: &Secret, drain: CancellationToken, reloads: Reloads) -> Result<Self, ShortToken> {
+    pub fn new(
+        token: &Secret,
+        drain: CancellationToken,
+        reloads: Reloads,
+    ) -> Result<Self, ShortToken> {
         if token.expose().chars().count() < LEAST {
             return Err(ShortToken);
         }
@@ -83,7 +90,15 @@ impl Control {
 }
 
 pub(super) fn router() -> Router<Arc<Shown>> {
-    let [log_level, pause, resume, pause_one, resume_one, reload, drain] = PATHS;
+    let [
+        log_level,
+        pause,
+        resume,
+        pause_one,
+        resume_one,
+        reload,
+        drain,
+    ] = PATHS;
     Router::new()
         .route(log_level, post(set_log_level))
         .route(pause, post(pause_embed))
@@ -202,7 +217,8 @@ async fn reload_all(Authorized(control): Authorized) -> (StatusCode, String) {
         Some(Ok(done)) => (StatusCode::OK, format!("{done}\n")),
         Some(Err(why)) => (StatusCode::UNPROCESSABLE_ENTITY, format!("{why}\n")),
         None => {
-            let advice = "nothing is reloaded: the start is not complete, or another reload is under way\n";
+            let advice =
+                "nothing is reloaded: the start is not complete, or another reload is under way\n";
             (StatusCode::SERVICE_UNAVAILABLE, advice.to_owned())
         }
     }

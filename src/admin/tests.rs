@@ -35,6 +35,7 @@ struct Endpoint {
     health: Health,
     live: Arc<AtomicBool>,
     drain: CancellationToken,
+    reloads: Reloads,
     http: reqwest::Client,
 }
 
@@ -54,6 +55,7 @@ fn views(health: &Health, live: &Arc<AtomicBool>, control: Option<Control>) -> V
         live: Arc::new(move || live.load(Ordering::Relaxed)),
         job: Job {
             group: "vectide".into(),
+            topics: vec!["shop.public.products".into(), "^stock[.]".into()],
             ..Job::default()
         },
         books: Books::open(&Config::default(), metrics.cost.clone()).unwrap(),
@@ -80,6 +82,7 @@ impl Endpoint {
             health,
             live,
             drain,
+            reloads,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
     }
@@ -426,6 +429,50 @@ async fn embedding_is_paused_and_resumed_and_the_lane_says_so() {
     let resumed = endpoint.post("/api/embed/resume", Some(TOKEN), "").await;
     assert_eq!(resumed, (200, "embedding goes on\n".into()));
     assert_eq!(endpoint.health.get(Lane::Embed), LaneState::Ready);
+}
+
+#[tokio::test]
+async fn a_table_is_paused_and_resumed_by_its_topic_and_its_lane_and_metric_say_so() {
+    let endpoint = Endpoint::start_with(Some(TOKEN)).await;
+    let ask = async |path: &str, topic: &str| endpoint.post(path, Some(TOKEN), topic).await;
+    let (pause, resume) = ("/api/tables/pause", "/api/tables/resume");
+    let (code, text) = ask(pause, "shop.public.prodcts").await;
+    assert_eq!(code, 404);
+    assert!(text.contains("shop.public.products, ^stock[.]"), "{text}");
+    assert_eq!(ask(pause, "shop.public.products\n").await.0, 200);
+    assert_eq!(ask(pause, "stock.berlin").await.0, 200);
+    let again = ask(pause, "stock.berlin").await;
+    assert_eq!(again, (200, "stock.berlin was paused before\n".into()));
+    let (_, lanes) = endpoint.get("/readyz").await;
+    let reason = "tables blocked: shop.public.products, stock.berlin paused by hand";
+    assert!(lanes.contains(reason), "{lanes}");
+
+    assert_eq!(ask(resume, "stock.berlin").await.0, 200);
+    let (_, status) = endpoint.get("/api/status").await;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let paused = &status["control"]["paused_tables"];
+    assert_eq!(paused, &json!(["shop.public.products"]));
+    let (_, metrics) = endpoint.get("/metrics").await;
+    for line in [
+        "vectide_table_paused{topic=\"shop.public.products\"} 1\n",
+        "vectide_table_paused{topic=\"stock.berlin\"} 0\n",
+    ] {
+        assert!(metrics.contains(line), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_is_asked_for_and_its_answer_is_passed_on() {
+    let endpoint = Endpoint::start_with(Some(TOKEN)).await;
+    let early = endpoint.post("/api/reload", Some(TOKEN), "").await;
+    assert_eq!(early.0, 503, "nobody listens yet");
+    let mut asked = endpoint.reloads.listen();
+    for (answer, code) in [(Ok("done".to_owned()), 200), (Err("bad".to_owned()), 422)] {
+        let answers = async { asked.recv().await.unwrap().answer(answer) };
+        let post = endpoint.post("/api/reload", Some(TOKEN), "");
+        let ((), (answered, _)) = tokio::join!(answers, post);
+        assert_eq!(answered, code);
+    }
 }
 
 #[tokio::test]

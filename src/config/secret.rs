@@ -2,11 +2,15 @@
 
 use std::{fmt, fs, path::PathBuf};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error, MapAccess, Visitor},
 };
+
+/// What stands in a secret's place.
+const HIDDEN: &str = "***";
 
 /// Where a secret is found: `{ env = "NAME" }` or `{ file = "/path" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -78,6 +82,19 @@ impl Secret {
         Self(text.into())
     }
 
+    /// What somebody else wrote, without this secret, as it is and as it goes into a header of basic
+    /// authentication for `user`: some servers repeat what they refuse.
+    pub fn hide_in(&self, user: Option<&str>, text: &str) -> String {
+        let hidden = text.replace(&self.0, HIDDEN);
+        match user {
+            Some(user) => {
+                let login = STANDARD.encode(format!("{user}:{}", self.0));
+                hidden.replace(&login, HIDDEN)
+            }
+            None => hidden,
+        }
+    }
+
     /// The text itself. Hand it to the client that needs it, and nowhere else.
     pub fn expose(&self) -> &str {
         &self.0
@@ -86,7 +103,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(HIDDEN)
     }
 }
 
@@ -96,6 +113,9 @@ impl<'de> Deserialize<'de> for SecretRef {
 
         /// Says what is wrong without repeating it: it may be the secret itself.
         const HOW: &str = "a secret is given by reference, { env = \"NAME\" } or { file = \"/path\" }, never as text";
+
+        /// Likewise.
+        const NAME: &str = "env takes the name of an environment variable, letters, digits and _, and not the secret itself";
 
         impl<'de> Visitor<'de> for RefVisitor {
             type Value = SecretRef;
@@ -116,7 +136,13 @@ impl<'de> Deserialize<'de> for SecretRef {
                 let one = || A::Error::custom(HOW);
                 let key: String = map.next_key()?.ok_or_else(one)?;
                 let found = match key.as_str() {
-                    "env" => SecretRef::Env(map.next_value()?),
+                    "env" => {
+                        let name: String = map.next_value()?;
+                        if !is_variable_name(&name) {
+                            return Err(A::Error::custom(NAME));
+                        }
+                        SecretRef::Env(name)
+                    }
                     "file" => SecretRef::File(map.next_value()?),
                     _ => return Err(one()),
                 };
@@ -129,6 +155,12 @@ impl<'de> Deserialize<'de> for SecretRef {
 
         deserializer.deserialize_any(RefVisitor)
     }
+}
+
+/// As POSIX has it, and lower case besides.
+fn is_variable_name(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(is_part) && !name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -155,12 +187,28 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_in_the_place_of_a_variables_name_is_refused_and_not_repeated() {
+        let message = parse("{ env = \"sk-hunter2\" }").unwrap_err();
+        assert!(message.starts_with("env takes the name"), "{message}");
+        assert!(!message.contains("hunter2"));
+        assert!(parse("{ env = \"OPENAI_KEY_2\" }").is_ok());
+    }
+
+    #[test]
     fn a_file_loses_its_line_end_only() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file, b" pass word \r\n").unwrap();
         let secret = SecretRef::File(file.path().to_owned()).resolve().unwrap();
         assert_eq!(secret.expose(), " pass word ");
         assert_eq!(format!("{secret:?}"), "***");
+    }
+
+    #[test]
+    fn a_secret_that_somebody_repeats_is_hidden_plain_and_as_a_login() {
+        let secret = Secret::new("hunter2");
+        let said = "no hunter2, no Basic YW5uYTpodW50ZXIy";
+        assert_eq!(secret.hide_in(Some("anna"), said), "no ***, no Basic ***");
+        assert_eq!(secret.hide_in(None, "hunter"), "hunter");
     }
 
     #[test]

@@ -299,9 +299,7 @@ impl Books {
     }
 
     fn add(&self, state: &mut State, day: Day, table: Arc<str>, why: Why, texts: u64, tokens: u64) {
-        let money = state
-            .price
-            .map_or(Money::NOTHING, |price| price.of(tokens));
+        let money = state.price.map_or(Money::NOTHING, |price| price.of(tokens));
         let entry = Entry {
             table,
             model: self.0.model.clone(),

@@ -81,7 +81,8 @@ impl SpendingBudget {
     /// The share of a period's budget that is spent, more than 1 if it was exceeded; `None` where
     /// there is none.
     pub fn share(&self, period: Period, spent: Spent) -> Option<f64> {
-        self.allowance(period).map(|allowance| share(allowance, spent))
+        self.allowance(period)
+            .map(|allowance| share(allowance, spent))
     }
 
     /// How things stand `today`, when so much was spent today and this month.

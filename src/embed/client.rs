@@ -50,6 +50,8 @@ struct Endpoint {
     /// The URL as it may be shown.
     shown: String,
     key: Option<Secret>,
+    /// User name and password of the proxy.
+    proxy_login: Option<(String, Secret)>,
     model: String,
     dimensions: u32,
     send_dimensions: bool,
@@ -90,6 +92,7 @@ impl Client {
                 url,
                 shown,
                 key: settings.api_key.clone(),
+                proxy_login: settings.proxy.as_ref().and_then(|it| it.login.clone()),
                 model: settings.model.clone(),
                 dimensions: settings.dimensions,
                 send_dimensions: settings.send_dimensions,
@@ -201,8 +204,16 @@ impl Endpoint {
     }
 
     fn complaint(&self, body: &[u8]) -> Complaint {
-        let key = self.key.as_ref().map_or("", Secret::expose);
-        Complaint::read(body).without(key)
+        Complaint::read_hiding(body, |said| {
+            let said = match &self.key {
+                Some(key) => key.hide_in(None, said),
+                None => said.to_owned(),
+            };
+            match &self.proxy_login {
+                Some((user, password)) => password.hide_in(Some(user), &said),
+                None => said,
+            }
+        })
     }
 
     /// What a request comes to that got no answer, or broke off.

@@ -230,7 +230,15 @@ impl Complaint {
 
     /// Reads an error body. Only fields meant to explain are looked at: some servers repeat the
     /// whole input, and a product's description may say anything.
+    #[cfg(test)]
     pub(super) fn read(body: &[u8]) -> Self {
+        Self::read_hiding(body, str::to_owned)
+    }
+
+    /// The same, with what `hide` does to the message before it is shortened, which could leave a part
+    /// of a secret that nobody knows again: some gateways repeat the key they refuse.
+    pub(super) fn read_hiding(body: &[u8], hide: impl Fn(&str) -> String) -> Self {
+        let shorten = |text: &str| shorten(&hide(text));
         let Ok(json) = serde_json::from_slice::<Value>(body) else {
             return Self {
                 message: shorten(&String::from_utf8_lossy(body)),
@@ -258,14 +266,6 @@ impl Complaint {
             kind: text("type"),
             param: text("param"),
         }
-    }
-
-    /// Takes a secret out of what is passed on; some gateways repeat the key they refuse.
-    pub(super) fn without(mut self, secret: &str) -> Self {
-        if !secret.is_empty() {
-            self.message = self.message.replace(secret, "***");
-        }
-        self
     }
 
     /// The message, if there is one.
@@ -528,8 +528,17 @@ mod tests {
 
     #[test]
     fn a_key_that_is_repeated_to_us_goes_no_further() {
-        let complaint = Complaint::read(b"no such key: sk-1234").without("sk-1234");
+        let hide = |said: &str| said.replace("sk-1234", "***");
+        let complaint = Complaint::read_hiding(b"no such key: sk-1234", hide);
         assert_eq!(complaint.message, "no such key: ***");
+        // Nor does a part of it, where a long message is cut.
+        let long = format!("{}sk-1234 is no key", "x".repeat(Complaint::LONGEST - 4));
+        let complaint = Complaint::read_hiding(long.as_bytes(), hide);
+        assert!(
+            complaint.message.ends_with("xx*** …"),
+            "{}",
+            complaint.message
+        );
     }
 
     proptest! {

@@ -246,6 +246,13 @@ impl Client {
             .await
             .map_err(unreachable)?;
         if !status.is_success() {
+            // Some gateways repeat the login they refuse.
+            let body = match &self.login {
+                Some((user, password)) => password
+                    .hide_in(Some(user), &String::from_utf8_lossy(&body))
+                    .into_bytes(),
+                None => body,
+            };
             return Err(answer::refusal(asked, status, after, &body));
         }
         if !is_whole {

@@ -234,7 +234,9 @@ impl Health {
     /// The topics whose tables a person ever paused, and whether they still are.
     pub(super) fn table_pauses(&self) -> Vec<(Arc<str>, bool)> {
         let tables = self.tables();
-        let pauses = tables.iter().map(|(topic, paused)| (topic.clone(), *paused));
+        let pauses = tables
+            .iter()
+            .map(|(topic, paused)| (topic.clone(), *paused));
         pauses.collect()
     }
 

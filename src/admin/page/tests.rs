@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     admin::{InEffect, Job, Views, status::Observer},
     config::Config,
-    cost::Books,
+    cost::{Books, BoughtText},
     telemetry::{AssignedPartition, Health, Lane, LaneState, Metrics, Reading},
 };
 
@@ -74,6 +74,31 @@ fn it_renders_what_the_status_says() {
     for text in ["12,345", "678", "shop.public.products", "not_json", "held:"] {
         assert!(page.contains(text), "{text}");
     }
+}
+
+#[test]
+fn what_was_spent_stands_beside_what_may_be() {
+    let mut views = views();
+    let mut config = Config::default();
+    config.cost.budget.daily = "1000 tokens".parse().ok();
+    views.books = Books::open(&config, views.metrics.cost.clone()).unwrap();
+    assert!(page(&views).contains("<dd>0 % of 1000 tokens</dd>"));
+    let text = BoughtText {
+        text: "kettle",
+        purposes: Vec::new(),
+    };
+    views.books.bought(&[text], Some(1_250));
+    views
+        .configuration
+        .reloaded(vec!["kafka.group".into()], SystemTime::UNIX_EPOCH);
+    let page = page(&views);
+    assert!(page.contains("<div class=\"warn\"><dt>day's budget</dt><dd>125 % of"));
+    assert!(
+        page.contains(
+            "Configuration 2, read at 1970-01-01 00:00:00 UTC; <b>needs a restart:</b> kafka.group."
+        ),
+        "{page}"
+    );
 }
 
 #[test]

@@ -400,7 +400,11 @@ fn cost(books: &Books) -> CostStatus {
         spent_ratio: *share,
     });
     CostStatus {
-        of: if overview.is_of_group { "group" } else { "member" },
+        of: if overview.is_of_group {
+            "group"
+        } else {
+            "member"
+        },
         today: spent(overview.day),
         month: spent(overview.month),
         budgets: budgets.collect(),

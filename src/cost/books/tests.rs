@@ -239,3 +239,29 @@ fn what_could_not_be_noted_is_noted_later() {
     buy(&books, 1);
     assert_eq!(lines(&books), [("a".to_owned(), "new", 2, 2)]);
 }
+
+#[test]
+fn other_terms_count_at_once_and_change_nothing_that_was_spent() {
+    let books = books(Some("100 tokens"), None, &Hand::at("2026-11-25"));
+    buy(&books, 100);
+    assert!(matches!(books.access(), Access::Closed(_)));
+    let terms = |daily: Option<&str>| {
+        SpendingBudget::new(&BudgetConfig {
+            daily: daily.map(|text| text.parse().unwrap()),
+            ..BudgetConfig::default()
+        })
+    };
+    let price = Price::per_million(1.0).ok();
+    assert!(!books.set_terms(price, terms(Some("150 tokens"))));
+    assert_eq!(books.access(), Access::Open);
+    assert_eq!(books.overview().day.tokens, 100);
+    let dearer = Price::per_million(2.0).ok();
+    assert!(books.set_terms(dearer, terms(None)));
+    assert!(!books.has_budget());
+    assert_eq!(books.overview().budgets, []);
+    let spent = Money::from_dollars(100e-6).unwrap();
+    assert_eq!(books.overview().day.money, spent, "at the former price");
+    // Others may have bought while nobody asked for it.
+    assert!(!books.set_terms(dearer, terms(Some("150 tokens"))));
+    assert!(matches!(books.access(), Access::Unknown(_)));
+}

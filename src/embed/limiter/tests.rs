@@ -310,6 +310,19 @@ fn throttling_below_a_known_limit_passes() {
     ));
 }
 
+#[test]
+fn another_limit_counts_at_once_and_what_is_owed_stays_owed() {
+    let mut gate = Gate::new(60, 0);
+    let _ = gate.sent(1);
+    let before = gate.wait(1);
+    gate.limiter.set_limits(limits(600, 0), gate.now);
+    let after = gate.wait(1);
+    assert!(after > Duration::ZERO, "the first request is not paid off");
+    assert!(after < before / 5, "{after:?} {before:?}");
+    gate.limiter.set_limits(limits(0, 0), gate.now);
+    assert_eq!(gate.wait(1), Duration::ZERO);
+}
+
 proptest! {
     /// Whatever sizes, waits and shares: no more goes out in any minute than a minute's worth, a
     /// rest's credit and one request.
