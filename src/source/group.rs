@@ -60,6 +60,8 @@ struct Feeds {
     /// Every partition is paused, for the memory budget is used up.
     over_budget: bool,
     standing: Standing,
+    /// What the client said last, and of which error.
+    said: Option<(RDKafkaErrorCode, String)>,
 }
 
 impl Group {
@@ -321,9 +323,18 @@ impl Group {
         self.health.set(Lane::Kafka, state);
     }
 
-    /// An error that polling returned.
+    /// An error that polling returned. The client has told most of them, with the reason, just before.
     pub(super) fn on_poll_error(&self, error: &KafkaError) {
-        self.on_error(error, "while polling");
+        let said = self.feeds().said.take();
+        let said = said.filter(|(code, _)| Some(*code) == error.rdkafka_error_code());
+        match (error, said) {
+            (KafkaError::MessageConsumptionFatal(_), said) => {
+                let reason = said.map_or_else(|| error.to_string(), |(_, reason)| reason);
+                self.on_error(&KafkaError::Global(RDKafkaErrorCode::Fatal), &reason);
+            }
+            (_, Some(_)) => {}
+            (_, None) => self.on_error(error, "while polling"),
+        }
     }
 }
 
@@ -339,6 +350,8 @@ impl ClientContext for Group {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.on_error(&error, reason);
+        let code = error.rdkafka_error_code();
+        self.feeds().said = code.map(|code| (code, reason.to_owned()));
     }
 
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {

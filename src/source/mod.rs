@@ -9,6 +9,7 @@
 mod budget;
 mod committer;
 mod consumer;
+mod encryption;
 mod gate;
 mod group;
 mod lag;

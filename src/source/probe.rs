@@ -18,7 +18,7 @@ use tracing::debug;
 
 use crate::error::Failure;
 
-use super::oauth;
+use super::{encryption, oauth};
 
 /// How long the brokers may take for each answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -208,10 +208,12 @@ fn meaning(code: Option<Code>, said: &str, topic: Option<&str>, group: &str) -> 
             "authentication",
             format!("the brokers refuse the credentials: correct kafka.security ({said})"),
         ),
-        (Some(Code::SSL), _) => Failure::blocked(
-            "tls",
-            format!("no encrypted connection comes about: correct kafka.security ({said})"),
-        ),
+        (Some(Code::SSL | Code::BrokerTransportFailure), _)
+            if code == Some(Code::SSL) || encryption::advice(said).is_some() =>
+        {
+            let advice = encryption::advice(said).unwrap_or(encryption::GENERAL);
+            Failure::blocked("tls", format!("{advice} ({said})"))
+        }
         _ => Failure::transient(
             "unavailable",
             format!(

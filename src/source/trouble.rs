@@ -4,6 +4,8 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::error::{Disposition, Failure};
 
+use super::encryption;
+
 /// What is wrong with Kafka, by what shows that it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -86,13 +88,22 @@ impl Standing {
 /// on by itself.
 pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
     Some(match code {
+        Code::SSL | Code::BrokerTransportFailure
+            if code == Code::SSL || encryption::advice(reason).is_some() =>
+        {
+            let advice = encryption::advice(reason).unwrap_or(encryption::GENERAL);
+            (
+                Trouble::Connection,
+                Failure::blocked("tls", format!("{advice} ({})", once(reason))),
+            )
+        }
         Code::AllBrokersDown | Code::BrokerTransportFailure => (
             Trouble::Connection,
             Failure::transient(
                 "unavailable",
                 format!(
                     "no Kafka broker can be reached; trying again ({})",
-                    reason.split(" (after ").next().unwrap_or(reason)
+                    once(reason)
                 ),
             ),
         ),
@@ -100,15 +111,9 @@ pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
             Trouble::Connection,
             Failure::blocked(
                 "authentication",
-                format!("Kafka refuses the credentials; correct kafka.security ({reason})"),
-            ),
-        ),
-        Code::SSL => (
-            Trouble::Connection,
-            Failure::blocked(
-                "tls",
                 format!(
-                    "no encrypted connection to Kafka comes about; correct kafka.security ({reason})"
+                    "Kafka refuses the credentials: correct kafka.security ({})",
+                    once(reason)
                 ),
             ),
         ),
@@ -126,7 +131,7 @@ pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
                 "Kafka denies access; grant READ on the topics and on the group",
             ),
         ),
-        Code::Fatal => (
+        Code::Fatal | Code::FencedInstanceId | Code::UnreleasedInstanceId => (
             Trouble::Fatal,
             Failure::blocked(
                 "fatal",
@@ -137,6 +142,11 @@ pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
         ),
         _ => return None,
     })
+}
+
+/// What was said, without the client's note of how long that took and how often it was.
+fn once(reason: &str) -> &str {
+    reason.split(" (after ").next().unwrap_or(reason)
 }
 
 /// What to do about an error of reading; `None` where the client goes on by itself.
