@@ -50,7 +50,7 @@ pub(super) fn of_delivery(code: Option<Code>, said: &str, topic: &str, bytes: us
         Some(Code::ClusterAuthorizationFailed) => Failure::blocked(
             "cluster_authorization",
             format!(
-                "dead letters can't be written: grant IDEMPOTENT_WRITE on the cluster, which brokers before 2.8 want, and WRITE on the topic `{topic}` ({said})"
+                "dead letters can't be written: grant WRITE on the topic `{topic}`; brokers before 2.8 also want IDEMPOTENT_WRITE on the cluster ({said})"
             ),
         ),
         Some(Code::InvalidTimestamp) => Failure::blocked(
@@ -176,7 +176,7 @@ mod tests {
             (
                 Code::ClusterAuthorizationFailed,
                 Blocked,
-                "grant IDEMPOTENT_WRITE",
+                "want IDEMPOTENT_WRITE",
             ),
             (Code::UnknownTopic, Blocked, "create it"),
             (Code::UnknownTopicOrPartition, Blocked, "create it"),
