@@ -20,13 +20,13 @@ const VALUE_SCHEMA: u32 = 12;
 const JSON_TOPIC: &str = "shop.public.bundles";
 
 /// A shop whose connector writes Avro, with names not adjusted.
-struct AvroShop {
-    shop: Shop,
-    registry: EmbeddedRegistry,
+pub(crate) struct AvroShop {
+    pub(crate) shop: Shop,
+    pub(crate) registry: EmbeddedRegistry,
 }
 
 impl AvroShop {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let mut shop = Shop::open().await;
         let registry = EmbeddedRegistry::start(RegistryOptions::default())
             .await
@@ -80,7 +80,7 @@ impl AvroShop {
         self.write(schema, id, title, stock).await;
     }
 
-    async fn put(&mut self, id: i64, title: &str, stock: i64) {
+    pub(crate) async fn put(&mut self, id: i64, title: &str, stock: i64) {
         self.put_with(VALUE_SCHEMA, id, title, stock).await;
     }
 
@@ -91,7 +91,7 @@ impl AvroShop {
     }
 
     /// Deletes a row, in Avro: the event, then the tombstone.
-    async fn delete(&mut self, id: i64) {
+    pub(crate) async fn delete(&mut self, id: i64) {
         self.shop.table.remove(&id);
         let value = [framed(VALUE_SCHEMA), long(0), long(0), text("d")].concat();
         self.shop.write(Some(&avro_key(id)), Some(&value)).await;

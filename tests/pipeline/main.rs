@@ -29,5 +29,6 @@ mod secrets;
 mod share;
 mod shop;
 mod tables;
+mod tls;
 mod truncate;
 mod unavailable;
