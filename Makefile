@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything goes through cargo; nothing is built outside its target folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stack chaos mutants golden fuzz lint lint-deploy fmt doc bench tools
+.PHONY: help demo test test-stack chaos chaos-stack mutants golden fuzz lint lint-deploy fmt doc bench tools
 MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before it ran.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -18,12 +18,16 @@ demo: tools ## build and run the whole pipeline on embedded servers (ARGS=--stay
 test: tools ## run every test that needs no server
 	@cargo test --workspace $(ARGS)
 
-test-stack: tools ## run against real PostgreSQL, Kafka and Debezium, downloaded once
+test-stack: tools ## run against real PostgreSQL, Kafka, Debezium and Prometheus, downloaded once
 	@scripts/fetch-stack.sh >/dev/null
-	@cargo test --test stack -- --ignored --test-threads=1 --nocapture $(ARGS)
+	@cargo test --test stack -- --ignored --test-threads=1 --nocapture --skip were_killed_for_minutes $(ARGS)
 
 chaos: tools ## break one thing after the other while a table changes (VECTIDE_CHAOS_SEEDS=200, ARGS=directed for single faults, ARGS=load for a kill under load)
 	@VECTIDE_CHAOS_SEEDS=$${VECTIDE_CHAOS_SEEDS:-20} cargo test --test faults -- --nocapture $(or $(ARGS),index_and_table)
+
+chaos-stack: tools ## kill real Kafka, Connect and members again and again under load (VECTIDE_CHAOS_MINUTES=10, VECTIDE_CHAOS_SEED=1)
+	@scripts/fetch-stack.sh >/dev/null
+	@cargo test --test stack were_killed_for_minutes -- --ignored --nocapture $(ARGS)
 
 mutants: tools ## show that the fault suite notices a broken rule (ARGS=NAME picks one of scripts/mutants)
 	@scripts/mutants.sh $(ARGS)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Provides the servers of the stack tests: Debian's PostgreSQL and Java, and Kafka, Kafka Connect and Debezium as one folder of jars,
+# Provides the servers of the stack tests: Debian's PostgreSQL, Prometheus and Java, and Kafka, Kafka Connect and Debezium as one folder of jars,
 # which Maven resolves from tests/stack/pom.xml into a cache, once, with the Apicurio registry. Prints where each is, one NAME=VALUE a line; progress goes to stderr.
-# Arguments pick servers: postgres, kafka (with Java, Connect and Debezium); without any, all.
+# Arguments pick servers: postgres, kafka (with Java, Connect and Debezium), prometheus; without any, all.
 set -euo pipefail
-wanted=" ${*:-postgres kafka} "
+wanted=" ${*:-postgres kafka prometheus} "
 here=$(cd "$(dirname "$0")" && pwd)
 pom="$here/../tests/stack/pom.xml"
 cache="${VECTIDE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vectide}/stack"
@@ -103,4 +103,8 @@ if wants kafka; then
     echo "java=$java"
     echo "jars=$jars"
     echo "registry=$(echo "$jars"/registry/*-runner.jar)"
+fi
+if wants prometheus; then
+    command -v prometheus >/dev/null || "$here/install-packages.sh" prometheus
+    echo "prometheus=$(command -v prometheus)"
 fi

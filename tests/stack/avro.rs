@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::connect::{AvroIds, Dialect};
-use crate::group::{Group, Member};
+use crate::group::Group;
 use crate::index::Index;
 use crate::java::Java;
 use crate::letters;
@@ -63,7 +63,7 @@ fn the_index_equals_the_table_from_avro_too_once_the_registry_is_back() -> Resul
             members.push((group, member));
         }
         for (group, member) in &mut members {
-            let line = wait_for_lane(member, "registry waiting")?;
+            let line = member.wait_for_lane("registry waiting")?;
             println!("{}: {line}", group.name());
             ensure!(line.contains("can't be reached"), "{line}");
             ensure!(group.lag(kafka)?.is_some_and(|lag| lag > 0));
@@ -79,7 +79,7 @@ fn the_index_equals_the_table_from_avro_too_once_the_registry_is_back() -> Resul
                 member.expect_running()?;
                 Ok(group.lag(kafka)? == Some(0))
             })?;
-            wait_for_lane(member, "registry ready")?;
+            member.wait_for_lane("registry ready")?;
             println!(
                 "{}: {} rows, no difference",
                 group.collection(),
@@ -108,20 +108,5 @@ fn the_index_equals_the_table_from_avro_too_once_the_registry_is_back() -> Resul
             member.stop(Duration::from_secs(10))?;
         }
         Ok(())
-    })
-}
-
-/// Waits until a line of `/readyz` begins like that, and returns it.
-fn wait_for_lane(member: &mut Member, beginning: &str) -> Result<String> {
-    until(beginning, PATIENCE, || {
-        member.expect_running()?;
-        // At first nothing listens there.
-        let body = member
-            .readiness()
-            .map_or_else(|_| String::new(), |answer| answer.body);
-        Ok(body
-            .lines()
-            .find(|line| line.starts_with(beginning))
-            .map(str::to_owned))
     })
 }

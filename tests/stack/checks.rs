@@ -2,12 +2,12 @@
 
 use anyhow::{Result, ensure};
 
-use crate::VECTIDE;
+use crate::checking::check;
 use crate::connect::Dialect;
 use crate::group::Group;
 use crate::java::Java;
 use crate::kafka::Kafka;
-use crate::process::{Program, free_port};
+use crate::process::free_port;
 use crate::stand_ins::StandIns;
 use crate::workspace::in_workspace;
 
@@ -42,12 +42,4 @@ fn a_check_finds_every_server_and_says_which_is_gone() -> Result<()> {
         println!("{lines}");
         Ok(())
     })
-}
-
-/// The exit code, and what was printed.
-fn check(file: &str) -> Result<(Option<i32>, String)> {
-    let output = Program::new("check", &[VECTIDE, "check", "--config", file]).output()?;
-    let text =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    Ok((output.status.code(), text.concat()))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::http;
 use crate::java::Java;
 use crate::kafka::Kafka;
 use crate::postgres::Postgres;
@@ -18,7 +19,10 @@ pub(crate) const MAX_RECORD: &str = "16777216";
 
 /// A running worker.
 pub(crate) struct Connect {
-    process: Process,
+    process: Option<Process>,
+    properties: String,
+    /// How often it was started.
+    starts: usize,
     port: u16,
 }
 
@@ -142,16 +146,56 @@ impl Connect {
                 kafka.brokers()
             ),
         )?;
-        let process = java.start(
-            workspace,
-            "connect",
-            "512m",
-            &[
-                "org.apache.kafka.connect.cli.ConnectDistributed",
-                &properties,
-            ],
-        )?;
-        Ok(Self { process, port })
+        let mut connect = Self {
+            process: None,
+            properties,
+            starts: 0,
+            port,
+        };
+        connect.start_again(workspace, java)?;
+        Ok(connect)
+    }
+
+    /// Starts it with what it keeps in Kafka, and does not wait for it.
+    pub(crate) fn start_again(&mut self, workspace: &Workspace, java: &Java) -> Result<()> {
+        self.starts += 1;
+        let name = match self.starts {
+            1 => "connect".to_owned(),
+            count => format!("connect-{count}"),
+        };
+        let main = [
+            "org.apache.kafka.connect.cli.ConnectDistributed",
+            &self.properties,
+        ];
+        self.process = Some(java.start(workspace, &name, "512m", &main)?);
+        Ok(())
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), Process::kill)
+    }
+
+    /// Whether it has ended by itself, which it does when it finds no Kafka at its start.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        let Some(process) = &mut self.process else {
+            return Ok(false);
+        };
+        Ok(process.has_ended()?.is_some())
+    }
+
+    /// Starts what has failed of a connector again, as somebody who operates it would; says whether anything had. A worker that does not
+    /// answer yet has nothing that failed.
+    pub(crate) fn mend(&self, name: &str) -> Result<bool> {
+        let url = format!("http://127.0.0.1:{}/connectors/{name}", self.port);
+        let Ok(status) = http::get(&format!("{url}/status")) else {
+            return Ok(false);
+        };
+        if !status.body.contains("\"FAILED\"") {
+            return Ok(false);
+        }
+        let restart = format!("{url}/restart?includeTasks=true&onlyFailed=true");
+        http::post(&restart).map(|answer| answer.status < 300)
     }
 
     /// Registers Debezium's connector for the product table as the deployment does, and waits until it runs.
@@ -183,7 +227,9 @@ impl Connect {
             &format!("connector {prefix} to run"),
             Duration::from_mins(3),
             || {
-                self.process.expect_running()?;
+                if let Some(process) = &mut self.process {
+                    process.expect_running()?;
+                }
                 register.has_ended()
             },
         )?;

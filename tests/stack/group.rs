@@ -10,7 +10,11 @@ use crate::http::{self, Answer};
 use crate::kafka::Kafka;
 use crate::process::{Process, Program, free_port};
 use crate::stand_ins::StandIns;
+use crate::wait::until;
 use crate::workspace::Workspace;
+
+/// How long a lane may take to change.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The length of the vectors.
 pub(crate) const DIMENSIONS: usize = 64;
@@ -59,8 +63,20 @@ impl Group {
         kafka: &Kafka,
         stand_ins: &StandIns,
     ) -> Result<Member> {
+        self.start_member_with(name, workspace, kafka, stand_ins, Further::default())
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn start_member_with(
+        self,
+        name: &str,
+        workspace: &Workspace,
+        kafka: &Kafka,
+        stand_ins: &StandIns,
+        further: Further<'_>,
+    ) -> Result<Member> {
         let admin = free_port()?;
-        let file = self.configure(name, workspace, kafka, stand_ins, admin)?;
+        let file = self.configure_with(name, workspace, kafka, stand_ins, admin, further)?;
         let process =
             Program::new(name, &[VECTIDE, "run", "--config", &file]).start(&workspace.logs())?;
         Ok(Member { process, admin })
@@ -75,6 +91,20 @@ impl Group {
         stand_ins: &StandIns,
         admin: u16,
     ) -> Result<String> {
+        let further = Further::default();
+        self.configure_with(name, workspace, kafka, stand_ins, admin, further)
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn configure_with(
+        self,
+        name: &str,
+        workspace: &Workspace,
+        kafka: &Kafka,
+        stand_ins: &StandIns,
+        admin: u16,
+        further: Further<'_>,
+    ) -> Result<String> {
         let registry = self.dialect.registry_url().map_or_else(String::new, |url| {
             format!("[registry]\nurls = [\"{url}\"]\ntimeout = \"1s\"\nretry_max = \"1s\"\n\n")
         });
@@ -83,9 +113,9 @@ impl Group {
              brokers = \"{brokers}\"\n\
              group = \"{group}\"\n\
              topics = [\"{topic}\"]\n\
-             # The shortest that the broker allows, so that a killed member is soon missed.\n\
-             session_timeout = \"6s\"\n\
+             session_timeout = \"{session_timeout}\"\n\
              group_protocol = \"{protocol}\"\n\
+             {kafka_lines}\n\
              \n\
              {registry}\
              [window]\n\
@@ -107,8 +137,13 @@ impl Group {
              topic = \"{dead_letters}\"\n\
              \n\
              [admin]\n\
-             address = \"127.0.0.1:{admin}\"\n",
-            brokers = kafka.brokers(),
+             address = \"127.0.0.1:{admin}\"\n\
+             \n\
+             {sections}",
+            brokers = further.brokers.unwrap_or(kafka.brokers()),
+            session_timeout = further.session_timeout,
+            kafka_lines = further.kafka,
+            sections = further.sections,
             group = self.name(),
             protocol = self.protocol(),
             topic = self.dialect.topic(),
@@ -118,6 +153,31 @@ impl Group {
             dead_letters = self.dead_letters(),
         );
         workspace.write(&format!("{name}.toml"), &configuration)
+    }
+}
+
+/// In what a member's configuration differs from the others'.
+#[derive(Clone, Copy)]
+pub(crate) struct Further<'a> {
+    /// Where it finds the brokers; `None` for the listener that wants no login.
+    pub(crate) brokers: Option<&'a str>,
+    /// `kafka.session_timeout`.
+    pub(crate) session_timeout: &'a str,
+    /// Further lines of `[kafka]`.
+    pub(crate) kafka: &'a str,
+    /// Further sections.
+    pub(crate) sections: &'a str,
+}
+
+impl Default for Further<'_> {
+    fn default() -> Self {
+        Self {
+            brokers: None,
+            // The shortest that the broker allows, so that a killed member is soon missed.
+            session_timeout: "6s",
+            kafka: "",
+            sections: "",
+        }
     }
 }
 
@@ -148,6 +208,11 @@ impl Member {
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(mut self, patience: Duration) -> Result<()> {
         self.ask_to_stop()?;
+        self.end(patience)
+    }
+
+    /// Waits until it has ended, after it was asked to stop.
+    pub(crate) fn end(mut self, patience: Duration) -> Result<()> {
         self.process.wait_for_exit(patience)?;
         self.has_stopped().map(drop)
     }
@@ -157,9 +222,36 @@ impl Member {
         self.process.kill()
     }
 
+    /// Freezes it, or lets it go on.
+    pub(crate) fn freeze(&mut self, frozen: bool) -> Result<()> {
+        self.process.freeze(frozen)
+    }
+
     /// Fails when it has ended by itself.
     pub(crate) fn expect_running(&mut self) -> Result<()> {
         self.process.expect_running()
+    }
+
+    /// The port of its probes and metrics.
+    pub(crate) fn admin(&self) -> u16 {
+        self.admin
+    }
+
+    /// Waits until a line of `/readyz` begins like that, and returns it.
+    pub(crate) fn wait_for_lane(&mut self, beginning: &str) -> Result<String> {
+        let mut seen = String::new();
+        until(beginning, PATIENCE, || {
+            self.expect_running()?;
+            // At first nothing listens there.
+            seen = self
+                .readiness()
+                .map_or_else(|_| String::new(), |answer| answer.body);
+            let mut lines = seen.lines();
+            Ok(lines
+                .find(|line| line.starts_with(beginning))
+                .map(str::to_owned))
+        })
+        .with_context(|| format!("{seen}{}", self.process.log_tail()))
     }
 
     /// What `/readyz` answers.
@@ -167,7 +259,7 @@ impl Member {
         self.get("readyz")
     }
 
-    /// The value of a metric without labels.
+    /// The value of a metric without labels, or with these: `name{label="value"}`.
     pub(crate) fn metric(&self, name: &str) -> Result<f64> {
         let metrics = self.get("metrics")?.body;
         let value = metrics
@@ -175,6 +267,26 @@ impl Member {
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let value = value.with_context(|| format!("no {name} in:\n{metrics}"))?;
         Ok(value.parse()?)
+    }
+
+    /// The sum of the series whose line begins like that.
+    pub(crate) fn sum(&self, beginning: &str) -> Result<f64> {
+        let metrics = self.get("metrics")?.body;
+        let lines = metrics.lines().filter(|line| line.starts_with(beginning));
+        let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    /// Whether it has ended, however.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.process.has_ended()?.is_some())
+    }
+
+    /// The last line of its log that has this word; nothing where none has.
+    pub(crate) fn last_words(&self, word: &str) -> String {
+        let tail = self.process.log_tail();
+        let line = tail.lines().rfind(|line| line.contains(word));
+        line.unwrap_or_default().to_owned()
     }
 
     fn get(&self, page: &str) -> Result<Answer> {

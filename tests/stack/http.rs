@@ -33,6 +33,11 @@ pub(crate) fn put(url: &str, body: &Value) -> Result<()> {
     Ok(())
 }
 
+/// Posts nothing to an address; an error means that there was no answer.
+pub(crate) fn post(url: &str) -> Result<Answer> {
+    request(Method::POST, url, String::new())
+}
+
 fn request(method: Method, url: &str, body: String) -> Result<Answer> {
     block_on(async {
         let answer = Client::new()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
@@ -21,21 +21,45 @@ use crate::workspace::{Workspace, text};
 /// A running broker that is its own controller.
 pub(crate) struct Kafka {
     brokers: String,
-    _process: Process,
+    properties: String,
+    /// How often it was started.
+    starts: usize,
+    process: Option<Process>,
+}
+
+/// Further ways into a broker, beside the listener that wants no login.
+#[derive(Default)]
+pub(crate) struct Doors {
+    /// Each listener's security protocol and port.
+    pub(crate) listeners: Vec<(&'static str, u16)>,
+    /// Further properties of the broker, a line each.
+    pub(crate) properties: String,
+    /// Users that log in by SCRAM-SHA-512, as the formatting tool takes them.
+    pub(crate) users: Vec<String>,
 }
 
 impl Kafka {
     /// Formats a new log folder and starts the broker.
     pub(crate) fn start(workspace: &Workspace, java: &Java) -> Result<Self> {
+        Self::start_with(workspace, java, &Doors::default())
+    }
+
+    /// The same with further listeners.
+    pub(crate) fn start_with(workspace: &Workspace, java: &Java, doors: &Doors) -> Result<Self> {
         let (port, controller) = (free_port()?, free_port()?);
         let logs = text(&workspace.path("kafka"))?;
+        let mut listeners = String::new();
+        for (protocol, port) in &doors.listeners {
+            listeners += &format!(",{protocol}://127.0.0.1:{port}");
+        }
         let properties = workspace.write(
             "kafka.properties",
             &format!(
                 "process.roles=broker,controller\n\
                  node.id=1\n\
                  controller.quorum.voters=1@127.0.0.1:{controller}\n\
-                 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+                 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+                 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL\n\
                  controller.listener.names=CONTROLLER\n\
                  log.dirs={logs}\n\
                  auto.create.topics.enable=false\n\
@@ -44,33 +68,71 @@ impl Kafka {
                  transaction.state.log.num.partitions=4\n\
                  transaction.state.log.replication.factor=1\n\
                  transaction.state.log.min.isr=1\n\
-                 group.initial.rebalance.delay.ms=0\n"
+                 group.initial.rebalance.delay.ms=0\n\
+                 {further}\n",
+                further = doors.properties
             ),
         )?;
-        java.run(
-            "kafka-format",
-            &[
-                "kafka.tools.StorageTool",
-                "format",
-                "-t",
-                "dmVjdGlkZS1zdGFjay0wMQ",
-                "-c",
-                &properties,
-            ],
-        )?;
-        let mut process = java.start(workspace, "kafka", "512m", &["kafka.Kafka", &properties])?;
+        let mut format = vec![
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            "dmVjdGlkZS1zdGFjay0wMQ",
+            "-c",
+            &properties,
+        ];
+        format.extend(doors.users.iter().flat_map(|user| ["--add-scram", user]));
+        java.run("kafka-format", &format)?;
+        let mut kafka = Self {
+            brokers: format!("127.0.0.1:{port}"),
+            properties,
+            starts: 0,
+            process: None,
+        };
+        kafka.start_again(workspace, java)?;
+        kafka.wait_until_ready()?;
+        Ok(kafka)
+    }
 
-        let brokers = format!("127.0.0.1:{port}");
-        let consumer = consumer(&brokers, "probe")?;
+    /// Starts it with what its folder has, and does not wait for it.
+    pub(crate) fn start_again(&mut self, workspace: &Workspace, java: &Java) -> Result<()> {
+        self.starts += 1;
+        let name = match self.starts {
+            1 => "kafka".to_owned(),
+            count => format!("kafka-{count}"),
+        };
+        let main = ["kafka.Kafka", &self.properties];
+        self.process = Some(java.start(workspace, &name, "512m", &main)?);
+        Ok(())
+    }
+
+    /// Waits until it answers.
+    pub(crate) fn wait_until_ready(&mut self) -> Result<()> {
+        let consumer = consumer(&self.brokers, "probe")?;
+        let process = self.process.as_mut().context("Kafka was killed")?;
         process.wait_until_ready(Duration::from_mins(2), || {
             consumer
                 .fetch_metadata(None, Duration::from_secs(2))
                 .is_ok()
-        })?;
-        Ok(Self {
-            brokers,
-            _process: process,
         })
+    }
+
+    /// Fails when it has ended by itself.
+    pub(crate) fn expect_running(&mut self) -> Result<()> {
+        self.process
+            .as_mut()
+            .map_or(Ok(()), Process::expect_running)
+    }
+
+    /// Freezes it, or lets it go on.
+    pub(crate) fn freeze(&mut self, frozen: bool) -> Result<()> {
+        let process = self.process.as_mut().context("Kafka was killed")?;
+        process.freeze(frozen)
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.process.take().map_or(Ok(()), Process::kill)
     }
 
     /// Its bootstrap address.

@@ -9,6 +9,11 @@
 //! - `avro`: records in Avro, and a registry that goes away.
 //! - `audit`: the table itself, compared with the index by `vectide audit`.
 //! - `checks`: `vectide check`.
+//! - `logins`: brokers that want to know who comes, and what is said where they don't let Vectide in.
+//! - `rights`: brokers that let it in, and don't allow what it needs.
+//! - `static_members`: members that keep their name over a restart.
+//! - `monitoring`: a real Prometheus, with the deployment's rules.
+//! - `chaos`: everything is killed again and again, for minutes; `make chaos-stack` runs it.
 //! - `golden`: `vectide capture`, and the records that `schemas/golden` keeps of it.
 
 #![allow(clippy::print_stdout, reason = "a summary for whoever runs them")]
@@ -16,6 +21,9 @@
 mod audit;
 mod avro;
 mod capture;
+mod certificates;
+mod chaos;
+mod checking;
 mod checks;
 mod connect;
 mod document;
@@ -27,17 +35,24 @@ mod java;
 mod kafka;
 mod letters;
 mod load;
+mod logins;
 mod members;
 mod misfits;
+mod monitoring;
 mod postgres;
 #[path = "../support/process.rs"]
 mod process;
+mod product;
+mod prometheus;
 #[path = "../support/records.rs"]
 mod records;
 mod registry;
+mod rights;
 mod runtime;
+mod secure;
 mod servers;
 mod stand_ins;
+mod static_members;
 mod table;
 mod topic;
 #[path = "../support/wait.rs"]

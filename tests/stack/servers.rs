@@ -16,6 +16,8 @@ pub(crate) struct Servers {
     pub(crate) kafka: Kafka,
     /// The database.
     pub(crate) postgres: Postgres,
+    /// What starts those that are Java programs.
+    pub(crate) java: Java,
 }
 
 impl Servers {
@@ -29,6 +31,7 @@ impl Servers {
             connect,
             kafka,
             postgres,
+            java,
         })
     }
 }
