@@ -15,7 +15,9 @@ mod embedded;
 mod estimate;
 mod explain;
 mod failure;
+mod health;
 mod inspect;
+mod man;
 mod output;
 mod probe;
 mod recheck;
@@ -23,6 +25,8 @@ mod reindex;
 mod run;
 mod search;
 mod selection;
+#[cfg(feature = "embedded")]
+mod simulate;
 mod table;
 
 use std::path::PathBuf;
@@ -72,7 +76,10 @@ enum Command {
     Run(run::Command),
     #[cfg(feature = "embedded")]
     Demo(demo::Command),
+    #[cfg(feature = "embedded")]
+    Simulate(simulate::Command),
     Check(check::Command),
+    Health(health::Command),
     Capture(capture::Command),
     Inspect(inspect::Command),
     Explain(explain::Command),
@@ -87,6 +94,7 @@ enum Command {
     #[cfg(feature = "embedded")]
     Embedded(embedded::Command),
     Completions(completions::Command),
+    Man(man::Command),
 }
 
 impl Cli {
@@ -98,6 +106,11 @@ impl Cli {
             Command::Demo(command) => {
                 Box::pin(command.run(self.options.log_level.as_deref(), out)).await
             }
+            #[cfg(feature = "embedded")]
+            Command::Simulate(command) => {
+                Box::pin(command.run(self.options.log_level.as_deref(), out)).await
+            }
+            Command::Health(command) => command.run(&self.options, out).await,
             Command::Check(command) => command.run(&self.options, out).await,
             Command::Capture(command) => command.run(&self.options, out).await,
             Command::Inspect(command) => Box::pin(command.run(&self.options, out)).await,
@@ -113,6 +126,7 @@ impl Cli {
             #[cfg(feature = "embedded")]
             Command::Embedded(command) => command.run(&self.options, out).await,
             Command::Completions(command) => command.run(out),
+            Command::Man(command) => command.run(out),
         }
     }
 }

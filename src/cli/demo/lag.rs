@@ -12,13 +12,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Compares a group's committed offsets with the ends of a topic's partitions.
 #[derive(Clone)]
-pub(super) struct Lag {
+pub(in crate::cli) struct Lag {
     consumer: Arc<BaseConsumer>,
     topic: String,
 }
 
 impl Lag {
-    pub(super) fn of(brokers: &str, group: &str, topic: &str) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn of(brokers: &str, group: &str, topic: &str) -> anyhow::Result<Self> {
         let consumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("group.id", group)
@@ -31,7 +31,7 @@ impl Lag {
     }
 
     /// Records between what the group has committed and the ends of the partitions.
-    pub(super) async fn records(&self) -> anyhow::Result<i64> {
+    pub(in crate::cli) async fn records(&self) -> anyhow::Result<i64> {
         let this = self.clone();
         tokio::task::spawn_blocking(move || this.ask()).await?
     }

@@ -2,12 +2,12 @@
 
 pub mod debezium;
 mod figures;
-mod lag;
-mod report;
-mod shop;
+pub(super) mod lag;
+pub(super) mod report;
+pub(super) mod shop;
 mod stall;
 mod story;
-mod view;
+pub(super) mod view;
 
 use clap::Args;
 

@@ -78,7 +78,7 @@ pub(super) fn quantile(durations: &[Duration], quantile: f64) -> Duration {
 }
 
 /// Thousands apart, as people read them: `12,345`.
-pub(super) fn number(value: u64) -> String {
+pub(in crate::cli) fn number(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -91,7 +91,7 @@ pub(super) fn number(value: u64) -> String {
 }
 
 /// A duration in milliseconds, or seconds when it is long.
-pub(super) fn time(duration: Duration) -> String {
+pub(in crate::cli) fn time(duration: Duration) -> String {
     if duration < Duration::from_secs(2) {
         format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
     } else {

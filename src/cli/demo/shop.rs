@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The product table, and the topic its changes go to.
-pub(super) struct Shop {
+pub(in crate::cli) struct Shop {
     table: BTreeMap<i64, Product>,
     connector: Connector,
     producer: FutureProducer,
@@ -29,7 +29,7 @@ pub(super) struct Shop {
 }
 
 impl Shop {
-    pub(super) fn new(brokers: &str, connector: Connector) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn new(brokers: &str, connector: Connector) -> anyhow::Result<Self> {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("linger.ms", "1")
@@ -47,35 +47,53 @@ impl Shop {
     }
 
     /// The rows as they are now.
-    pub(super) fn table(&self) -> &BTreeMap<i64, Product> {
+    pub(in crate::cli) fn table(&self) -> &BTreeMap<i64, Product> {
         &self.table
     }
 
     /// Change records written so far.
-    pub(super) fn events(&self) -> u64 {
+    pub(in crate::cli) fn events(&self) -> u64 {
         self.events
     }
 
     /// The tokens that embedding the row of each change record would have cost.
-    pub(super) fn naive_tokens(&self) -> u64 {
+    pub(in crate::cli) fn naive_tokens(&self) -> u64 {
         self.naive_tokens
     }
 
     /// The connector's first snapshot: every row of a catalogue.
-    pub(super) async fn snapshot(&mut self, seed: u64, count: usize) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn snapshot(&mut self, seed: u64, count: usize) -> anyhow::Result<()> {
         let products = Catalogue::generate(seed, count).products;
         for (index, product) in products.into_iter().enumerate() {
-            let moment = self.moment();
-            let change = Change::Read(&product, InSnapshot::at(index, count));
-            let record = self.connector.record(change, moment);
-            self.write(&record, Some(&product))?;
-            self.table.insert(product.id, product);
+            self.read(product, InSnapshot::at(index, count))?;
         }
         self.flush().await
     }
 
+    /// One row of the first snapshot.
+    pub(in crate::cli) fn read(
+        &mut self,
+        product: Product,
+        place: InSnapshot,
+    ) -> anyhow::Result<()> {
+        let moment = self.moment();
+        let record = self.connector.record(Change::Read(&product, place), moment);
+        self.write(&record, Some(&product))?;
+        self.table.insert(product.id, product);
+        Ok(())
+    }
+
+    /// Inserts one row.
+    pub(in crate::cli) fn create(&mut self, product: Product) -> anyhow::Result<()> {
+        let moment = self.moment();
+        let record = self.connector.record(Change::Create(&product), moment);
+        self.write(&record, Some(&product))?;
+        self.table.insert(product.id, product);
+        Ok(())
+    }
+
     /// Changes one row.
-    pub(super) fn update(
+    pub(in crate::cli) fn update(
         &mut self,
         id: i64,
         change: impl FnOnce(&mut Product),
@@ -93,7 +111,7 @@ impl Shop {
     }
 
     /// Deletes one row.
-    pub(super) fn delete(&mut self, id: i64) -> anyhow::Result<()> {
+    pub(in crate::cli) fn delete(&mut self, id: i64) -> anyhow::Result<()> {
         let moment = self.moment();
         for record in self.connector.deletion(id, moment) {
             self.write(&record, None)?;
@@ -103,7 +121,7 @@ impl Shop {
     }
 
     /// Waits until Kafka has everything.
-    pub(super) async fn flush(&self) -> anyhow::Result<()> {
+    pub(in crate::cli) async fn flush(&self) -> anyhow::Result<()> {
         let producer = self.producer.clone();
         tokio::task::spawn_blocking(move || producer.flush(Duration::from_secs(20)))
             .await?
@@ -142,7 +160,7 @@ impl Shop {
 }
 
 /// The text that the default template makes of a row.
-pub(super) fn text_of(product: &Product) -> String {
+pub(in crate::cli) fn text_of(product: &Product) -> String {
     format!(
         "Product: {}\nCategory: {}\nDescription: {}",
         product.title, product.category, product.description
@@ -150,7 +168,7 @@ pub(super) fn text_of(product: &Product) -> String {
 }
 
 /// A price as the connector writes a decimal.
-pub(super) fn price_of(product: &Product) -> String {
+pub(in crate::cli) fn price_of(product: &Product) -> String {
     format!(
         "{}.{:02}",
         product.price_cents / 100,

@@ -20,7 +20,6 @@ use super::{
 use crate::{
     app::App,
     config::{ByteSize, Config},
-    embed, index,
     record::Vector,
     stand_ins::{Endpoints, StandIns},
     telemetry,
@@ -81,7 +80,7 @@ impl Story {
         let (stand_ins, endpoints) = StandIns::start(&self.config).await?;
         let topic = Connector::new("demo").topic();
         let mut shop = Shop::new(&endpoints.brokers, Connector::new("demo"))?;
-        let view = self.view(&endpoints)?;
+        let view = View::new(&self.config, &endpoints)?;
         let app = App::start_with(&self.config, StandIns::default(), endpoints.clone()).await?;
 
         let first = self
@@ -150,15 +149,6 @@ impl Story {
             app,
             stand_ins,
             differences: differences.len(),
-        })
-    }
-
-    fn view(&self, endpoints: &Endpoints) -> anyhow::Result<View> {
-        Ok(View {
-            client: index::connect_client(&self.config.index, &endpoints.index_url)?,
-            collection: self.config.index.collection.clone(),
-            vector: self.config.index.vector.clone(),
-            embed: embed::Settings::new(&self.config.embed, &endpoints.embed_url)?,
         })
     }
 

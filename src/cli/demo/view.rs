@@ -12,20 +12,22 @@ use super::{
     shop::{price_of, text_of},
 };
 use crate::{
+    config::Config,
     embed,
     index::{self, Comparison, FieldFilter, Searcher, Test},
     record::{PointId as Id, TextHash, Value as Column, Vector},
+    stand_ins::Endpoints,
 };
 
 /// Points read at once.
 const PAGE: u32 = 500;
 
 /// Looks at a collection.
-pub(super) struct View {
-    pub(super) client: index::Client,
-    pub(super) collection: String,
-    pub(super) vector: String,
-    pub(super) embed: embed::Settings,
+pub(in crate::cli) struct View {
+    client: index::Client,
+    collection: String,
+    vector: String,
+    embed: embed::Settings,
 }
 
 /// One search result.
@@ -37,6 +39,16 @@ pub(super) struct Hit {
 }
 
 impl View {
+    /// The collection that `config` names, on the servers that run.
+    pub(in crate::cli) fn new(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: index::connect_client(&config.index, &endpoints.index_url)?,
+            collection: config.index.collection.clone(),
+            vector: config.index.vector.clone(),
+            embed: embed::Settings::new(&config.embed, &endpoints.embed_url)?,
+        })
+    }
+
     /// The vector of a search's words, bought as any searcher would buy it.
     pub(super) async fn vector_of(&self, words: &str) -> anyhow::Result<Vector> {
         embed::vector_of(&self.embed, words).await
@@ -77,7 +89,7 @@ impl View {
     }
 
     /// How many points there are.
-    pub(super) async fn count(&self) -> anyhow::Result<u64> {
+    pub(in crate::cli) async fn count(&self) -> anyhow::Result<u64> {
         let count = CountPointsBuilder::new(&self.collection)
             .filter(self.rows())
             .exact(true);
@@ -87,7 +99,7 @@ impl View {
 
     /// Compares every row with its point, and every point with its row: a line for each
     /// difference.
-    pub(super) async fn differences(
+    pub(in crate::cli) async fn differences(
         &self,
         table: &BTreeMap<i64, Product>,
     ) -> anyhow::Result<Vec<String>> {
