@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Lints what is deployed: the Helm chart, against Kubernetes' own schemas, and the systemd unit. Builds helm and kubeconform with Go where they
-# are missing, which takes some minutes of a core once; everything comes from Go's module proxy.
+# Lints what is deployed: the Helm chart, against Kubernetes' own schemas, and the compose file, with the loader that `docker compose` uses.
+# Builds helm, kubeconform and that loader with Go where they are missing, which takes some minutes of a core once; everything comes from Go's
+# module proxy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 helm=helm.sh/helm/v3/cmd/helm@v3.19.2
 kubeconform=github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
+# Its command is called cmd, and gets a folder of its own.
+compose=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
 # The version whose schemas are checked against, and that `helm template` takes for the cluster's.
 kubernetes=1.34.2
 
@@ -21,6 +24,15 @@ for tool in "$helm" "$kubeconform"; do
     echo "building ${name##*/}" >&2
     GOBIN=$tools/bin go install "$tool"
 done
+
+if [ ! -x "$tools/compose-go/cmd" ]; then
+    command -v go >/dev/null || {
+        echo "missing: Go, to build the compose file's loader with" >&2
+        exit 1
+    }
+    echo "building compose-go" >&2
+    GOBIN=$tools/compose-go go install "$compose"
+fi
 
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
@@ -49,3 +61,13 @@ for wrong in replicas=0 replcias=2 terminationGracePeriodSeconds=5 probes.livene
         exit 1
     fi
 done
+
+# Both sets of services; and what the loader is there to refuse.
+for profiles in "" monitoring; do
+    COMPOSE_PROFILES=$profiles "$tools/compose-go/cmd" docker-compose.yml >/dev/null
+done
+sed 's/^    read_only: true/    read_olny: true/' docker-compose.yml >"$made/wrong.yml"
+if "$tools/compose-go/cmd" "$made/wrong.yml" >/dev/null 2>&1; then
+    echo "a key that there is not is taken for one of the compose file's" >&2
+    exit 1
+fi
