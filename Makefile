@@ -1,6 +1,6 @@
 # `make` lists the targets. Everything goes through cargo; nothing is built outside its target folder.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-stack chaos chaos-stack mutants golden fuzz lint lint-deploy fmt doc bench tools
+.PHONY: help demo test test-stack chaos chaos-stack mutants golden fuzz lint lint-deploy try-readme fmt doc bench tools
 MAKEFLAGS += --no-print-directory
 # rustup's folder, for a shell that was open before it ran.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -47,8 +47,12 @@ lint: tools ## check formatting, the compiler's, clippy's and rustdoc's warnings
 	@scripts/deny.sh
 	@scripts/lint-files.sh
 
-lint-deploy: ## check the Helm chart against Kubernetes' schemas (builds helm and kubeconform with Go, once)
+lint-deploy: ## check the Helm chart and the compose file by their schemas (builds what that needs with Go, once)
 	@scripts/lint-deploy.sh
+
+try-readme: tools ## do what the README says: its demonstration, its configuration, its commands
+	@cargo build -q --bin vectide
+	@PATH="$$PWD/target/debug:$$PATH" scripts/try-readme.sh
 
 fmt: tools ## format the code
 	@cargo fmt --all

@@ -142,6 +142,33 @@ fn every_subcommand_and_option_that_a_sentence_names_is_one_that_there_is() {
     assert!(count > 20, "the commands are not found any more");
 }
 
+/// By a mark above it, which `scripts/try-readme.sh` looks for, or by one that says why not.
+#[test]
+fn every_block_of_commands_in_the_readme_is_tried_or_says_why_not() {
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let (readme, script) = (read("README.md"), read("scripts/try-readme.sh"));
+    let mark = Regex::new("^<!-- (tried|not tried): (.+) -->$").unwrap();
+    let mut above = "";
+    let mut count = 0;
+    for line in readme.lines() {
+        let found = mark.captures(above);
+        if line == "```sh" {
+            assert!(found.is_some(), "no mark above a block: {above:?}");
+            count += 1;
+        }
+        if let Some(found) = found.filter(|it| &it[1] == "tried") {
+            let name = &found[2];
+            assert!(line.starts_with("```"), "no block below {above}");
+            assert!(
+                script.contains(&format!("block {name}")),
+                "{name} is not tried"
+            );
+        }
+        above = line;
+    }
+    assert!(count > 1, "the blocks are not found any more");
+}
+
 #[test]
 fn what_there_is_not_is_noticed() {
     let complaints = |line| {
