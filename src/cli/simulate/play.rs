@@ -33,12 +33,12 @@ use crate::{
 const AHEAD: u64 = 8_000;
 
 /// How long nothing may settle while something is to be done.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often counters are looked at while time passes.
 const TICK: Duration = Duration::from_millis(5);
 
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 /// How the day is played.
 pub(super) struct Play {

@@ -65,19 +65,19 @@ struct Row {
     naive_tokens: u64,
     usd: Option<f64>,
     naive_usd: Option<f64>,
-    fast_lane: Lane,
-    text_lane: Lane,
+    fast_lane_within_seconds: Lane,
+    text_lane_within_seconds: Lane,
     lag_peak_records: u64,
     limiter_wait_seconds: f64,
 }
 
-/// From the commit in the database until visible in the index, in seconds by the clock on the wall: the least
+/// Freshness: from the commit in the database until visible in the index, in seconds by the clock on the wall: the least
 /// bound of the metric's buckets within which so many writes were. `null` where there were none.
 #[derive(Debug, Serialize)]
 struct Lane {
-    p50_within_seconds: Option<f64>,
-    p99_within_seconds: Option<f64>,
-    max_within_seconds: Option<f64>,
+    p50: Option<f64>,
+    p99: Option<f64>,
+    max: Option<f64>,
 }
 
 impl Setting {
@@ -99,7 +99,7 @@ impl Setting {
             "{} hours at {} times the speed: an hour takes {}, the quiet time of texts (5 s) {}.",
             self.hours,
             number(self.speed.into()),
-            time(Duration::from_secs(3_600) / self.speed),
+            time(Duration::from_hours(1) / self.speed),
             time(Duration::from_secs(5) / self.speed),
         )?;
         writeln!(
@@ -157,8 +157,8 @@ impl Row {
             naive_tokens: part.naive_tokens,
             usd: dollars(tokens),
             naive_usd: dollars(part.naive_tokens),
-            fast_lane: Lane::new(fast),
-            text_lane: Lane::new(text),
+            fast_lane_within_seconds: Lane::new(fast),
+            text_lane_within_seconds: Lane::new(text),
             lag_peak_records: part.lag_peak,
             limiter_wait_seconds: limiter_wait,
         }
@@ -176,8 +176,8 @@ impl Row {
             number(self.texts),
             number(self.tokens),
             number(self.naive_tokens),
-            self.fast_lane.cell(),
-            self.text_lane.cell(),
+            self.fast_lane_within_seconds.cell(),
+            self.text_lane_within_seconds.cell(),
             number(self.lag_peak_records),
             format!("{:.1} s", self.limiter_wait_seconds),
         ]
@@ -188,18 +188,14 @@ impl Lane {
     fn new(freshness: &Freshness) -> Self {
         let within = |quantile| freshness.within(quantile).map(|it| it.as_secs_f64());
         Self {
-            p50_within_seconds: within(0.5),
-            p99_within_seconds: within(0.99),
-            max_within_seconds: within(1.0),
+            p50: within(0.5),
+            p99: within(0.99),
+            max: within(1.0),
         }
     }
 
     fn cell(&self) -> String {
-        let bounds = [
-            self.p50_within_seconds,
-            self.p99_within_seconds,
-            self.max_within_seconds,
-        ];
+        let bounds = [self.p50, self.p99, self.max];
         let bound = |seconds: Option<f64>| match seconds {
             None => "-".to_owned(),
             Some(seconds) if seconds < 1.0 => format!("{:.0} ms", seconds * 1_000.0),
