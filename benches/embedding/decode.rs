@@ -76,7 +76,7 @@ impl Points {
             .zip(bought.vectors)
             .map(|(id, vector)| Write::Upsert {
                 point: PointId::Integer(id),
-                vector: Some(vector),
+                vector: Some(vector.into()),
                 payload: self.payload.clone(),
                 stored: Box::new(self.stored.clone()),
                 unread: false,

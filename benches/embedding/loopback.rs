@@ -187,8 +187,10 @@ async fn stage(settings: &Settings, endpoint: &Child, texts: Vec<Arc<str>>) -> R
         }
         for _ in 0..count {
             let reply = replies.recv().await.context("the stage has ended")?;
-            let length = reply.outcome?.dimensions();
-            ensure!(length == DIMENSIONS as usize, "a vector of length {length}");
+            for vector in reply.outcome?.vectors() {
+                let length = vector.dimensions();
+                ensure!(length == DIMENSIONS as usize, "a vector of length {length}");
+            }
         }
         Ok(())
     };

@@ -11,7 +11,7 @@ use rdkafka::{
     ClientContext, Statistics, TopicPartitionList,
     client::OAuthToken,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
 use tracing::{debug, info, warn};
