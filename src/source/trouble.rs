@@ -34,14 +34,13 @@ impl Standing {
     /// that a person is needed.
     pub(super) fn meet(&mut self, trouble: Trouble, failure: &Failure) -> bool {
         let is_blocked = failure.disposition == Disposition::Blocked;
-        let is_news = match &self.0 {
-            None => true,
-            Some(known) if known.trouble == Trouble::Fatal => false,
-            Some(known) if known.trouble == trouble => {
+        let is_news = self.0.as_ref().is_none_or(|known| {
+            if known.trouble == trouble {
                 is_blocked && !(known.is_blocked && known.reason == failure.reason)
+            } else {
+                known.trouble != Trouble::Fatal
             }
-            Some(_) => true,
-        };
+        });
         if is_news {
             self.0 = Some(Met {
                 trouble,

@@ -41,6 +41,7 @@ pub struct EmbedMetrics {
 
 impl EmbedMetrics {
     /// Makes the metrics and registers them. Fails where one of their names is taken.
+    #[expect(clippy::too_many_lines, reason = "a list, one metric after the other")]
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
             requests: add(
