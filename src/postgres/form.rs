@@ -159,7 +159,10 @@ impl Form {
             Self::IntervalMicros => Value::Int(Interval::parse(printed)?.micros()?),
             Self::Base64 => text(BASE64_STANDARD.encode(bytes(printed)?)),
             Self::UrlSafeBase64 => text(BASE64_URL_SAFE.encode(bytes(printed)?)),
-            Self::Hex => text(printed.strip_prefix("\\x")?),
+            Self::Hex => {
+                bytes(printed)?;
+                text(printed.strip_prefix("\\x")?)
+            }
             Self::Bits => bits(printed)?,
             Self::Bit => Value::Bool(match printed {
                 "1" => true,

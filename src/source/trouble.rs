@@ -206,6 +206,32 @@ mod tests {
     }
 
     #[test]
+    fn a_member_whose_name_another_took_has_ended_for_good() {
+        let mut standing = Standing::default();
+        let errors = [
+            (Code::FencedInstanceId, "fenced"),
+            (Code::Fatal, "fenced"),
+            (Code::AllBrokersDown, "3/3 brokers are down"),
+        ];
+        assert_eq!(said(&mut standing, &errors), ["fatal"]);
+        assert!(!standing.partitions_assigned());
+    }
+
+    #[test]
+    fn a_client_certificate_that_is_refused_after_the_handshake_is_no_outage() {
+        let mut standing = Standing::default();
+        let errors = [
+            (
+                Code::BrokerTransportFailure,
+                "Receive failed: ssl/tls alert bad certificate: SSL alert number 42",
+            ),
+            (Code::AllBrokersDown, "1/1 brokers are down"),
+        ];
+        assert_eq!(said(&mut standing, &errors), ["tls"]);
+        assert!(standing.broker_is_up());
+    }
+
+    #[test]
     fn a_missing_right_is_over_when_records_arrive() {
         let mut standing = Standing::default();
         let errors = [(Code::TopicAuthorizationFailed, "")];

@@ -123,6 +123,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_saved_usd_total counter table,model,by",
         "vectide_stalled_partitions gauge",
         "vectide_start_time_seconds gauge",
+        "vectide_table_paused gauge topic",
         "vectide_texts_unchanged_total counter",
         "vectide_version_conflicts_total counter",
         "vectide_visible_latency_seconds histogram write",
