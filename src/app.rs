@@ -30,17 +30,20 @@ use crate::{
     lease::Lease,
     pipeline::{
         BlockedTables, Breakers, ParkAfter, Pipeline, Routes, Services, Settings, TableSettings,
-        Upkeep,
+        Tracing, Upkeep,
     },
     reconcile::{Delays, Replay},
     registry::{self, Registry},
     source::{self, Budget, PastRecords, Source},
     stand_ins::{Endpoints, StandIns},
-    telemetry::{Health, Lane, LanePart, LaneState, Log, Metrics},
+    telemetry::{Exporting, Health, Lane, LanePart, LaneState, Log, Metrics, Tracer},
 };
 
 /// What the last commit and leaving the group may take beyond `pipeline.shutdown_timeout`.
 const GRACE: Duration = Duration::from_millis(1_500);
+
+/// How long a shutdown waits for the last traces to be sent.
+const LAST_TRACES: Duration = Duration::from_secs(1);
 
 /// The running program.
 pub struct App {
@@ -54,6 +57,8 @@ pub struct App {
     embedder: Embedder,
     /// What is in effect.
     running: Mutex<Config>,
+    /// Sends traces, if any are made.
+    exporting: Option<Exporting>,
     /// How long the source may take to stop.
     patience: Duration,
 }
@@ -80,6 +85,7 @@ impl App {
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)?;
         let registry = shared.start_registry(config)?;
+        let (exporting, tracer) = Exporting::start(&config.traces, &shared.metrics.traces)?.unzip();
         let indexes = shared.connect_indexes(config, &endpoints.index_url).await?;
         let bookkeeper = Bookkeeper::start(
             books.clone(),
@@ -97,7 +103,7 @@ impl App {
             shared.shutdown.clone(),
         )?;
         let past = PastRecords::new(base.clone());
-        let services = shared.start_services(
+        let mut services = shared.start_services(
             config,
             &embed_settings,
             books.clone(),
@@ -105,6 +111,7 @@ impl App {
             dead_letters,
             past,
         )?;
+        services.tracing = tracer.map(|tracer| Shared::tracing(config, tracer));
         let (budget, embedder) = (services.budget.clone(), services.embedder.clone());
         let pipeline = Pipeline::new(settings, services, shared.broken.clone());
         let source = Source::start(
@@ -127,6 +134,7 @@ impl App {
             books,
             embedder,
             running: Mutex::new(config.clone()),
+            exporting,
             patience: config.pipeline.shutdown_timeout + GRACE,
         })
     }
@@ -224,6 +232,9 @@ impl App {
         }
         // By now nobody buys any more.
         self.bookkeeper.stop(GRACE).await;
+        if let Some(exporting) = self.exporting {
+            exporting.stop(LAST_TRACES).await;
+        }
         self.shared.shutdown.cancel();
         if let Some(admin) = self.admin {
             admin.shutdown().await;
@@ -350,6 +361,16 @@ impl Shared {
         })
     }
 
+    /// What the spans of all records say.
+    fn tracing(config: &Config, tracer: Tracer) -> Arc<Tracing> {
+        Arc::new(Tracing {
+            tracer,
+            group: config.kafka.group.as_str().into(),
+            model: config.embed.model.as_str().into(),
+            shows_keys: config.log.row_values,
+        })
+    }
+
     /// The collections that are written to, by name, once the server answers and each is there.
     async fn connect_indexes(
         &self,
@@ -423,6 +444,7 @@ impl Shared {
                 None => budget,
             },
             past_records,
+            tracing: None,
             metrics: metrics.clone(),
         })
     }

@@ -6,11 +6,12 @@
 //! | `GET /api/status` | what the page shows, as JSON; `docs/status.md` lists it |
 //! | `GET /livez` | 200 while the process's essentials run, else 503: restart it |
 //! | `GET /readyz` | 200 when every lane is ready, else 503, with each lane's state and what to do; as JSON to whom asks for it |
-//! | `GET /metrics` | Prometheus' text format; the names are in `docs/metrics.md` |
+//! | `GET /metrics` | Prometheus' text format, or OpenMetrics with exemplars to whom asks for it; the names are in `docs/metrics.md` |
 //!
 //! None of these changes anything, and nothing asks who asks: bind it where only monitoring and people
 //! who operate it reach. What does change something is in `control`, and wants a token.
 
+mod accept;
 mod connection;
 mod control;
 mod events;

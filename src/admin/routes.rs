@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     http::{
         HeaderMap, Method, StatusCode, Uri,
-        header::{ACCEPT, CONTENT_TYPE},
+        header::CONTENT_TYPE,
     },
     middleware,
     response::{IntoResponse, Response},
@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{
-    Views, control, events,
+    Views, accept, control, events,
     guard::{self, AllowedHosts},
     page,
     status::{Observer, Status, lanes},
@@ -25,6 +25,9 @@ use super::{
 
 /// Prometheus' text format; without the version some scrapers refuse it.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// OpenMetrics' text format, which has exemplars.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The longest path that an answer repeats.
 const PATH: usize = 100;
@@ -90,7 +93,7 @@ async fn readyz(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Response
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    if accepts_json(&headers) {
+    if accept::accepts_json(&headers) {
         let body = json!({ "ready": ready, "lanes": lanes(health) });
         return (status, Json(body)).into_response();
     }
@@ -104,7 +107,11 @@ async fn readyz(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Response
     (status, lines).into_response()
 }
 
-async fn metrics(State(shown): State<Arc<Shown>>) -> Response {
+async fn metrics(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Response {
+    if accept::prefers_open_metrics(&headers) {
+        let text = shown.views.metrics.encode_open(&shown.views.health);
+        return ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response();
+    }
     match shown.views.metrics.encode(&shown.views.health) {
         Ok(text) => ([(CONTENT_TYPE, METRICS)], text).into_response(),
         Err(error) => {
@@ -140,13 +147,4 @@ async fn method_not_allowed(method: Method, uri: Uri) -> (StatusCode, String) {
 fn path(uri: &Uri) -> &str {
     // Percent-encoded or not, a path is ASCII.
     uri.path().get(..PATH).unwrap_or(uri.path())
-}
-
-fn accepts_json(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|kind| kind.split(';').next().unwrap_or_default().trim() == "application/json")
 }

@@ -68,6 +68,13 @@ impl OffsetLedger {
         Ok(Ack::new(sequence))
     }
 
+    /// The offset of an unsettled record.
+    pub fn offset(&self, ack: &Ack) -> Option<Offset> {
+        let index = ack.sequence()?.checked_sub(self.first)?;
+        let entry = self.entries.get(usize::try_from(index).ok()?)?;
+        entry.unsettled.map(|_| entry.offset)
+    }
+
     /// An unsettled record costs less from now on: `charge` bytes at most. Returns the bytes
     /// refunded.
     pub fn lighten(&mut self, ack: &Ack, charge: u64) -> u64 {
@@ -270,6 +277,19 @@ mod tests {
         assert_eq!(ledger.lighten(&ack, 200), 0);
         assert_eq!(ledger.frontier(), Some(Offset(0)), "it has not settled");
         assert_eq!(ledger.settle(ack), 100);
+    }
+
+    #[test]
+    fn an_unsettled_record_has_its_offset_and_a_void_acknowledgement_has_none() {
+        let mut ledger = OffsetLedger::default();
+        let settled = ledger.receive(Offset(3), SINCE, 100).unwrap();
+        ledger.settle(settled);
+        let below = ledger.receive(Offset(5), SINCE, 100).unwrap();
+        let again = ledger.receive(Offset(8), SINCE, 100).unwrap();
+        ledger.rewind(Offset(7));
+        assert_eq!(ledger.offset(&below), Some(Offset(5)));
+        assert_eq!(ledger.offset(&again), None);
+        assert_eq!(ledger.offset(&Ack::of_debt()), None);
     }
 
     proptest! {

@@ -34,6 +34,7 @@ mod secret;
 mod setting;
 mod shape;
 mod tables;
+mod traces;
 mod validate;
 mod window;
 
@@ -68,6 +69,7 @@ pub use self::{
     secret::{Secret, SecretError, SecretRef},
     shape::json_schema,
     tables::{TableConfig, TableSections},
+    traces::TracesConfig,
     window::WindowConfig,
 };
 
@@ -109,4 +111,6 @@ pub struct Config {
     pub admin: AdminConfig,
     /// What is logged, and how it looks.
     pub log: LogConfig,
+    /// OpenTelemetry traces of single records, sent to a collector. See `docs/traces.md`.
+    pub traces: TracesConfig,
 }

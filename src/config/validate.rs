@@ -33,6 +33,7 @@ impl Config {
         self.pipeline.validate(&mut report);
         self.admin.validate(&mut report);
         self.log.validate(&mut report);
+        self.traces.validate(&mut report);
         report.problems
     }
 
@@ -66,6 +67,7 @@ impl Config {
             ("admin.token", &self.admin.token),
         ];
         let properties = self.kafka.secret_properties.iter();
+        let headers = self.traces.headers.iter();
         single
             .into_iter()
             .filter_map(|(key, secret)| Some((key.to_owned(), secret.as_ref()?)))
@@ -73,6 +75,7 @@ impl Config {
                 properties
                     .map(|(name, secret)| (format!("kafka.secret_properties.{name}"), secret)),
             )
+            .chain(headers.map(|(name, secret)| (format!("traces.headers.{name}"), secret)))
     }
 }
 

@@ -91,6 +91,7 @@ impl Batcher {
             priority,
             wanted,
             reply,
+            ..
         } = request;
         let asker = Asker {
             purpose,

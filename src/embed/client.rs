@@ -42,6 +42,8 @@ pub(super) struct Reply {
     pub(super) outcome: Result<Answer, Refusal>,
     /// What the endpoint says of its limits; nothing where no answer came.
     pub(super) limits: RateLimits,
+    /// What the provider calls the request: its header `x-request-id`.
+    pub(super) id: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -116,16 +118,23 @@ impl Client {
                 return Reply {
                     outcome: Err(endpoint.outage(error)),
                     limits: RateLimits::default(),
+                    id: None,
                 };
             }
         };
         let limits = rate_limits(response.headers());
+        let id = response.headers().get("x-request-id");
+        let id = id.and_then(|id| id.to_str().ok()).map(Into::into);
         let outcome = if response.status().is_success() {
             self.read_answer(response, texts.len()).await
         } else {
             Err(self.read_refusal(response).await)
         };
-        Reply { outcome, limits }
+        Reply {
+            outcome,
+            limits,
+            id,
+        }
     }
 
     async fn read_answer(&self, mut response: Response, inputs: usize) -> Result<Answer, Refusal> {

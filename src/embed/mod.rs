@@ -43,6 +43,7 @@ pub(crate) mod refusal;
 mod response;
 mod schedule;
 mod settings;
+mod sightings;
 #[cfg(test)]
 mod spending_tests;
 #[cfg(test)]
@@ -68,12 +69,14 @@ use tokio_util::sync::CancellationToken;
 pub use self::once::{Bought, Once};
 pub use self::response::BadAnswer;
 pub use self::settings::{InputLimit, Pace, Proxy, Settings, SettingsError};
+pub use self::sightings::{Sighting, Sightings};
 use self::{
     call::Call,
     client::{Client, Reply},
     refusal::{Refusal, has_version},
     response::Answer,
     schedule::{Next, Schedule},
+    sightings::Watched,
     under_way::UnderWay,
 };
 use crate::{
@@ -106,6 +109,8 @@ pub struct EmbedRequest {
     /// The caller holds the strong side and drops it when it wants the vector no more. Then the
     /// text is not sent, or not again, on this caller's behalf, and no reply is promised.
     pub wanted: Weak<Wish>,
+    /// Takes what is seen of the requests that carry the text, for whoever wants to know.
+    pub seen: Option<Weak<Sightings>>,
     /// Where the reply goes.
     pub reply: UnboundedSender<EmbedReply>,
 }
@@ -194,6 +199,7 @@ impl Embedder {
             paces,
             paused: health.watch_embed_pause(),
             under_way: UnderWay::default(),
+            watched: Watched::default(),
         };
         let running = tokio::spawn(async move {
             tokio::select! {
@@ -299,6 +305,7 @@ struct Stage {
     /// Whether a person wants nothing to be bought for now.
     paused: watch::Receiver<bool>,
     under_way: UnderWay,
+    watched: Watched,
 }
 
 impl Stage {
@@ -341,7 +348,10 @@ impl Stage {
                         return;
                     }
                     let now = Instant::now();
-                    for request in taken.drain(..) {
+                    for mut request in taken.drain(..) {
+                        if let Some(seen) = request.seen.take() {
+                            self.watched.watch(&request.text, seen);
+                        }
                         self.schedule.submit(request, now);
                     }
                 }
@@ -405,6 +415,8 @@ impl Stage {
             // It was cancelled.
             return;
         };
+        self.watched
+            .see(&sent.call.texts, || sighting(&sent.call, &reply, now));
         let answer = reply.outcome.as_ref();
         if sent.is_hedge {
             self.metrics.count_hedge(answer.is_ok());
@@ -440,5 +452,21 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // The requests under way end with the set that holds them.
         self.metrics.in_flight.set(0);
+    }
+}
+
+/// What those see whose texts the request carries.
+fn sighting(call: &Call, reply: &Reply, now: Instant) -> Sighting {
+    let (tokens, failure) = match &reply.outcome {
+        Ok(answer) => (answer.charged, None),
+        Err(refusal) => (None, Some(refusal.failure().reason)),
+    };
+    Sighting {
+        sent: call.sent_at.into_std(),
+        answered: now.into_std(),
+        texts: call.texts.len(),
+        tokens,
+        id: reply.id.clone(),
+        failure,
     }
 }

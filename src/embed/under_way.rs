@@ -124,5 +124,6 @@ fn gave_up(error: &tokio::task::JoinError) -> Reply {
             blame: Blame::Inputs,
         }),
         limits: RateLimits::default(),
+        id: None,
     }
 }

@@ -235,6 +235,11 @@ impl Index {
         })
     }
 
+    /// The collection's name.
+    pub fn collection(&self) -> &str {
+        &self.connection.collection
+    }
+
     /// Takes a partition over, above every epoch that was used for it, in the collection or, as
     /// `committed` says, with the group's offsets. Says what the former owner left; `None` when there
     /// was none. `now_ms` tells the time in milliseconds since 1970.

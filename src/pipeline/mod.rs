@@ -21,6 +21,7 @@ mod routes;
 mod row_reader;
 mod stall;
 mod tally;
+mod traced;
 mod truncates;
 mod upkeep;
 mod withheld;
@@ -55,6 +56,7 @@ use crate::{
 pub use blocked::BlockedTables;
 pub use breakers::Breakers;
 pub use routes::Routes;
+pub use traced::Tracing;
 pub use row_reader::{RowNews, RowReader};
 pub use upkeep::Upkeep;
 pub use worker::ParkAfter;
@@ -118,6 +120,8 @@ pub struct Services {
     pub budget: Budget,
     /// Reads records again, where rows are to be rechecked.
     pub past_records: PastRecords,
+    /// Takes the traces of records, if any are traced.
+    pub tracing: Option<Arc<Tracing>>,
     /// Counts.
     pub metrics: PipelineMetrics,
 }

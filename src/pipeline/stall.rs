@@ -65,6 +65,11 @@ impl Stall {
         self.waiting.front()?.timestamp_ms
     }
 
+    /// Since when records wait.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
     /// When the partition's gate is to be closed.
     pub(super) fn closes_gate_at(&self) -> Option<Instant> {
         self.since.map(|since| since + PATIENCE)

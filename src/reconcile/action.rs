@@ -34,7 +34,9 @@ pub enum Action {
     Embed {
         /// To answer with.
         ticket: Ticket,
-        /// Of this text.
+        /// For this point,
+        point: PointId,
+        /// of this text.
         text: Arc<str>,
         /// Why it is needed.
         reason: Reason,

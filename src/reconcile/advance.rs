@@ -307,6 +307,7 @@ impl Reconciler {
         self.embeddings.insert(next, point);
         out.push(Action::Embed {
             ticket: next,
+            point,
             text,
             reason: observed.reason_to_embed(),
             priority,

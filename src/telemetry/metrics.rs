@@ -3,27 +3,34 @@
 
 mod cost;
 mod embed;
+mod exemplars;
 mod index;
 mod kafka;
 mod limits;
+mod open_metrics;
 mod partitions;
 mod pipeline;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus::{Error, Gauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector};
+use prometheus::{
+    Error, Gauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector, proto::MetricFamily,
+};
 
 pub use cost::CostMetrics;
 pub use embed::EmbedMetrics;
+pub use exemplars::{Exemplar, Exemplars};
 pub use index::IndexMetrics;
 pub use kafka::KafkaMetrics;
 pub use limits::LimitMetrics;
 pub use partitions::PartitionGauge;
 pub use pipeline::PipelineMetrics;
+pub use traces::TraceMetrics;
 
 use super::health::{Health, LaneState};
 
@@ -41,6 +48,8 @@ pub struct Metrics {
     pub cost: CostMetrics,
     /// The index.
     pub index: IndexMetrics,
+    /// Traces on their way to the collector.
+    pub traces: TraceMetrics,
     lanes: IntGaugeVec,
     paused_tables: IntGaugeVec,
 }
@@ -73,6 +82,7 @@ impl Metrics {
             embed: EmbedMetrics::register(&registry)?,
             cost: CostMetrics::register(&registry)?,
             index: IndexMetrics::register(&registry)?,
+            traces: TraceMetrics::register(&registry)?,
             lanes: add(
                 &registry,
                 IntGaugeVec::new(
@@ -99,6 +109,15 @@ impl Metrics {
 
     /// Everything, in Prometheus' text format.
     pub fn encode(&self, health: &Health) -> Result<String, Error> {
+        TextEncoder::new().encode_to_string(&self.gather(health))
+    }
+
+    /// Everything, in the OpenMetrics text format 1.0.0, with exemplars.
+    pub fn encode_open(&self, health: &Health) -> String {
+        open_metrics::encode(&self.gather(health), &self.pipeline.visible_exemplars)
+    }
+
+    fn gather(&self, health: &Health) -> Vec<MetricFamily> {
         for (lane, state) in health.lanes() {
             for label in LaneState::LABELS {
                 let here = i64::from(label == state.label());
@@ -111,7 +130,7 @@ impl Metrics {
             let shown = self.paused_tables.with_label_values(&[&*topic]);
             shown.set(i64::from(paused));
         }
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        self.registry.gather()
     }
 }
 

@@ -196,6 +196,7 @@ impl World {
                 },
                 priority: Priority::Backfill,
                 wanted: Arc::downgrade(&self.wish),
+                seen: None,
                 reply: self.reply.clone(),
             };
             self.members[number].schedule.submit(request, self.now);

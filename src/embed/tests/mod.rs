@@ -218,6 +218,7 @@ impl Shop {
                 },
                 priority: Priority::Fresh,
                 wanted: Arc::downgrade(&self.wish),
+                seen: None,
                 reply: self.reply.clone(),
             });
         }

@@ -1,6 +1,6 @@
 //! Answers come in, and what the reconciler wants done is done.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{info, warn};
@@ -10,7 +10,8 @@ use crate::{
     embed::{EmbedReply, EmbedRequest},
     index::IndexReply,
     reconcile::Action,
-    record::{Ack, Settled, Ticket, Write, WriteOutcome},
+    record::{Ack, Offset, Settled, Ticket, Write, WriteOutcome},
+    telemetry::Exemplar,
 };
 
 use super::{super::upkeep::Kept, State, show::now_ms};
@@ -26,6 +27,7 @@ impl State {
                     if point.is_written_above(epoch, &self.partition) {
                         self.suspend();
                     }
+                    self.traced.answered(ticket, None, now);
                     self.reconciler
                         .on_read(ticket, &point, now, &mut self.actions);
                 }
@@ -33,6 +35,7 @@ impl State {
                     if outcome == WriteOutcome::Fenced {
                         self.suspend();
                     }
+                    self.traced.answered(ticket, not_written(&outcome), now);
                     self.reconciler
                         .on_written(ticket, outcome, now, &mut self.actions);
                 }
@@ -95,6 +98,8 @@ impl State {
         let now = Instant::now();
         let mut next = Some(reply);
         while let Some(EmbedReply { ticket, outcome }) = next {
+            let failure = outcome.as_ref().err().map(|failure| failure.reason);
+            self.traced.answered(ticket, failure, now);
             self.reconciler
                 .on_embedded(ticket, outcome, now, &mut self.actions);
             next = more.try_recv().ok();
@@ -131,18 +136,22 @@ impl State {
     }
 
     pub(super) fn act(&mut self) {
+        let now = Instant::now();
         for action in std::mem::take(&mut self.actions) {
             match action {
                 Action::Read { ticket, point } => {
+                    self.traced.reads(ticket, &point, now);
                     self.index.read(ticket, point, self.answers.index.clone());
                 }
                 Action::Embed {
                     ticket,
+                    point,
                     text,
                     reason,
                     priority,
                     wanted,
                 } => {
+                    let seen = self.traced.embeds(ticket, &point, now);
                     let purpose = Purpose {
                         table: self.partition.topic.clone(),
                         reason,
@@ -153,17 +162,30 @@ impl State {
                         purpose,
                         priority,
                         wanted,
+                        seen: seen.as_ref().map(Arc::downgrade),
                         reply: self.answers.embed.clone(),
                     });
                 }
                 Action::Write { ticket, write } => {
+                    self.traced.writes(ticket, &write, now);
                     self.write(ticket, write);
                 }
                 Action::Settle { ack, settled } => self.settle(ack, settled),
                 Action::Visible { position, kind } => {
                     let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
-                    let latency_ms = now_ms().saturating_sub(since_ms).max(0);
-                    self.tally.visible_after(kind, latency_ms as f64 / 1_000.0);
+                    let at_ms = now_ms();
+                    let latency_ms = at_ms.saturating_sub(since_ms).max(0);
+                    let value = latency_ms as f64 / 1_000.0;
+                    self.tally.visible_after(kind, value);
+                    if let Some(trace) = self.traced.trace(position.offset) {
+                        let exemplar = Exemplar {
+                            value,
+                            trace,
+                            at_ms,
+                        };
+                        let exemplars = &self.services.metrics.visible_exemplars;
+                        exemplars.note(kind.label(), exemplar);
+                    }
                 }
                 Action::DeadLetter {
                     raw,
@@ -191,8 +213,29 @@ impl State {
         if let Some(ticket) = ack.recheck() {
             return self.rechecks.settled(ticket, settled);
         }
+        if let Some(offset) = self.traced_offset(&ack) {
+            self.traced.settled(offset, settled, Instant::now());
+        }
         let refund = self.ledger.settle(ack);
         self.tally.refund(refund);
         self.tally.settle(settled);
+    }
+
+    /// Where a record stands, if any is traced.
+    pub(super) fn traced_offset(&self, ack: &Ack) -> Option<Offset> {
+        if self.traced.is_empty() {
+            return None;
+        }
+        self.ledger.offset(ack)
+    }
+}
+
+/// Why a write changed nothing, if it didn't.
+fn not_written(outcome: &WriteOutcome) -> Option<&'static str> {
+    match outcome {
+        WriteOutcome::Applied => None,
+        WriteOutcome::NotApplied(_) => Some("not_applied"),
+        WriteOutcome::Fenced => Some("fenced"),
+        WriteOutcome::Refused(failure) => Some(failure.reason),
     }
 }

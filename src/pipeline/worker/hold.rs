@@ -103,6 +103,9 @@ impl State {
         if let Some(ticket) = ack.recheck() {
             return self.refuse(ticket, earlier, stage, &failure);
         }
+        if let Some(offset) = self.traced_offset(&ack) {
+            self.traced.buries(offset, stage, failure.reason);
+        }
         let letter = DeadLetter {
             raw,
             stage,

@@ -52,6 +52,7 @@ use super::{
     recheck::{Rechecks, Scanned},
     stall::Stall,
     tally::Tally,
+    traced::TracedRecords,
     truncates::Truncates,
     upkeep::{Keeper, Kept},
     withheld::Withheld,
@@ -109,6 +110,9 @@ struct State {
     index_was_empty: bool,
     next_dead: u64,
     tally: Tally,
+    traced: TracedRecords,
+    /// When the records at hand were handed over.
+    came: Instant,
     services: Services,
     actions: Vec<Action>,
     shown: Shown,
@@ -302,6 +306,7 @@ impl State {
             embed: embed_answers,
             dead: dead_answers,
         };
+        let traced = TracedRecords::new(services.tracing.clone(), table.index.collection());
         let state = Self {
             partition,
             decoder: Decoder::new(table.rows.clone()),
@@ -336,6 +341,8 @@ impl State {
             index_was_empty: false,
             next_dead: 0,
             tally: Tally::new(services.budget.clone(), &services.metrics),
+            traced,
+            came: now,
             services,
             actions: Vec::new(),
             shown: Shown::default(),

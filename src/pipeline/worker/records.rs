@@ -31,6 +31,7 @@ impl State {
     /// for.
     pub(super) fn on_records(&mut self, records: Vec<RawRecord>, all: bool) {
         let now = Instant::now();
+        self.came = now;
         let topic = &self.partition.topic;
         self.services.breakers.received(topic, records.len(), now);
         if let Some(first) = records.first() {
@@ -73,6 +74,7 @@ impl State {
     /// The registry answered: the records that waited go on.
     pub(super) fn on_schema(&mut self, id: SchemaId, found: Found) {
         let now = Instant::now();
+        self.came = self.stall.since().unwrap_or(now);
         let mut waiting = self.stall.end().into_iter();
         match found {
             Ok(schema) => self.decoder.learn(id, &schema),
@@ -100,12 +102,16 @@ impl State {
             .receive(raw.offset, raw.timestamp_ms.unwrap_or(0));
         self.received = raw.offset.next();
         match self.ledger.receive(raw.offset, since_ms, charge) {
-            Ok(ack) => Some(ack),
+            Ok(ack) => {
+                self.traced.receive(raw, self.came, now);
+                Some(ack)
+            }
             Err(rewound) => {
                 warn!(partition = %self.partition, "{rewound}; reading on from there");
                 self.close_window(now);
                 self.withheld.rewind(raw.offset);
                 self.held.rewind(raw.offset);
+                self.traced.rewind(raw.offset);
                 let refund = self.ledger.rewind(raw.offset);
                 self.services.budget.refund(refund);
                 let ack = self.ledger.receive(raw.offset, since_ms, charge).ok();
@@ -134,7 +140,9 @@ impl State {
             }
             return self.settle(ack, Settled::Unchanged);
         }
-        match self.decoder.decode(&raw, key) {
+        let decoded = self.decoder.decode(&raw, key);
+        self.traced.decoded(raw.offset);
+        match decoded {
             Ok(Decoded::Change(news)) => self.on_change(news, point, raw, ack, now),
             Ok(Decoded::Truncate(position)) => self.on_truncate(&position, ack),
             Ok(Decoded::Skip(skip)) => {

@@ -184,6 +184,9 @@ impl State {
 
     pub(super) fn on_desired(&mut self, mut change: KeyChange, now: Instant) {
         self.supersede_held(&mut change);
+        if let Some(offset) = self.traced_offset(&change.ack) {
+            self.traced.collapses(offset, change.point);
+        }
         for superseded in self.incomplete.supersede(&change.point) {
             change.replaces = true;
             self.settle(superseded, Settled::Superseded);
@@ -200,6 +203,9 @@ impl State {
     /// Hands what the window has collapsed to the reconciler.
     pub(super) fn close_window(&mut self, now: Instant) {
         for change in self.window.take() {
+            if let Some(offset) = self.traced_offset(&change.ack) {
+                self.traced.collapsed(offset, now);
+            }
             self.reconciler.on_change(change, now, &mut self.actions);
         }
     }

@@ -6,7 +6,12 @@ use prometheus::{
 
 use crate::record::Recheck;
 
-use super::add;
+use super::{Exemplars, add};
+
+/// The upper bounds of the buckets of the time until a write is visible, in seconds.
+const LATENCIES: [f64; 15] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
+];
 
 /// What the partition workers count. A clone counts into the same metrics.
 #[derive(Debug, Clone)]
@@ -35,6 +40,8 @@ pub struct PipelineMetrics {
     /// From the commit in the database (else the record in Kafka) until the write is visible in the
     /// index, by [`WriteKind`](crate::record::WriteKind).
     pub visible_latency: HistogramVec,
+    /// Observations of it whose records were traced.
+    pub visible_exemplars: Exemplars,
     /// Records held because their table is blocked.
     pub held: IntGauge,
     /// Parked rows that got their vectors.
@@ -67,7 +74,8 @@ impl PipelineMetrics {
             withheld: add(registry, IntGauge::new("vectide_withheld_letters", "Dead letters withheld because their table has too many; see dead_letter.breaker."))?,
             version_conflicts: add(registry, IntCounter::new("vectide_version_conflicts_total", "Rows that came with the version the index has, but with other content."))?,
             texts_unchanged: add(registry, IntCounter::new("vectide_texts_unchanged_total", "Changes applied without buying a vector, because the text was the same."))?,
-            visible_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_visible_latency_seconds", "From the commit in the database (else the record in Kafka) until the write is visible in the index, by kind of write. Patches and deletes are the fast lane.").buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]), &["write"]))?,
+            visible_latency: add(registry, HistogramVec::new(HistogramOpts::new("vectide_visible_latency_seconds", "From the commit in the database (else the record in Kafka) until the write is visible in the index, by kind of write. Patches and deletes are the fast lane.").buckets(LATENCIES.to_vec()), &["write"]))?,
+            visible_exemplars: Exemplars::new("vectide_visible_latency_seconds", "write", &LATENCIES),
             held: add(registry, IntGauge::new("vectide_held_records", "Records held because their table is blocked: it lacks a needed column, or a key."))?,
             debts_paid: add(registry, IntCounter::new("vectide_parked_rows_embedded_total", "Parked rows that got their vectors; those that were parked are settled as parked."))?,
             pending_keys: add(registry, IntGauge::new("vectide_pending_keys", "Keys with unsettled news."))?,

@@ -125,6 +125,8 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_start_time_seconds gauge",
         "vectide_table_paused gauge topic",
         "vectide_texts_unchanged_total counter",
+        "vectide_traces_dropped_total counter reason",
+        "vectide_traces_sent_total counter",
         "vectide_version_conflicts_total counter",
         "vectide_visible_latency_seconds histogram write",
         "vectide_withheld_letters gauge",

@@ -108,6 +108,7 @@ impl Desk {
             },
             priority,
             wanted: Arc::downgrade(&wish),
+            seen: None,
             reply: self.reply.clone(),
         };
         self.wishes.insert(ticket, wish);
