@@ -31,7 +31,9 @@ impl<'a> Accepted<'a> {
 
     /// How much it is wanted, from 0, not at all, to 1.
     fn weight(&self) -> f64 {
-        self.parameter("q").and_then(|q| q.parse().ok()).unwrap_or(1.0)
+        self.parameter("q")
+            .and_then(|q| q.parse().ok())
+            .unwrap_or(1.0)
     }
 }
 
@@ -47,7 +49,9 @@ pub(super) fn prefers_open_metrics(headers: &HeaderMap) -> bool {
     };
     let open = most(|it| {
         it.kind == "application/openmetrics-text"
-            && it.parameter("version").is_none_or(|version| version == "1.0.0")
+            && it
+                .parameter("version")
+                .is_none_or(|version| version == "1.0.0")
     });
     open > 0.0 && open >= most(|it| it.kind == "text/plain")
 }

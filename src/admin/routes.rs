@@ -5,10 +5,7 @@ use std::{fmt::Write, sync::Arc, time::Instant};
 use axum::{
     Json, Router,
     extract::State,
-    http::{
-        HeaderMap, Method, StatusCode, Uri,
-        header::CONTENT_TYPE,
-    },
+    http::{HeaderMap, Method, StatusCode, Uri, header::CONTENT_TYPE},
     middleware,
     response::{IntoResponse, Response},
     routing::get,

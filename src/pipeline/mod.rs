@@ -56,8 +56,8 @@ use crate::{
 pub use blocked::BlockedTables;
 pub use breakers::Breakers;
 pub use routes::Routes;
-pub use traced::Tracing;
 pub use row_reader::{RowNews, RowReader};
+pub use traced::Tracing;
 pub use upkeep::Upkeep;
 pub use worker::ParkAfter;
 

@@ -89,7 +89,9 @@ impl Traced {
                 KeyValue::new("gen_ai.request.model", model.to_owned()),
                 KeyValue::new("vectide.embed.texts", integer(sighting.texts)),
             ]);
-            let tokens = sighting.tokens.and_then(|tokens| i64::try_from(tokens).ok());
+            let tokens = sighting
+                .tokens
+                .and_then(|tokens| i64::try_from(tokens).ok());
             call.set(tokens.map(|tokens| KeyValue::new("gen_ai.usage.input_tokens", tokens)));
             let id = sighting.id.map(String::from);
             call.set(id.map(|id| KeyValue::new("vectide.embed.request_id", id)));
@@ -141,7 +143,10 @@ impl TracedRecords {
             KeyValue::new("messaging.operation.name", "process"),
             KeyValue::new("messaging.operation.type", "process"),
             KeyValue::new("messaging.destination.name", raw.topic.to_string()),
-            KeyValue::new("messaging.destination.partition.id", raw.partition.to_string()),
+            KeyValue::new(
+                "messaging.destination.partition.id",
+                raw.partition.to_string(),
+            ),
             KeyValue::new("messaging.consumer.group.name", tracing.group.to_string()),
             KeyValue::new("messaging.kafka.offset", raw.offset.0),
         ]);
@@ -240,7 +245,9 @@ impl TracedRecords {
         }
         let seen = Arc::new(Sightings::default());
         let watched = seen.clone();
-        self.begin(ticket, point, |record| (record.part("embed", now), Some(seen)));
+        self.begin(ticket, point, |record| {
+            (record.part("embed", now), Some(seen))
+        });
         Some(watched)
     }
 

@@ -30,5 +30,6 @@ mod share;
 mod shop;
 mod tables;
 mod tls;
+mod traces;
 mod truncate;
 mod unavailable;

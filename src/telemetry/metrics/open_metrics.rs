@@ -30,18 +30,27 @@ fn write_family(text: &mut String, family: &MetricFamily, exemplars: &Exemplars)
         MetricType::SUMMARY | MetricType::UNTYPED => return,
     };
     line(text, format_args!("# TYPE {name} {kind}"));
-    line(text, format_args!("# HELP {name} {}", escaped(family.help())));
+    line(
+        text,
+        format_args!("# HELP {name} {}", escaped(family.help())),
+    );
     let exemplars = Some(exemplars).filter(|exemplars| exemplars.histogram == name);
     for metric in family.get_metric() {
         let labels = Labels(metric.get_label());
         match kind {
             "counter" => {
                 let value = metric.get_counter().get_value();
-                line(text, format_args!("{name}_total{} {}", labels.braced(), number(value)));
+                line(
+                    text,
+                    format_args!("{name}_total{} {}", labels.braced(), number(value)),
+                );
             }
             "gauge" => {
                 let value = metric.get_gauge().get_value();
-                line(text, format_args!("{name}{} {}", labels.braced(), number(value)));
+                line(
+                    text,
+                    format_args!("{name}{} {}", labels.braced(), number(value)),
+                );
             }
             _ => write_histogram(text, name, metric, exemplars),
         }
@@ -60,7 +69,10 @@ fn write_histogram(text: &mut String, name: &str, metric: &Metric, exemplars: Op
         let bound = number(bound);
         let labels = labels.with("le", &bound);
         let exemplar = exemplar(number_of).map(shown).unwrap_or_default();
-        line(text, format_args!("{name}_bucket{labels} {count}{exemplar}"));
+        line(
+            text,
+            format_args!("{name}_bucket{labels} {count}{exemplar}"),
+        );
     };
     let buckets = histogram.get_bucket();
     let finite = buckets.iter().filter(|it| it.upper_bound().is_finite());

@@ -63,7 +63,10 @@ fn read(text: &str) -> Vec<Sample> {
         };
         assert!(endings.contains(&ending), "{line}");
         let labels = found.get(2).map_or("", |it| it.as_str()).to_owned();
-        assert!(series.insert((name.clone(), labels.clone())), "{line} twice");
+        assert!(
+            series.insert((name.clone(), labels.clone())),
+            "{line} twice"
+        );
         let exemplar = found.get(4).map(|of| {
             assert!(exemplars.contains(&ending), "{line}");
             assert!(of.as_str().len() <= 128, "{line}");
@@ -87,7 +90,10 @@ fn metrics() -> Metrics {
     pipeline.received.inc_by(3);
     pipeline.settled.with_label_values(&["written"]).inc();
     let odd = "a\"b\\c\nd";
-    pipeline.dead_letters.with_label_values(&["decode", odd]).inc();
+    pipeline
+        .dead_letters
+        .with_label_values(&["decode", odd])
+        .inc();
     let latency = pipeline.visible_latency.with_label_values(&["upsert"]);
     latency.observe(0.7);
     latency.observe(4_000.0);
@@ -106,17 +112,28 @@ fn every_line_is_of_the_grammar_and_says_what_prometheus_format_says() {
         .map(|line| line.rsplit_once(' ').unwrap())
         .map(|(series, value)| {
             let value = number(value.parse().unwrap());
-            let series = Regex::new("le=\"([0-9]+)\"").unwrap().replace(series, "le=\"$1.0\"");
+            let series = Regex::new("le=\"([0-9]+)\"")
+                .unwrap()
+                .replace(series, "le=\"$1.0\"");
             (series.into_owned(), value)
         })
         .collect();
     let open: BTreeSet<(String, String)> = samples
         .iter()
-        .map(|it| (format!("{}{}", it.name, it.labels), number(it.value.parse().unwrap())))
+        .map(|it| {
+            (
+                format!("{}{}", it.name, it.labels),
+                number(it.value.parse().unwrap()),
+            )
+        })
         .collect();
     assert_eq!(open, plain);
     assert!(samples.iter().any(|it| it.kind == "counter"));
-    assert!(samples.iter().any(|it| it.family == "vectide_records_received"));
+    assert!(
+        samples
+            .iter()
+            .any(|it| it.family == "vectide_records_received")
+    );
 }
 
 #[test]

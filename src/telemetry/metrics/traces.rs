@@ -16,8 +16,23 @@ impl TraceMetrics {
     /// Makes the metrics and registers them. Fails where one of their names is taken.
     pub fn register(registry: &Registry) -> Result<Self, Error> {
         Ok(Self {
-            sent: add(registry, IntCounter::new("vectide_traces_sent_total", "Traces that the collector has taken."))?,
-            dropped: add(registry, IntCounterVec::new(Opts::new("vectide_traces_dropped_total", "Traces that were not sent, by reason: queue_full, too_many at a time in one partition, not_sent where the collector did not take them, shutdown once for each shutdown that left some."), &["reason"]))?,
+            sent: add(
+                registry,
+                IntCounter::new(
+                    "vectide_traces_sent_total",
+                    "Traces that the collector has taken.",
+                ),
+            )?,
+            dropped: add(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "vectide_traces_dropped_total",
+                        "Traces that were not sent, by reason: queue_full, too_many at a time in one partition, not_sent where the collector did not take them, shutdown once for each shutdown that left some.",
+                    ),
+                    &["reason"],
+                ),
+            )?,
         })
     }
 

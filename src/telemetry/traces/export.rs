@@ -235,7 +235,9 @@ fn headers(config: &TracesConfig) -> Result<MetadataMap, TracesError> {
 fn resource(config: &TracesConfig) -> Resource {
     let random = || {
         let bytes = fastrand::u128(..).to_be_bytes();
-        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .to_string()
     };
     let instance = config.instance.clone().unwrap_or_else(random);
     Resource::builder_empty()

@@ -28,7 +28,10 @@ impl Sampler {
             return false;
         }
         // FNV-1a, and MurmurHash3's last steps, as neighbouring offsets differ in a few bits only.
-        let place = [raw.offset.0.to_le_bytes(), i64::from(raw.partition).to_le_bytes()];
+        let place = [
+            raw.offset.0.to_le_bytes(),
+            i64::from(raw.partition).to_le_bytes(),
+        ];
         let bytes = raw.topic.bytes().chain(place.into_iter().flatten());
         let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
