@@ -182,6 +182,7 @@ async fn stage(settings: &Settings, endpoint: &Child, texts: Vec<Arc<str>>) -> R
                 },
                 priority: Priority::Fresh,
                 wanted: Arc::downgrade(&wish),
+                seen: None,
                 reply: reply.clone(),
             });
         }
