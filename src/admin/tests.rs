@@ -177,6 +177,20 @@ async fn metrics_come_in_prometheus_text_format() {
 }
 
 #[tokio::test]
+async fn metrics_come_in_open_metrics_format_to_whom_asks_for_it() {
+    let endpoint = Endpoint::start().await;
+    let accept = "application/openmetrics-text; version=1.0.0";
+    let response = endpoint.ask(Method::GET, "/metrics", accept).await;
+    let kind = response.headers().get("content-type").unwrap().clone();
+    assert_eq!(
+        kind,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    let text = response.text().await.unwrap();
+    assert!(text.ends_with("\n# EOF\n"), "{text}");
+}
+
+#[tokio::test]
 async fn the_status_tells_version_uptime_lanes_and_what_the_program_is_for() {
     let endpoint = Endpoint::start().await;
     let (code, text) = endpoint.get("/api/status").await;

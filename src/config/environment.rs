@@ -111,6 +111,7 @@ fn value(kind: Kind, text: &str) -> Value {
             .trim()
             .parse()
             .map_or_else(|_| as_text(), Value::Integer),
+        Kind::Number => text.trim().parse().map_or_else(|_| as_text(), Value::Float),
         Kind::Boolean => text
             .trim()
             .parse()

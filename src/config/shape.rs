@@ -27,6 +27,7 @@ pub(super) enum Shape {
 pub(super) enum Kind {
     Text,
     Integer,
+    Number,
     Boolean,
     List,
     TextOrList,
@@ -128,6 +129,7 @@ impl Kind {
         });
         match kind {
             Some("integer") => Self::Integer,
+            Some("number") => Self::Number,
             Some("boolean") => Self::Boolean,
             Some("array") => Self::List,
             _ => Self::Text,

@@ -30,6 +30,7 @@ fn values_are_read_as_their_keys_type_wants_them() {
             ("VECTIDE__INDEX__API_KEY__FILE", "/run/secrets/qdrant"),
             ("VECTIDE__INDEX__PAYLOAD_INDEXES__PRICE_CENTS", "integer"),
             ("VECTIDE__KAFKA__SECURITY__PROTOCOL", "ssl"),
+            ("VECTIDE__TRACES__RATIO", "0.25"),
         ],
     )
     .unwrap();
@@ -41,6 +42,7 @@ fn values_are_read_as_their_keys_type_wants_them() {
     assert_eq!(columns.product, Some(["name", "title"].into()));
     assert_eq!(columns.category, Some("kind".into()));
     assert_eq!(config.embed.dimensions, 768);
+    assert!((config.traces.ratio - 0.25).abs() < f64::EPSILON);
     assert!(!config.embed.send_dimensions);
     assert_eq!(
         config.embed.api_key,

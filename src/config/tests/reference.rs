@@ -114,7 +114,7 @@ fn kind(schema: &Json) -> String {
         .or_else(|| schema["type"][0].as_str());
     match name {
         Some("array") => format!("list of {}", kind(&schema["items"])),
-        Some("integer") => "number".into(),
+        Some("integer" | "number") => "number".into(),
         Some("boolean") => "true or false".into(),
         Some("string") => "text".into(),
         other => panic!("the reference has no word for the type {other:?}: {schema}"),

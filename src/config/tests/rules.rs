@@ -367,3 +367,28 @@ fn certificates_need_an_encrypted_protocol_and_come_with_their_key() {
         "kafka.security.certificate_file: needs kafka.security.key_file beside it"
     );
 }
+
+#[test]
+fn what_can_not_be_a_collector_of_traces_is_refused() {
+    for (setting, problem) in [
+        (
+            "traces.ratio = 1.5",
+            "traces.ratio: is 1.5; must be from 0 to 1",
+        ),
+        (
+            "traces.ratio = nan",
+            "traces.ratio: is NaN; must be from 0 to 1",
+        ),
+        (
+            "traces.endpoint = \"collector:4317\"",
+            "traces.endpoint: must begin with http:// or https://",
+        ),
+        (
+            "traces.headers.\"X Y\" = { env = \"A\" }",
+            "traces.headers.X Y: is no header's name",
+        ),
+    ] {
+        let said = refused(setting);
+        assert!(said.contains(problem), "{said}");
+    }
+}
