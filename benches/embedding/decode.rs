@@ -104,7 +104,7 @@ pub(crate) fn measure(batch: usize, rounds: usize) -> Result<[Measured; 2]> {
 fn round(points: &Points, encoding: EncodingFormat, body: &[u8], batch: usize) -> Result<Measured> {
     let (start, before) = (Instant::now(), cpu::of_thread()?);
     let mut texts = 0;
-    while cpu::of_thread()? - before < ROUND {
+    while cpu::of_thread()?.saturating_sub(before) < ROUND {
         for _ in 0..(256 / batch) {
             let bytes = points.write(black_box(body), batch)?;
             anyhow::ensure!(
@@ -117,7 +117,7 @@ fn round(points: &Points, encoding: EncodingFormat, body: &[u8], batch: usize) -
     Ok(Measured {
         texts,
         took: start.elapsed(),
-        cpu: cpu::of_thread()? - before,
+        cpu: cpu::of_thread()?.saturating_sub(before),
         endpoint: Duration::ZERO,
     })
 }

@@ -123,8 +123,8 @@ async fn timed<T>(
     Ok(Measured {
         texts,
         took: start.elapsed(),
-        cpu: cpu::of_process(process::id())? - own,
-        endpoint: endpoint.cpu()? - others,
+        cpu: cpu::of_process(process::id())?.saturating_sub(own),
+        endpoint: endpoint.cpu()?.saturating_sub(others),
     })
 }
 

@@ -36,15 +36,15 @@ impl fmt::Display for Reloaded {
 pub(super) fn merged(running: &Config, read: &Config) -> Config {
     let mut merged = running.clone();
     let EmbedConfig {
-        batch_tokens,
         concurrency,
+        batch_tokens,
         requests_per_minute,
         tokens_per_minute,
         ..
     } = read.embed;
     merged.embed = EmbedConfig {
-        batch_tokens,
         concurrency,
+        batch_tokens,
         requests_per_minute,
         tokens_per_minute,
         ..merged.embed

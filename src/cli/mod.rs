@@ -101,7 +101,7 @@ impl Cli {
     /// Does what was asked, and writes what it has to say to `out`.
     pub async fn run(self, out: &mut Output) -> anyhow::Result<ExitStatus> {
         match self.command {
-            Command::Run(command) => command.run(&self.options).await,
+            Command::Run(command) => Box::pin(command.run(&self.options)).await,
             #[cfg(feature = "embedded")]
             Command::Demo(command) => {
                 Box::pin(command.run(self.options.log_level.as_deref(), out)).await

@@ -255,7 +255,7 @@ impl Books {
                 "nothing is bought before it is known what the group has spent, and the index does not say"
                     .to_owned(),
             ),
-            _ if state.reserved > 0 && self.is_spent_with_reserved(&state, day) => Access::Pending,
+            _ if state.reserved > 0 && is_spent_with_reserved(&state, day) => Access::Pending,
             Standing::Within | Standing::Near(_) => Access::Open,
         }
     }
@@ -345,23 +345,24 @@ impl Books {
         standing
     }
 
-    fn is_spent_with_reserved(&self, state: &State, today: Day) -> bool {
-        let reserved = Spent {
-            tokens: state.reserved,
-            money: state
-                .price
-                .map_or(Money::NOTHING, |price| price.of(state.reserved)),
-        };
-        let (mut day, mut month) = state.spent(today);
-        day += reserved;
-        month += reserved;
-        matches!(state.budget.look(today, day, month), Standing::Spent(_))
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Sums stay sums, whoever panicked.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the budget is used up once what is reserved has been spent.
+fn is_spent_with_reserved(state: &State, today: Day) -> bool {
+    let reserved = Spent {
+        tokens: state.reserved,
+        money: state
+            .price
+            .map_or(Money::NOTHING, |price| price.of(state.reserved)),
+    };
+    let (mut day, mut month) = state.spent(today);
+    day += reserved;
+    month += reserved;
+    matches!(state.budget.look(today, day, month), Standing::Spent(_))
 }
 
 impl State {

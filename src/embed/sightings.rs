@@ -92,6 +92,8 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     fn sighting(failure: Option<&'static str>) -> Sighting {
@@ -112,8 +114,8 @@ mod tests {
         let text: Arc<str> = "kettle".into();
         watched.watch(&text, Arc::downgrade(&seen));
         watched.see(&["toaster".into()], || sighting(None));
-        watched.see(&[text.clone()], || sighting(Some("connect")));
-        watched.see(&[text.clone()], || sighting(None));
+        watched.see(slice::from_ref(&text), || sighting(Some("connect")));
+        watched.see(slice::from_ref(&text), || sighting(None));
         watched.see(&[text], || sighting(None));
         let failures: Vec<_> = seen.take().into_iter().map(|it| it.failure).collect();
         assert_eq!(failures, [Some("connect"), None]);

@@ -48,10 +48,11 @@ impl Kafka {
     pub(crate) fn start_with(workspace: &Workspace, java: &Java, doors: &Doors) -> Result<Self> {
         let (port, controller) = (free_port()?, free_port()?);
         let logs = text(&workspace.path("kafka"))?;
-        let mut listeners = String::new();
-        for (protocol, port) in &doors.listeners {
-            listeners += &format!(",{protocol}://127.0.0.1:{port}");
-        }
+        let doors_open = doors.listeners.iter();
+        let listeners: Vec<String> = doors_open
+            .map(|(protocol, port)| format!(",{protocol}://127.0.0.1:{port}"))
+            .collect();
+        let listeners = listeners.concat();
         let properties = workspace.write(
             "kafka.properties",
             &format!(

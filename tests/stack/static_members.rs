@@ -111,7 +111,7 @@ fn wait_until_shared(one: &mut Member, other: &mut Member) -> Result<f64> {
         let (Ok(first), Ok(second)) = (assigned(one), assigned(other)) else {
             return Ok(None);
         };
-        let is_shared = first.min(second) > 0.0 && first + second == f64::from(PARTITIONS);
+        let is_shared = first.min(second) > 0.0 && first + second >= f64::from(PARTITIONS);
         Ok(is_shared.then_some(first))
     })
 }

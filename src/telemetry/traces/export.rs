@@ -86,11 +86,11 @@ impl Exporting {
         };
         let mut exporter = exporter(config, endpoint)?;
         exporter.set_resource(&resource(config));
-        let (queue, traces) = mpsc::channel(QUEUE);
+        let (queue, finished) = mpsc::channel(QUEUE);
         let closing = CancellationToken::new();
         let sending = Sending {
             exporter,
-            traces,
+            traces: finished,
             closing: closing.clone(),
             metrics: metrics.clone(),
             is_failing: false,
