@@ -57,15 +57,15 @@ impl Collector {
         let listener = TcpListener::bind(local()).await.unwrap();
         shop.config.traces.endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
         shop.config.traces.ratio = ratio;
-        let stop = CancellationToken::new();
+        let until = CancellationToken::new();
         let serving = Server::builder()
             .add_service(TraceServiceServer::new(self.clone()))
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener),
-                stop.clone().cancelled_owned(),
+                until.clone().cancelled_owned(),
             );
         tokio::spawn(serving);
-        stop.drop_guard()
+        until.drop_guard()
     }
 
     fn requests(&self) -> usize {
@@ -115,7 +115,10 @@ fn settled(trace: &[Span]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from_digit(digit.into(), 16).unwrap())
+        .collect()
 }
 
 fn dropped(app: &App, reason: &str) -> bool {
@@ -132,8 +135,8 @@ async fn a_row_is_traced_from_the_poll_until_it_is_visible() {
     shop.config.traces.instance = Some("member-1".into());
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "let me in\n").unwrap();
-    let token = vectide::config::SecretRef::File(secret.path().to_owned());
-    shop.config.traces.headers.insert("x-token".into(), token);
+    let login = vectide::config::SecretRef::File(secret.path().to_owned());
+    shop.config.traces.headers.insert("x-token".into(), login);
     let app = shop.member().await;
     shop.put(1, row("kettle", 5)).await;
     shop.equal().await;
