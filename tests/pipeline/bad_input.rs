@@ -24,7 +24,7 @@ async fn what_can_not_be_decoded_is_dead_lettered_as_it_came_and_the_rest_goes_o
         (
             Some(key1.as_bytes()),
             Some(br#"{"op":"z","source":{}}"#),
-            "operation `z` is unknown",
+            "operation “z” is unknown",
         ),
         (
             Some(b"\xff\xfe"),
