@@ -9,7 +9,20 @@ pub(super) fn refusal(name: &str, value: &str) -> Option<String> {
     if is_secret(name) {
         return Some("holds a secret: give it by reference in kafka.secret_properties".into());
     }
+    if is_javas_secret(name) {
+        return Some(
+            "is of the Java client, and may hold a secret: see kafka.security for what is instead of it"
+                .into(),
+        );
+    }
     correctness(name, value).map(str::to_owned)
+}
+
+/// Properties that librdkafka does not have, and whose value would be shown with the configuration.
+fn is_javas_secret(name: &str) -> bool {
+    ["jaas", "password", "secret"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// Properties whose value is a secret.
@@ -152,6 +165,10 @@ mod tests {
 
     #[test]
     fn a_secret_is_sent_to_the_references() {
+        for java in ["sasl.jaas.config", "ssl.truststore.password"] {
+            let reason = refusal(java, "hunter2").unwrap_or_default();
+            assert!(reason.contains("kafka.security"), "{reason}");
+        }
         let reason = refusal("ssl.keystore.password", "hunter2").unwrap_or_default();
         assert!(reason.contains("kafka.secret_properties"));
         assert!(!reason.contains("hunter2"));
