@@ -78,7 +78,7 @@ struct Column {
     seen: BTreeMap<u64, u64>,
 }
 
-/// Makes rows as the decoder has them. Once it has [learnt](Self::learn) how.
+/// Makes rows as the decoder has them, once it has learnt how (`learn`).
 #[derive(Debug)]
 pub struct Renderer {
     /// The columns that are selected, those of the key first.
