@@ -2,7 +2,7 @@
 //! has them.
 //!
 //! How a connector writes a value depends on its settings, on the converter and on transforms. None of
-//! that is configured here, and none is guessed: the table's [`Form`](form::Form)s are *learnt* by
+//! that is configured here, and none is guessed: the table's `Form`s are *learnt* by
 //! comparing some records of the topic with the rows that they are about (`Renderer::learn`). A value
 //! that could have been written in two ways is [unavailable](crate::record::Value::Unavailable), as
 //! is one of which no way is known, and is not compared.
