@@ -32,7 +32,9 @@ impl Produced {
     fn is_shown(&self, seen: Option<&Seen>) -> bool {
         match (self.change, seen) {
             (Change::Flip(wanted), Some(Seen::Row { stock, .. })) => *stock >= wanted,
-            (Change::Flip(_), _) => false,
+            // Deleted since, before anybody looked.
+            (Change::Flip(_), Some(Seen::Tombstone)) => true,
+            (Change::Flip(_), None) => false,
             (Change::Delete, seen) => !matches!(seen, Some(Seen::Row { .. })),
         }
     }
@@ -70,7 +72,9 @@ impl Sightings {
                 }
             }
             if let Some(late) = self.waiting.iter().find(|it| it.at.elapsed() > PATIENCE) {
-                bail!("{late:?} is never shown");
+                let shows = seen.get(&late.row);
+                let waiting = self.waiting.len();
+                bail!("{late:?} is never shown, but {shows:?}; {waiting} changes are waited for");
             }
         }
         tokio::time::sleep(REST).await;
