@@ -5,6 +5,9 @@
 //! rate goes down once an episode, and up again by parts of it, slowly where nothing is known to be
 //! taken: neither many requests that are throttled together nor an outage that shows as throttling may
 //! bring it near nothing.
+//!
+//! Where little was asked for just before, that says nothing of what could have been. So an estimate that
+//! was exceeded for long without being throttled is soon left behind, and then forgotten.
 
 use tokio::time::Instant;
 
@@ -19,6 +22,15 @@ const RECOVERY: f64 = 0.02;
 
 /// What is tried beyond that at each step.
 const PROBE: f64 = 0.004;
+
+/// So many steps of that; from then on the estimate was too low,
+const PROBES: f64 = 30.0;
+
+/// and what is tried doubles in as many steps,
+const DOUBLING: f64 = 10.0;
+
+/// until it is so many times the estimate.
+const FORGOTTEN: f64 = 64.0;
 
 /// The estimate goes down by no more than this at once.
 const FURTHEST: f64 = 0.5;
@@ -42,9 +54,15 @@ struct Estimate {
 
 impl Estimate {
     fn allowed(self) -> f64 {
+        self.rate * self.factor()
+    }
+
+    /// What is tried, as a multiple of the rate.
+    fn factor(self) -> f64 {
         let recovered = DECREASE + RECOVERY * self.steps;
-        let beyond = (recovered - 1.0).max(0.0) / RECOVERY * PROBE;
-        self.rate * (recovered.min(1.0) + beyond)
+        let probes = (recovered - 1.0).max(0.0) / RECOVERY;
+        let doublings = (probes - PROBES).max(0.0) / DOUBLING;
+        (recovered.min(1.0) + probes.min(PROBES) * PROBE) * doublings.exp2()
     }
 }
 
@@ -73,6 +91,7 @@ impl Learned {
             estimate.steps += seconds.min(1.0);
             estimate.at = now;
         }
+        self.estimate = self.estimate.filter(|it| it.factor() < FORGOTTEN);
     }
 
     /// An episode begins, at a rate that was allowed.

@@ -310,6 +310,41 @@ fn throttling_below_a_known_limit_passes() {
     ));
 }
 
+/// A limiter that was throttled while it sent a request every two seconds.
+fn throttled_at_little_demand(configured: u32) -> Gate {
+    let mut gate = Gate::new(configured, 0);
+    for _ in 0..10 {
+        let charge = gate.sent(1);
+        gate.now += 2 * SECOND;
+        gate.limiter.accepted(charge, 1, gate.now);
+    }
+    assert!(gate.limiter.throttled(gate.now, gate.now));
+    let rate = requests_per_second(&gate).unwrap();
+    assert!(rate < 1.0, "{rate}");
+    gate
+}
+
+#[test]
+fn throttling_while_little_is_asked_for_does_not_hold_up_a_backlog_for_long() {
+    let mut gate = throttled_at_little_demand(3_000);
+    gate.sent_for(3 * MINUTE, 1);
+    let rate = requests_per_second(&gate).unwrap();
+    assert!(rate > 49.0, "{rate}");
+}
+
+#[test]
+fn what_was_learnt_is_forgotten_once_far_more_is_taken() {
+    let mut gate = throttled_at_little_demand(0);
+    for _ in 0..1_000 {
+        let wait = gate.wait(1);
+        gate.now += wait;
+        let charge = gate.sent(1);
+        gate.now += SECOND / 4;
+        gate.limiter.accepted(charge, 1, gate.now);
+    }
+    assert_eq!(requests_per_second(&gate), None);
+}
+
 #[test]
 fn another_limit_counts_at_once_and_what_is_owed_stays_owed() {
     let mut gate = Gate::new(60, 0);
