@@ -56,7 +56,9 @@
 //!
 //! Everything that fails says itself what is to be done about it: see [`error::Disposition`]. What
 //! each lane can do right now is in [`telemetry::Health`]; [`admin`] shows it, beside the
-//! [`telemetry::Metrics`], over HTTP.
+//! [`telemetry::Metrics`], over HTTP. A record that is sampled leaves a trace of its way, which
+//! [`telemetry::Tracer`] sends to a collector. What of the configuration may change on the way,
+//! [`app::App::reload`] takes over.
 //!
 //! What the connector wrote can be kept in files and read again with [`capture`]; `vectide inspect`
 //! shows what the decoder and the document builder make of it, and `vectide explain` what the

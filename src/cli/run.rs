@@ -6,8 +6,8 @@ use tracing::{error, info, warn};
 
 use super::{ExitStatus, Options};
 use crate::{
-    app::{App, Reloaded},
-    config::Problems,
+    app::App,
+    config::{Config, Problems},
     telemetry,
 };
 
@@ -17,11 +17,7 @@ pub(super) struct Command {}
 
 impl Command {
     pub(super) async fn run(self, options: &Options) -> anyhow::Result<ExitStatus> {
-        let config = options.load_config()?;
-        let problems = config.unresolved_secrets();
-        if !problems.is_empty() {
-            return Err(Problems::from(problems).into());
-        }
+        let config = load(options)?;
         telemetry::init_logging(&config.log)?;
         let mut signals = Signals::listen()?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -59,18 +55,21 @@ impl Command {
     }
 }
 
+/// The configuration, all of whose secrets are to be had.
+fn load(options: &Options) -> anyhow::Result<Config> {
+    let config = options.load_config()?;
+    let problems = config.unresolved_secrets();
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(Problems::from(problems).into())
+    }
+}
+
 /// Takes over of the configuration, as it is now, what needs no restart; says in one line what came of
 /// it. `by` is who asked.
 fn reload(options: &Options, app: &App, by: &str) -> Result<String, String> {
-    let read = || -> anyhow::Result<Reloaded> {
-        let config = options.load_config()?;
-        let problems = config.unresolved_secrets();
-        if !problems.is_empty() {
-            return Err(Problems::from(problems).into());
-        }
-        app.reload(&config)
-    };
-    match read() {
+    match load(options).and_then(|config| app.reload(&config)) {
         Ok(done) if done.needs_restart.is_empty() => {
             info!("{by}: {done}");
             Ok(done.to_string())

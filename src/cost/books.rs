@@ -255,7 +255,7 @@ impl Books {
                 "nothing is bought before it is known what the group has spent, and the index does not say"
                     .to_owned(),
             ),
-            _ if state.reserved > 0 && is_spent_with_reserved(&state, day) => Access::Pending,
+            _ if state.reserved > 0 && state.is_spent_with_reserved(day) => Access::Pending,
             Standing::Within | Standing::Near(_) => Access::Open,
         }
     }
@@ -299,7 +299,7 @@ impl Books {
     }
 
     fn add(&self, state: &mut State, day: Day, table: Arc<str>, why: Why, texts: u64, tokens: u64) {
-        let money = state.price.map_or(Money::NOTHING, |price| price.of(tokens));
+        let money = state.money_of(tokens);
         let entry = Entry {
             table,
             model: self.0.model.clone(),
@@ -351,21 +351,24 @@ impl Books {
     }
 }
 
-/// Whether the budget is used up once what is reserved has been spent.
-fn is_spent_with_reserved(state: &State, today: Day) -> bool {
-    let reserved = Spent {
-        tokens: state.reserved,
-        money: state
-            .price
-            .map_or(Money::NOTHING, |price| price.of(state.reserved)),
-    };
-    let (mut day, mut month) = state.spent(today);
-    day += reserved;
-    month += reserved;
-    matches!(state.budget.look(today, day, month), Standing::Spent(_))
-}
-
 impl State {
+    /// What so many tokens cost; nothing where no price is known.
+    fn money_of(&self, tokens: u64) -> Money {
+        self.price.map_or(Money::NOTHING, |price| price.of(tokens))
+    }
+
+    /// Whether the budget is used up once what is reserved has been spent.
+    fn is_spent_with_reserved(&self, today: Day) -> bool {
+        let reserved = Spent {
+            tokens: self.reserved,
+            money: self.money_of(self.reserved),
+        };
+        let (mut day, mut month) = self.spent(today);
+        day += reserved;
+        month += reserved;
+        matches!(self.budget.look(today, day, month), Standing::Spent(_))
+    }
+
     /// What all members spent today, and this month.
     fn spent(&self, today: Day) -> (Spent, Spent) {
         let first = today.month().first();
