@@ -65,6 +65,15 @@ impl Failure {
         }
     }
 
+    /// The message as a reader gets it who may see what is in a row, or may not.
+    pub fn told(&self, may_see_rows: bool) -> Cow<'_, str> {
+        if may_see_rows {
+            Cow::Borrowed(&self.message)
+        } else {
+            self.without_quotes()
+        }
+    }
+
     /// The message without what it [quotes](quoted), for those who are not to see what is in a row: logs, and
     /// the status.
     pub fn without_quotes(&self) -> Cow<'_, str> {
@@ -138,6 +147,13 @@ mod tests {
             "column `x`: “…” is no date, “…” neither"
         );
         assert_eq!(told("nothing is quoted"), "nothing is quoted");
+    }
+
+    #[test]
+    fn only_who_may_see_rows_is_told_what_is_quoted() {
+        let failure = Failure::record("test", format!("{} is no date", quoted("Zelt")));
+        assert_eq!(failure.told(true), "“Zelt” is no date");
+        assert_eq!(failure.told(false), "“…” is no date");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can't be processed: held where it concerns the whole table, else sent to the dead letters.
 
-use std::{borrow::Cow, time::Instant};
+use std::time::Instant;
 
 use tracing::warn;
 
@@ -146,11 +146,7 @@ impl State {
         let (raw, stage, failure) = (&letter.raw, letter.stage, &letter.failure);
         let buried = self.next_dead + 1;
         if buried <= BURIALS_TOLD || buried.is_multiple_of(1_000) {
-            let why = if self.log_row_values {
-                Cow::Borrowed(&*failure.message)
-            } else {
-                failure.without_quotes()
-            };
+            let why = failure.told(self.log_row_values);
             warn!(
                 partition = %self.partition,
                 offset = %raw.offset,
