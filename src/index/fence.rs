@@ -7,9 +7,9 @@ use std::sync::{
 
 use qdrant_client::qdrant::{Condition, Filter, Range};
 
-use crate::record::{Epoch, Expected, TopicPartition};
+use crate::record::{Assignment, Epoch, Offset, TextHash, TopicPartition};
 
-use super::stored::{EPOCH, field};
+use super::stored::{DELETED_MS, EPOCH, field};
 
 /// The right of one assignment of one partition to write points. A clone is the same fence.
 ///
@@ -79,13 +79,38 @@ pub(super) fn own(partition: &TopicPartition, epoch: Epoch) -> Filter {
 }
 
 /// Matches the points that one assignment of another partition wrote last.
-pub(super) fn expected(expected: &Expected) -> Filter {
-    let mut filter = of_partition(&expected.topic, expected.partition);
-    filter.must.push(match expected.epoch {
+pub(super) fn elsewhere(assignment: &Assignment) -> Filter {
+    let mut filter = of_partition(&assignment.topic, assignment.partition);
+    filter.must.push(match assignment.epoch {
         Some(Epoch(epoch)) => Condition::matches(field(EPOCH), epoch),
         None => Condition::is_empty(field(EPOCH)),
     });
     filter
+}
+
+/// Matches the points that say of their vector what a patch of `fingerprint`'s model takes for granted:
+/// that it is of `kept_text`, or that they have none of that model.
+pub(super) fn keeping(kept_text: Option<TextHash>, fingerprint: &str) -> Filter {
+    let is_of_model = Condition::matches(field("model"), fingerprint.to_owned());
+    let text = field("text_hash");
+    match kept_text {
+        Some(hash) => Filter::must([is_of_model, Condition::matches(text, hash.to_string())]),
+        None => Filter {
+            // Not a tombstone.
+            must: vec![Condition::is_empty(field(DELETED_MS))],
+            must_not: vec![Condition::from(Filter {
+                must: vec![is_of_model],
+                must_not: vec![Condition::is_empty(text)],
+                ..Filter::default()
+            })],
+            ..Filter::default()
+        },
+    }
+}
+
+/// Matches the points that are as of this record of their partition.
+pub(super) fn as_of(offset: Offset) -> Condition {
+    Condition::matches(field("offset"), offset.0)
 }
 
 /// Matches the points of one partition's rows and tombstones, and its claim.

@@ -11,7 +11,7 @@ use qdrant_client::qdrant::{
     vectors::VectorsOptions,
 };
 
-use crate::record::{Epoch, Expected, Payload, RESERVED_FIELD, Stored, Write};
+use crate::record::{Assignment, Epoch, Expected, Payload, RESERVED_FIELD, Stored, Write};
 
 use super::{
     fence,
@@ -74,14 +74,13 @@ pub(super) fn of_writes<'a>(
 ) -> Vec<Operation> {
     let mut deletes = Lists::default();
     let mut patches = Vec::new();
-    let mut patches_with_vector = Lists::default();
-    let mut upserts = Lists::default();
+    let mut rows = Lists::default();
     for planned in writes {
         let id = planned.write.point();
         let epoch = planned.epoch;
         match planned.write {
             Write::Delete { tombstone, .. } => wire::point(
-                deletes.list(&planned),
+                deletes.points(&planned),
                 POINTS,
                 id,
                 |fields| {
@@ -95,7 +94,7 @@ pub(super) fn of_writes<'a>(
                 payload, stored, ..
             } => match planned.kept {
                 Some(kept) => wire::point(
-                    patches_with_vector.list(&planned),
+                    rows.points(&planned),
                     POINTS,
                     id,
                     |fields| write_payload(fields, payload, stored, epoch),
@@ -109,7 +108,7 @@ pub(super) fn of_writes<'a>(
                 stored,
                 ..
             } => wire::point(
-                upserts.list(&planned),
+                rows.points(&planned),
                 POINTS,
                 id,
                 |fields| write_payload(fields, payload, stored, epoch),
@@ -120,11 +119,9 @@ pub(super) fn of_writes<'a>(
         }
     }
     // First what is gone: it must not wait behind anything.
-    let mut operations = deletes.into_operations(UpdateMode::Upsert);
+    let mut operations = deletes.into_operations();
     operations.append(&mut patches);
-    // A point that was removed meanwhile must not come back by a patch.
-    operations.extend(patches_with_vector.into_operations(UpdateMode::UpdateOnly));
-    operations.extend(upserts.into_operations(UpdateMode::Upsert));
+    operations.extend(rows.into_operations());
     operations
 }
 
@@ -133,49 +130,116 @@ const POINTS: u32 = 1;
 /// The number of the fields in an `OverwritePayload`.
 const PAYLOAD: u32 = 1;
 
-/// Points to upsert, a list for each condition.
+/// Points to upsert.
 #[derive(Default)]
 struct Lists<'a> {
-    of_fence: Vec<(&'a Fence, Epoch, Vec<u8>)>,
-    of_others: Vec<(Filter, Vec<u8>)>,
+    lists: Vec<List<'a>>,
+}
+
+/// Points to upsert in one operation.
+struct List<'a> {
+    fence: &'a Fence,
+    epoch: Epoch,
+    mode: UpdateMode,
+    /// What other partition's points these are; then there is but one.
+    taken_from: Option<&'a Assignment>,
+    /// What each of them must be besides, if more is asked than that they may be written.
+    each: Vec<Condition>,
+    /// The points, written.
+    points: Vec<u8>,
 }
 
 impl<'a> Lists<'a> {
-    /// The list for a write's point.
-    fn list(&mut self, planned: &Planned<'a>) -> &mut Vec<u8> {
-        let (fence, epoch) = (planned.fence, planned.epoch);
-        if let Some(expected) = planned.write.expected() {
-            let condition = condition(fence, epoch, Some(expected));
-            return &mut self.of_others.push_mut((condition, Vec::new())).1;
+    /// Where to write a write's point.
+    fn points(&mut self, planned: &Planned<'a>) -> &mut Vec<u8> {
+        let conditions = conditions_of(planned.write);
+        if conditions.is_empty() {
+            return &mut self.list(List::of(planned, UpdateMode::Upsert)).points;
         }
-        let is_of = |(of, under, _): &(&Fence, Epoch, _)| of.is(fence) && *under == epoch;
-        let known = self.of_fence.iter().position(is_of);
-        let at = known.unwrap_or_else(|| {
-            self.of_fence.push((fence, epoch, Vec::new()));
-            self.of_fence.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "it was found there, or pushed")]
-        &mut self.of_fence[at].2
+        // Something is asked of the point, so there must be one: it must not come back.
+        let list = self.list(List::of(planned, UpdateMode::UpdateOnly));
+        list.each.push(Filter::must(conditions).into());
+        &mut list.points
     }
 
-    fn into_operations(self, mode: UpdateMode) -> Vec<Operation> {
-        let of_fence = self
-            .of_fence
-            .into_iter()
-            .map(|(fence, epoch, points)| (condition(fence, epoch, None), points));
-        of_fence
-            .chain(self.of_others)
-            .map(|(condition, points)| upsert(points, condition, mode))
-            .collect()
+    /// One like this.
+    fn list(&mut self, like: List<'a>) -> &mut List<'a> {
+        let known = self.lists.iter().position(|list| list.may_hold(&like));
+        let at = known.unwrap_or_else(|| {
+            self.lists.push(like);
+            self.lists.len() - 1
+        });
+        #[expect(clippy::indexing_slicing, reason = "it was found there, or pushed")]
+        &mut self.lists[at]
+    }
+
+    fn into_operations(self) -> Vec<Operation> {
+        self.lists.into_iter().map(List::into_operation).collect()
     }
 }
 
-/// What a point must be to be written.
-fn condition(fence: &Fence, epoch: Epoch, expected: Option<&Expected>) -> Filter {
-    match expected {
-        Some(expected) => fence::expected(expected),
+impl<'a> List<'a> {
+    fn of(planned: &Planned<'a>, mode: UpdateMode) -> Self {
+        Self {
+            fence: planned.fence,
+            epoch: planned.epoch,
+            mode,
+            taken_from: taken_from(planned.write),
+            each: Vec::new(),
+            points: Vec::new(),
+        }
+    }
+
+    /// Whether the points of `other` may be written by the same operation.
+    fn may_hold(&self, other: &Self) -> bool {
+        let is_own = self.taken_from.is_none() && other.taken_from.is_none();
+        is_own && self.fence.is(other.fence) && self.epoch == other.epoch && self.mode == other.mode
+    }
+
+    fn into_operation(self) -> Operation {
+        let writable = writable(self.fence, self.epoch, self.taken_from);
+        let condition = match self.each {
+            each if each.is_empty() => writable,
+            each => Filter::must([writable.into(), Filter::should(each).into()]),
+        };
+        upsert(self.points, condition, self.mode)
+    }
+}
+
+/// The assignment of another partition from which the point is taken over.
+fn taken_from(write: &Write) -> Option<&Assignment> {
+    match write.expected() {
+        Some(Expected::Assignment(assignment)) => Some(assignment),
+        Some(Expected::Offset(_)) | None => None,
+    }
+}
+
+/// Matches the points that may be written.
+fn writable(fence: &Fence, epoch: Epoch, taken_from: Option<&Assignment>) -> Filter {
+    match taken_from {
+        Some(assignment) => fence::elsewhere(assignment),
         None => fence::own(fence.partition(), epoch),
     }
+}
+
+/// What is asked of this one point, besides that it may be written: none, or that it is this one and
+/// all the others.
+fn conditions_of(write: &Write) -> Vec<Condition> {
+    let mut conditions = Vec::new();
+    if let Write::PatchPayload {
+        stored, kept_text, ..
+    } = write
+    {
+        conditions.push(fence::keeping(*kept_text, &stored.fingerprint).into());
+    }
+    if let Some(Expected::Offset(offset)) = write.expected() {
+        conditions.push(fence::as_of(*offset));
+    }
+    if !conditions.is_empty() {
+        let this = Condition::has_id([value::point_id(write.point())]);
+        conditions.insert(0, this);
+    }
+    conditions
 }
 
 fn upsert(points: Vec<u8>, condition: Filter, mode: UpdateMode) -> Operation {
@@ -199,9 +263,9 @@ fn overwrite(planned: &Planned<'_>, payload: &Payload, stored: &Stored) -> Opera
         epoch,
         ..
     } = planned;
-    let this = Condition::has_id([value::point_id(write.point())]);
-    let condition = condition(fence, *epoch, write.expected());
-    let filter = Filter::must([this, condition.into()]);
+    let mut conditions = conditions_of(write);
+    conditions.push(writable(fence, *epoch, taken_from(write)).into());
+    let filter = Filter::must(conditions);
     let rest = OverwritePayload {
         points_selector: Some(PointsSelector {
             points_selector_one_of: Some(PointsSelectorOneOf::Filter(filter)),
@@ -284,7 +348,7 @@ mod tests {
                 source_columns: Payload::default(),
                 parked: None,
             }),
-            contested: false,
+            kept_text: None,
             expected: None,
         }
     }
@@ -328,16 +392,36 @@ mod tests {
                 point,
                 tombstone,
                 unread: false,
-                expected: Some(Expected {
+                expected: Some(Expected::Assignment(Assignment {
                     topic: "t".into(),
                     partition: 9,
                     epoch: Some(EPOCH),
-                }),
+                })),
             },
             other => other,
         };
         let writes: Vec<Write> = (0..3).map(take_over).chain((3..9).map(delete)).collect();
         assert_eq!(count(&writes, None), 3 + 4);
+    }
+
+    #[test]
+    fn what_must_find_its_point_as_it_was_is_an_operation_of_its_own() {
+        let paying_a_debt = |id| match delete(id) {
+            Write::Delete {
+                point, tombstone, ..
+            } => Write::Delete {
+                point,
+                tombstone,
+                unread: false,
+                expected: Some(Expected::Offset(Offset(1))),
+            },
+            other => other,
+        };
+        let writes: Vec<Write> = (0..8)
+            .map(paying_a_debt)
+            .chain((8..16).map(delete))
+            .collect();
+        assert_eq!(count(&writes, None), 4 + 4);
     }
 
     #[test]

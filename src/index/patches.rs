@@ -7,7 +7,7 @@
 //! points agree: each says of which record it is.
 
 /// So many patches of one call are written as an operation each.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 
 /// How a patch is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +16,12 @@ pub(super) enum PatchBy {
     /// nothing has to be indexed anew. It doesn't tell whether it matched, so it is read back.
     PayloadOperation,
     /// By reading the point with its vector and upserting it: one operation for all of a partition.
-    /// The vector that is kept is the one that was read, so that this is also the way for a point that
-    /// somebody else may be writing.
     ReadAndUpsert,
 }
 
-/// How to write a patch that is one of `patches` in a call, `contested` or not.
-pub(super) fn patch_by(patches: usize, contested: bool) -> PatchBy {
-    if contested || patches > FEW {
+/// How to write a patch that is one of `patches` in a call.
+pub(super) fn patch_by(patches: usize) -> PatchBy {
+    if patches > FEW {
         PatchBy::ReadAndUpsert
     } else {
         PatchBy::PayloadOperation
@@ -36,14 +34,9 @@ mod tests {
 
     #[test]
     fn a_few_patches_are_operations_of_their_own_and_many_are_read_and_upserted() {
-        assert_eq!(patch_by(1, false), PatchBy::PayloadOperation);
-        assert_eq!(patch_by(FEW, false), PatchBy::PayloadOperation);
-        assert_eq!(patch_by(FEW + 1, false), PatchBy::ReadAndUpsert);
-        assert_eq!(patch_by(256, false), PatchBy::ReadAndUpsert);
-    }
-
-    #[test]
-    fn a_contested_patch_is_always_sure_of_its_vector() {
-        assert_eq!(patch_by(1, true), PatchBy::ReadAndUpsert);
+        assert_eq!(patch_by(1), PatchBy::PayloadOperation);
+        assert_eq!(patch_by(FEW), PatchBy::PayloadOperation);
+        assert_eq!(patch_by(FEW + 1), PatchBy::ReadAndUpsert);
+        assert_eq!(patch_by(256), PatchBy::ReadAndUpsert);
     }
 }

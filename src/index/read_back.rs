@@ -76,8 +76,10 @@ fn by(attempt: &Attempt, all: bool) -> By {
         How::NotMade(_) => By::Answer,
         How::PayloadOperation => By::Point,
         _ if attempt.request.is_doubtful() => By::Point,
-        How::Upserted | How::Kept(_) if all || is_unread => By::Exception,
-        How::Upserted | How::Kept(_) => By::Answer,
+        // The vector that was read may have been replaced since.
+        How::Kept(_) => By::Exception,
+        How::Upserted if all || is_unread => By::Exception,
+        How::Upserted => By::Answer,
     }
 }
 

@@ -7,6 +7,8 @@
 //! The index on the embedded server: what fences let through, and what is found out about it.
 
 mod multivectors;
+mod patches;
+mod settled;
 
 use tokio::sync::mpsc::unbounded_channel;
 use vectide_embedded::qdrant::{EmbeddedQdrant, QdrantOptions, Storage};
@@ -15,8 +17,8 @@ use super::*;
 use crate::{
     config::{Config, EmbedConfig},
     record::{
-        Content, Expected, Offset, Parked, Payload, PayloadHash, Stored, TextHash, Tombstone,
-        TruncateMark, Value, Vector, Watermark,
+        Assignment, Content, Expected, Offset, Parked, Payload, PayloadHash, Stored, TextHash,
+        Tombstone, TruncateMark, Value, Vector, Watermark,
     },
     telemetry::{Health, Lane, Metrics},
 };
@@ -72,12 +74,12 @@ fn upsert(offset: i64, title: &str) -> Write {
     }
 }
 
-fn patch(offset: i64, title: &str, contested: bool) -> Write {
+fn patch(offset: i64, title: &str) -> Write {
     Write::PatchPayload {
         point: POINT,
         payload: titled(title),
         stored: Box::new(stored(offset, text("a"))),
-        contested,
+        kept_text: Some(text("a")),
         expected: None,
     }
 }
@@ -103,26 +105,19 @@ fn delete(offset: i64) -> Write {
 
 /// The same write as the owner of partition 1 makes it, of a point that partition 0 wrote.
 fn taking_over(mut write: Write, epoch: Epoch) -> Write {
-    let from = Some(Expected {
+    let from = Some(Expected::Assignment(Assignment {
         topic: "t".into(),
         partition: 0,
         epoch: Some(epoch),
-    });
+    }));
     match &mut write {
         Write::Upsert {
             stored, expected, ..
-        } => {
-            stored.partition = 1;
-            *expected = from;
         }
-        Write::PatchPayload {
-            stored,
-            expected,
-            contested,
-            ..
+        | Write::PatchPayload {
+            stored, expected, ..
         } => {
             stored.partition = 1;
-            *contested = true;
             *expected = from;
         }
         Write::Delete {
@@ -246,12 +241,7 @@ async fn a_former_owner_changes_nothing_that_its_successor_has_written() {
     let former = Fence::new(partition(0), Epoch(1));
     let owner = Fence::new(partition(0), Epoch(2));
     world.write(&owner, upsert(5, "new")).await;
-    for write in [
-        upsert(9, "old"),
-        patch(9, "old", false),
-        patch(9, "old", true),
-        delete(9),
-    ] {
+    for write in [upsert(9, "old"), patch(9, "old"), delete(9)] {
         world.write(&former, write).await;
         assert_eq!(world.row().await, Some((5, "new".to_owned())));
     }
@@ -356,7 +346,7 @@ async fn the_parked_rows_of_a_partition_are_found_page_by_page_until_they_have_t
     assert!(page.await.unwrap().rows.is_empty());
 }
 
-/// Of a row that has no vector yet, as somebody may be writing it at the same time.
+/// Of a row that has no vector yet.
 fn patch_of_parked() -> Write {
     Write::PatchPayload {
         point: POINT,
@@ -366,120 +356,16 @@ fn patch_of_parked() -> Write {
             wanted: Some(text("a")),
             ..stored(1, text("a"))
         }),
-        contested: true,
+        kept_text: None,
         expected: None,
     }
-}
-
-#[tokio::test]
-async fn a_patch_keeps_the_vector_whichever_way_it_is_written() {
-    for contested in [false, true] {
-        let world = World::open().await;
-        let fence = Fence::new(partition(0), Epoch(1));
-        world.write(&fence, upsert(1, "Tent")).await;
-        let outcome = world.write(&fence, patch(2, "Tents", contested)).await;
-        assert_eq!(outcome, WriteOutcome::Applied);
-        assert_eq!(world.row().await, Some((2, "Tents".to_owned())));
-        assert!(!world.index.is_empty().await, "it has its vector");
-    }
-}
-
-#[tokio::test]
-async fn a_patch_of_a_point_that_is_not_there_makes_none() {
-    let world = World::open().await;
-    let fence = Fence::new(partition(0), Epoch(1));
-    for contested in [false, true] {
-        let outcome = world.write(&fence, patch(2, "Tents", contested)).await;
-        assert_eq!(outcome, WriteOutcome::NotApplied(PointState::Absent));
-    }
-    assert_eq!(world.state().await, PointState::Absent);
-}
-
-#[tokio::test]
-async fn a_contested_patch_does_not_claim_a_vector_of_another_text() {
-    let world = World::open().await;
-    let fence = Fence::new(partition(0), Epoch(1));
-    let other = Write::Upsert {
-        point: POINT,
-        vector: Some(Vector::from_iter([1.0; 4]).into()),
-        payload: titled("other"),
-        stored: Box::new(stored(1, text("b"))),
-        unread: false,
-        expected: None,
-    };
-    world.write(&fence, other).await;
-    let outcome = world.write(&fence, patch(2, "Tents", true)).await;
-    let WriteOutcome::NotApplied(state) = outcome else {
-        panic!("{outcome:?}")
-    };
-    assert_eq!(state.row().unwrap().text_hash, Some(text("b")));
-}
-
-#[tokio::test]
-async fn many_patches_in_one_call_keep_each_its_vector() {
-    let world = World::open().await;
-    let fence = Fence::new(partition(0), Epoch(1));
-    let (reply, mut replies) = unbounded_channel();
-    let numbered = |write: Write, id| match write {
-        Write::Upsert {
-            vector,
-            payload,
-            stored,
-            unread,
-            expected,
-            ..
-        } => Write::Upsert {
-            point: PointId::Integer(id),
-            vector,
-            payload,
-            stored,
-            unread,
-            expected,
-        },
-        Write::PatchPayload {
-            payload,
-            stored,
-            contested,
-            expected,
-            ..
-        } => Write::PatchPayload {
-            point: PointId::Integer(id),
-            payload,
-            stored,
-            contested,
-            expected,
-        },
-        Write::Delete { .. } => write,
-    };
-    for round in 0..2 {
-        for id in 0..100 {
-            let write = match round {
-                0 => upsert(1, "Tent"),
-                _ => patch(2, "Tents", false),
-            };
-            let ticket = Ticket(id);
-            world
-                .index
-                .write(ticket, numbered(write, id), &fence, reply.clone());
-        }
-        for _ in 0..100 {
-            assert!(matches!(
-                replies.recv().await,
-                Some(IndexReply::Written {
-                    outcome: WriteOutcome::Applied,
-                    ..
-                })
-            ));
-        }
-    }
-    assert_eq!(world.row().await, Some((2, "Tents".to_owned())));
 }
 
 #[tokio::test]
 async fn a_row_that_came_through_another_partition_is_taken_over_by_every_kind_of_write() {
     for (write, after) in [
         (upsert(1, "new"), Some((1, "new".to_owned()))),
-        (patch(1, "new", true), Some((1, "new".to_owned()))),
+        (patch(1, "new"), Some((1, "new".to_owned()))),
         (delete(1), None),
     ] {
         let world = World::open().await;
@@ -499,7 +385,7 @@ async fn a_row_that_came_through_another_partition_is_left_alone_if_it_changed_m
     let before = Fence::new(partition(0), Epoch(9));
     world.write(&before, upsert(50, "old")).await;
     let owner = Fence::new(partition(1), Epoch(3));
-    for write in [upsert(1, "new"), patch(1, "new", true), delete(1)] {
+    for write in [upsert(1, "new"), patch(1, "new"), delete(1)] {
         let outcome = world.write(&owner, taking_over(write, Epoch(8))).await;
         assert!(
             matches!(outcome, WriteOutcome::NotApplied(_)),

@@ -156,36 +156,37 @@ async fn call(
 }
 
 /// Decides how each patch is made, and reads the vectors that are kept.
-async fn prepare_patches(connection: &Connection, attempts: &mut [Attempt]) -> Result<(), Failure> {
-    let is_patch =
-        |attempt: &&mut Attempt| matches!(attempt.request.write, Write::PatchPayload { .. });
-    let count = attempts.iter_mut().filter(is_patch).count();
-    let mut with_vector = Vec::new();
-    for attempt in attempts.iter_mut() {
-        let Write::PatchPayload { contested, .. } = &attempt.request.write else {
-            continue;
-        };
-        match patch_by(count, *contested) {
-            PatchBy::PayloadOperation => attempt.how = How::PayloadOperation,
-            PatchBy::ReadAndUpsert => with_vector.push(attempt),
+pub(super) async fn prepare_patches(
+    connection: &Connection,
+    attempts: &mut [Attempt],
+) -> Result<(), Failure> {
+    let patches: Vec<&mut Attempt> = attempts
+        .iter_mut()
+        .filter(|attempt| matches!(attempt.request.write, Write::PatchPayload { .. }))
+        .collect();
+    if patch_by(patches.len()) == PatchBy::PayloadOperation {
+        for attempt in patches {
+            attempt.how = How::PayloadOperation;
         }
-    }
-    if with_vector.is_empty() {
         return Ok(());
     }
-    let ids = with_vector
-        .iter()
-        .map(|attempt| attempt.request.write.point());
+    let ids = patches.iter().map(|attempt| attempt.request.write.point());
     let points = points::read_with_vectors(connection, ids, stored::fields()).await?;
-    for attempt in with_vector {
+    for attempt in patches {
         attempt.how = kept_by(&attempt.request.write, &points);
     }
     Ok(())
 }
 
-/// A patch relies on the text that the vector is known to be of.
+/// A patch takes for granted what text the vector is of.
 fn kept_by(write: &Write, points: &HashMap<PointId, PointWithVectors>) -> How {
-    let Write::PatchPayload { stored, point, .. } = write else {
+    let Write::PatchPayload {
+        stored,
+        point,
+        kept_text,
+        ..
+    } = write
+    else {
         return How::Upserted;
     };
     let Some(found) = points.get(&value::point_id(*point)) else {
@@ -198,16 +199,16 @@ fn kept_by(write: &Write, points: &HashMap<PointId, PointWithVectors>) -> How {
         .and_then(|row| row.text_hash);
     // A parked row may have none.
     let vectors = found.vectors.clone().unwrap_or_default();
-    let is_known = state.row().is_some() && vector_of == stored.text_hash;
+    let is_as_thought = state.row().is_some() && vector_of == *kept_text;
     // A point of somebody else has no bookkeeping to tell what its vector is of.
-    if is_known || state == PointState::Foreign && stored.text_hash.is_none() {
+    if is_as_thought || state == PointState::Foreign && kept_text.is_none() {
         How::Kept(vectors)
     } else {
         How::NotMade(state)
     }
 }
 
-async fn update(connection: &Connection, attempts: &[Attempt]) -> Result<(), Failure> {
+pub(super) async fn update(connection: &Connection, attempts: &[Attempt]) -> Result<(), Failure> {
     let planned = attempts.iter().filter_map(|attempt| {
         let kept = match &attempt.how {
             How::NotMade(_) => return None,
@@ -240,7 +241,7 @@ async fn update(connection: &Connection, attempts: &[Attempt]) -> Result<(), Fai
 }
 
 /// Finds out what became of the writes.
-async fn verify(
+pub(super) async fn verify(
     connection: &Connection,
     attempts: &mut [Attempt],
     was_stopped: bool,

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, time::Instant};
 use crate::{
     error::Failure,
     record::{
-        Desired, Parked, Payload, PointId, PointVector, Settled, Stored, Superseded, Write,
+        Desired, Doubt, Parked, Payload, PointId, PointVector, Settled, Stored, Superseded, Write,
         WriteKind,
     },
 };
@@ -36,13 +36,14 @@ impl Reconciler {
         let Some(slot) = self.slots.get(&point) else {
             return;
         };
-        let may_be_reflected = slot.doubt.is_none();
-        if self.past.is_later(&observed, &position)
-            || may_be_reflected
-                && self
-                    .past
-                    .is_reflected(&observed, &position, Some(&slot.news.desired))
-        {
+        if self.past.is_later(&observed, &position) {
+            return self.settle_older(point, &observed, out);
+        }
+        if slot.is_debt_of_another_time(&observed) {
+            return self.settle(point, &observed, out);
+        }
+        let desired = &slot.news.desired;
+        if slot.doubt.is_none() && self.past.is_reflected(&observed, &position, Some(desired)) {
             return self.settle(point, &observed, out);
         }
         let comparable = self.past.to_be_trusted(slot.observed(&observed));
@@ -56,13 +57,13 @@ impl Reconciler {
                 self.settle_parked(point, &observed, out);
             }
             Plan::Embed | Plan::PatchThenEmbed if slot.is_to_be_parked() => {
-                self.park_slot(point, &observed, contested, now, out);
+                self.park_slot(point, &observed, now, out);
             }
             Plan::Nothing => self.settle(point, &observed, out),
             Plan::Delete => self.delete(point, &observed, now, out),
             Plan::Patch => {
                 self.forget_text(point);
-                self.patch(point, &observed, contested, out);
+                self.patch(point, &observed, out);
             }
             Plan::PatchThenEmbed => {
                 // Also when the text is refused: the payload is owed all the same, and the next
@@ -70,7 +71,7 @@ impl Reconciler {
                 if !slot.is_refused() {
                     self.embed(point, &observed, now, out);
                 }
-                self.patch(point, &observed, contested, out);
+                self.patch(point, &observed, out);
             }
             Plan::Embed => {
                 self.embed(point, &observed, now, out);
@@ -83,6 +84,23 @@ impl Reconciler {
         if let Some(slot) = self.slots.get_mut(&point) {
             slot.forget_text(&mut self.embeddings);
         }
+    }
+
+    /// The point is as of later news of the key than these, which a former owner had and this one has
+    /// still to read. They are compared without what is in doubt, too, and whoever asked for the row
+    /// is told that they overtook it.
+    fn settle_older(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
+        let is_to_be_read = observed.written().is_some_and(|it| it.offset().is_some());
+        if let Some(slot) = self.slots.get_mut(&point)
+            && let Some(doubt) = slot.doubt.filter(|doubt| *doubt > Doubt::Memory)
+            && is_to_be_read
+        {
+            self.doubts.insert(point, doubt);
+            if slot.news.ack.recheck().is_some() {
+                slot.news.settles_as = Settled::Superseded;
+            }
+        }
+        self.settle(point, observed, out);
     }
 
     /// Index and table agree about this key: its record settles.
@@ -122,7 +140,7 @@ impl Reconciler {
     /// Writes what is there, so that what the former owner may be writing finds a later epoch.
     fn touch(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
         match observed {
-            Observed::Present(_) => self.patch(point, observed, true, out),
+            Observed::Present(_) => self.patch(point, observed, out),
             _ => self.delete(point, observed, now, out),
         }
     }
@@ -140,19 +158,13 @@ impl Reconciler {
             point,
             tombstone: Box::new(tombstone),
             unread: *observed == Observed::AssumedAbsent,
-            expected: observed.expected(),
+            expected: self.past.expected(&slot.news, observed),
         };
         self.write(point, write, becomes, Settled::Deleted, out);
     }
 
-    pub(super) fn patch(
-        &mut self,
-        point: PointId,
-        observed: &Observed,
-        contested: bool,
-        out: &mut Vec<Action>,
-    ) {
-        self.patch_parked(point, observed, contested, None, out);
+    pub(super) fn patch(&mut self, point: PointId, observed: &Observed, out: &mut Vec<Action>) {
+        self.patch_parked(point, observed, None, out);
     }
 
     /// The same, where the text may be `parked`.
@@ -160,7 +172,6 @@ impl Reconciler {
         &mut self,
         point: PointId,
         observed: &Observed,
-        contested: bool,
         parked: Option<Parked>,
         out: &mut Vec<Action>,
     ) {
@@ -184,13 +195,12 @@ impl Reconciler {
         if let Observed::Present(becomes) = &mut becomes {
             becomes.other_model = present.other_model;
         }
-        let expected = observed.expected();
         let write = Write::PatchPayload {
             point,
             payload: document.payload.clone(),
             stored: Box::new(stored),
-            contested: contested || expected.is_some(),
-            expected,
+            kept_text: present.noted_text(),
+            expected: self.past.expected(&slot.news, observed),
         };
         self.write(point, write, becomes, Settled::Written, out);
     }
@@ -230,13 +240,16 @@ impl Reconciler {
         };
         let since = Some(self.observer.since);
         let becomes = self.observer.observe_row(&stored, since);
+        let Some(slot) = self.slots.get(&point) else {
+            return;
+        };
         let write = Write::Upsert {
             point,
             vector,
             payload,
             stored: Box::new(stored),
             unread: *observed == Observed::AssumedAbsent,
-            expected: observed.expected(),
+            expected: self.past.expected(&slot.news, observed),
         };
         self.write(point, write, becomes, settles_as, out);
     }

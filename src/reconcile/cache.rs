@@ -289,6 +289,7 @@ mod tests {
                 timestamp_ms: 1_700_000_000_000 + offset,
             },
             text: None,
+            doubted_text: None,
             payload: Some(ShortHash(9)),
             version: None,
             other_model: false,

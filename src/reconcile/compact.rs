@@ -122,6 +122,7 @@ impl Compact {
                 text: self
                     .has(flag::TEXT)
                     .then(|| TextHash::from_bytes(self.text)),
+                doubted_text: None,
                 payload: self
                     .has(flag::PAYLOAD)
                     .then(|| ShortHash(u64::from_ne_bytes(self.payload))),
@@ -234,6 +235,7 @@ pub(super) fn any_observed() -> impl proptest::strategy::Strategy<Value = Observ
             Observed::Present(Present {
                 written,
                 text,
+                doubted_text: None,
                 payload,
                 version,
                 other_model: other_model && text.is_none(),
@@ -285,7 +287,7 @@ mod tests {
         }
         let elsewhere = Observed::Tombstone(Written {
             by: Writer::AnotherPartition {
-                assignment: Box::new(crate::record::Expected {
+                assignment: Box::new(crate::record::Assignment {
                     topic: "t".into(),
                     partition: 1,
                     epoch: None,

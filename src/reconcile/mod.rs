@@ -362,11 +362,14 @@ impl Reconciler {
 }
 
 #[cfg(test)]
+mod late_tests;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod recheck_model;
 #[cfg(test)]
 mod recheck_tests;
+
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

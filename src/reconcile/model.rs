@@ -14,13 +14,13 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use super::*;
+use super::{recheck_model::Asked, *};
 use crate::{
     commit::OffsetLedger,
     record::{
-        Completion, Content, Creation, Desired, Document, KeyChange, KnownPoint, Offset, Payload,
-        PayloadHash, RawRecord, Reflected, RowKey, SourcePosition, TextHash, TruncateMark, Value,
-        Vector, Watermark, Write, WriteKind,
+        Completion, Content, Creation, Desired, Document, Expected, KeyChange, KnownPoint, Offset,
+        Payload, PayloadHash, RawRecord, Reflected, RowKey, Settled, SourcePosition, TextHash,
+        TruncateMark, Value, Vector, Watermark, Write, WriteKind,
     },
 };
 
@@ -145,7 +145,9 @@ pub(super) struct World {
     pub(super) visible: Vec<WriteKind>,
     pub(super) version: Option<u64>,
     /// Keys that somebody asked to have rechecked.
-    pub(super) asked: BTreeMap<u8, Doubt>,
+    pub(super) asked: BTreeMap<u8, Asked>,
+    /// How often somebody asked.
+    pub(super) asks: u64,
 }
 
 pub(super) fn partition() -> TopicPartition {
@@ -208,6 +210,7 @@ impl World {
             visible: Vec::new(),
             version: None,
             asked: BTreeMap::new(),
+            asks: 0,
         }
     }
 
@@ -383,10 +386,10 @@ impl World {
                 }
             }
             Action::Write { ticket, ref write } => {
-                if let Write::PatchPayload {
-                    contested: true, ..
-                } = write
+                // One way to write a patch reads the vector first.
+                if matches!(write, Write::PatchPayload { .. })
                     && pending.kept.is_none()
+                    && !pick.is_multiple_of(2)
                 {
                     match self.read_vector(write) {
                         Ok(kept) => {
@@ -418,11 +421,14 @@ impl World {
 
     /// What a patch that keeps the vector finds.
     pub(super) fn read_vector(&self, write: &Write) -> Result<Kept, Box<PointState>> {
-        let Write::PatchPayload { point, stored, .. } = write else {
+        let Write::PatchPayload {
+            point, kept_text, ..
+        } = write
+        else {
             panic!("{write:?}")
         };
         let found = self.index.get(point).filter(|found| found.is_row());
-        let found = found.filter(|found| found.vector_of == stored.text_hash);
+        let found = found.filter(|found| found.stored().text_hash == *kept_text);
         found
             .map(|found| Kept(found.vector_of))
             .ok_or_else(|| Box::new(self.state(point)))
@@ -444,8 +450,10 @@ impl World {
         step(&mut owner.reconciler, self.now, &mut out);
         for action in out {
             match action {
-                Action::Settle { ack, .. } => {
-                    rechecked.extend(ack.recheck());
+                Action::Settle { ack, settled } => {
+                    // Who is told that later news came asks again, in case they are lost.
+                    let is_done = settled != Settled::Superseded;
+                    rechecked.extend(ack.recheck().filter(|_| is_done));
                     owner.ledger.settle(ack);
                 }
                 Action::DeadLetter {
@@ -511,6 +519,11 @@ impl World {
         let point = write.point();
         let before = self.index.get(&point).cloned();
         let is_fenced = before.as_ref().is_some_and(|before| before.epoch > epoch);
+        if let Some(Expected::Offset(offset)) = write.expected()
+            && before.as_ref().map(ModelPoint::offset) != Some(*offset)
+        {
+            return WriteOutcome::NotApplied(self.state(&point));
+        }
         let after = match write {
             Write::Delete { tombstone, .. } => ModelPoint {
                 epoch,
@@ -543,16 +556,18 @@ impl World {
             Write::PatchPayload {
                 payload,
                 stored,
-                contested,
+                kept_text,
                 ..
             } => {
-                // Payload operations are read back.
-                let Some(before) = before.as_ref() else {
-                    return WriteOutcome::NotApplied(PointState::Absent);
-                };
-                if is_fenced && !contested {
+                // Patches are read back.
+                if is_fenced {
                     return WriteOutcome::Fenced;
                 }
+                let is_as_thought =
+                    |found: &&ModelPoint| found.is_row() && found.stored().text_hash == *kept_text;
+                let Some(before) = before.as_ref().filter(is_as_thought) else {
+                    return WriteOutcome::NotApplied(self.state(&point));
+                };
                 ModelPoint {
                     epoch,
                     content: Content::Row((**stored).clone()),
@@ -632,18 +647,7 @@ impl World {
         let Action::Write { write, .. } = &pending.action else {
             panic!("only writes arrive late")
         };
-        // A patch that had not read the vector yet is not sent any more.
-        let is_sent = pending.kept.is_some()
-            || !matches!(
-                write,
-                Write::PatchPayload {
-                    contested: true,
-                    ..
-                }
-            );
-        if is_sent {
-            self.apply(epoch, write, pending.kept);
-        }
+        self.apply(epoch, write, pending.kept);
     }
 
     /// A member that takes itself for the owner does something.
@@ -690,6 +694,24 @@ impl World {
                 break;
             }
             self.answer(0);
+        }
+    }
+
+    /// Answers what the owner has asked the index for.
+    pub(super) fn settle_reads(&mut self) {
+        self.settle_those(|action| matches!(action, Action::Read { .. }));
+    }
+
+    /// Answers what the owner has asked the provider for.
+    pub(super) fn settle_embeddings(&mut self) {
+        self.settle_those(|action| matches!(action, Action::Embed { .. }));
+    }
+
+    fn settle_those(&mut self, is_of_them: impl Fn(&Action) -> bool) {
+        let is_of_them = |pending: &Pending| is_of_them(&pending.action);
+        while let Some(at) = self.owner.pending.iter().position(is_of_them) {
+            let pending = self.owner.pending.swap_remove(at);
+            self.carry_out(pending, 1);
         }
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::cost::Reason;
 use crate::record::{
-    Content, Doubt, Epoch, Expected, Fingerprint, Offset, PointState, Position, ShortHash,
+    Assignment, Content, Doubt, Epoch, Fingerprint, Offset, PointState, Position, ShortHash,
     ShortVersion, SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
 };
 
@@ -29,12 +29,21 @@ pub struct Present {
     pub written: Written,
     /// The hash of its vector's text; `None` when there is no vector, or one of another model.
     pub text: Option<TextHash>,
+    /// The same, where it is in doubt: then there is no `text`, and the vector is bought anew.
+    pub doubted_text: Option<TextHash>,
     /// The hash of its payload, shortened; `None` when somebody else wrote it.
     pub payload: Option<ShortHash>,
     /// Its row's version, hashed and shortened.
     pub version: Option<ShortVersion>,
     /// Whether it has a vector of another model.
     pub other_model: bool,
+}
+
+impl Present {
+    /// The text that the point says its vector is of, whether or not that is in doubt.
+    pub fn noted_text(&self) -> Option<TextHash> {
+        self.text.or(self.doubted_text)
+    }
 }
 
 /// Which record a point is as of.
@@ -59,7 +68,7 @@ pub enum Writer {
     /// The owner of another partition: offsets of different partitions can't be compared.
     AnotherPartition {
         /// Which, and under which epoch.
-        assignment: Box<Expected>,
+        assignment: Box<Assignment>,
         /// Where the database's log had the record's change.
         source: Option<SourcePosition>,
     },
@@ -112,6 +121,7 @@ impl Observer {
                     timestamp_ms: 0,
                 },
                 text: None,
+                doubted_text: None,
                 payload: None,
                 version: None,
                 other_model: false,
@@ -142,6 +152,7 @@ impl Observer {
                 timestamp_ms: stored.timestamp_ms,
             },
             text: stored.text_hash.filter(|_| same_model),
+            doubted_text: None,
             payload: Some(stored.payload_hash.short()),
             version: stored.version.map(ShortVersion::of),
             other_model: stored.text_hash.is_some() && !same_model,
@@ -177,7 +188,7 @@ impl Observer {
             };
         }
         Writer::AnotherPartition {
-            assignment: Box::new(Expected {
+            assignment: Box::new(Assignment {
                 topic: topic.clone(),
                 partition,
                 epoch,
@@ -278,19 +289,23 @@ impl Observed {
     #[must_use]
     pub fn doubted(self, doubt: Doubt) -> Self {
         match self {
-            Self::Present(present) if doubt >= Doubt::Payload => Self::Present(Present {
-                text: present.text.filter(|_| doubt < Doubt::Vector),
-                payload: None,
-                ..present
-            }),
+            Self::Present(mut present) => {
+                if doubt >= Doubt::Payload {
+                    present.payload = None;
+                }
+                if doubt >= Doubt::Vector {
+                    present.doubted_text = present.text.take().or(present.doubted_text);
+                }
+                Self::Present(present)
+            }
             observed => observed,
         }
     }
 
-    /// What the point must be for a write to take it over, where another partition wrote it.
-    pub fn expected(&self) -> Option<Expected> {
+    /// Under what the point was written, where another partition wrote it.
+    pub fn elsewhere(&self) -> Option<&Assignment> {
         match self.written().map(|written| &written.by) {
-            Some(Writer::AnotherPartition { assignment, .. }) => Some((**assignment).clone()),
+            Some(Writer::AnotherPartition { assignment, .. }) => Some(assignment),
             _ => None,
         }
     }
@@ -303,7 +318,7 @@ mod tests {
     fn elsewhere(source: Option<i64>, timestamp_ms: i64) -> Written {
         Written {
             by: Writer::AnotherPartition {
-                assignment: Box::new(Expected {
+                assignment: Box::new(Assignment {
                     topic: "t".into(),
                     partition: 9,
                     epoch: None,

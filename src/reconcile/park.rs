@@ -37,7 +37,6 @@ impl Reconciler {
         &mut self,
         point: PointId,
         observed: &Observed,
-        contested: bool,
         now: Instant,
         out: &mut Vec<Action>,
     ) {
@@ -55,7 +54,7 @@ impl Reconciler {
             at_ms,
         });
         if matches!(observed, Observed::Present(_)) {
-            return self.patch_parked(point, observed, contested, parked, out);
+            return self.patch_parked(point, observed, parked, out);
         }
         let Observer {
             partition,
@@ -88,7 +87,7 @@ impl Reconciler {
         if let Some(slot) = self.slots.get(&point)
             && let View::Known(observed) = slot.view.clone()
         {
-            self.patch(point, &observed, false, out);
+            self.patch(point, &observed, out);
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use crate::record::{Desired, Epoch, Position, Watermark};
+use crate::record::{Desired, Epoch, Expected, Position, Watermark};
 
 use super::{
     observed::{Observed, Present, Written},
-    slot::Slot,
+    slot::{News, Slot},
 };
 
 /// What becomes of records that the index reflects already, when they are read again.
@@ -106,6 +106,19 @@ impl Past {
                 offset != position.offset && !may_be_embedded_anew
             }
         }
+    }
+
+    /// What the point must be for the news to be written, if the fence is not enough.
+    ///
+    /// The next owner reads no record again that has settled: so what is written of one, and arrives
+    /// late, must not replace what the next owner has found to be right.
+    pub(super) fn expected(&self, news: &News, observed: &Observed) -> Option<Expected> {
+        if let Some(assignment) = observed.elsewhere() {
+            return Some(Expected::Assignment(assignment.clone()));
+        }
+        let has_settled = news.ack.is_debt() || self.is_covered(&news.position);
+        let offset = observed.written().and_then(Written::offset);
+        offset.filter(|_| has_settled).map(Expected::Offset)
     }
 
     /// Whether the record at `position` had settled before the partition was taken over.

@@ -12,19 +12,35 @@ use super::{
 };
 use crate::record::{Offset, Payload, Value};
 
+/// A request to recheck a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    doubt: Doubt,
+    number: u64,
+}
+
 impl World {
     /// Somebody else changes a row's point, if there is one, and somebody asks to have it rechecked.
-    pub(super) fn damage(&mut self, key: u8) {
+    pub(super) fn damage(&mut self, key: u8, doubt: Doubt) {
         let found = self.index.get_mut(&point(key));
         if let Some(point) = found.filter(|point| point.is_row()) {
-            point.payload = Payload::from(vec![("stock".into(), Value::Int(99))]);
-            self.asked.insert(key, Doubt::Payload);
+            match doubt {
+                Doubt::Vector => point.vector_of = None,
+                _ => point.payload = Payload::from(vec![("stock".into(), Value::Int(99))]),
+            }
+            self.ask(key, doubt);
         }
     }
 
-    /// Somebody asks to have a key rechecked.
-    pub(super) fn ask(&mut self, key: u8) {
-        self.asked.entry(key).or_insert(Doubt::Memory);
+    /// Somebody asks to have a key rechecked: an earlier request does not answer this one.
+    pub(super) fn ask(&mut self, key: u8, doubt: Doubt) {
+        self.asks += 1;
+        let open = self.asked.get(&key).map(|asked| asked.doubt);
+        let asked = Asked {
+            doubt: open.map_or(doubt, |open| open.max(doubt)),
+            number: self.asks,
+        };
+        self.asked.insert(key, asked);
     }
 
     /// The owner takes what is asked for, as far as nothing else is under way of it. Whether there was
@@ -35,14 +51,14 @@ impl World {
         if !self.owner.reconciler.has_caught_up(received) {
             return any;
         }
-        for (key, doubt) in self.asked.clone() {
+        for (key, Asked { doubt, number }) in self.asked.clone() {
             let mut log = self.log[..self.owner.next].iter();
             let Some(place) = log.rposition(|(of, ..)| *of == key) else {
                 continue;
             };
             if self.owner.reconciler.latest(&point(key)).is_none() {
                 any = true;
-                let change = self.news(place, Ack::of_recheck(Ticket(key.into())));
+                let change = self.news(place, Ack::of_recheck(Ticket(number)));
                 self.act(|reconciler, now, out| {
                     reconciler.doubt(change.point, doubt);
                     reconciler.on_change(change, now, out);
@@ -57,8 +73,8 @@ impl World {
         let is_owner = self
             .claimed
             .is_some_and(|claimed| claimed.epoch <= self.owner.epoch);
-        for Ticket(key) in rechecked.into_iter().filter(|_| is_owner) {
-            self.asked.remove(&u8::try_from(key).unwrap());
+        for Ticket(number) in rechecked.into_iter().filter(|_| is_owner) {
+            self.asked.retain(|_, asked| asked.number != number);
         }
     }
 

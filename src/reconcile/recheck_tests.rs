@@ -8,7 +8,7 @@
 //! Rows that are rechecked: news without an offset of its own, of points that are not relied on.
 
 use super::{
-    model::{World, document, point},
+    model::{DELAYS, Pending, World, document, point},
     *,
 };
 use crate::record::{
@@ -17,7 +17,7 @@ use crate::record::{
 
 /// Hands the reconciler what the log says last of a key up to the owner's place.
 fn recheck(world: &mut World, key: u8, doubt: Doubt) {
-    world.asked.insert(key, doubt);
+    world.ask(key, doubt);
     world.settle_rechecks();
     assert!(world.asked.is_empty());
 }
@@ -94,6 +94,28 @@ fn a_vector_that_was_lost_is_bought_again() {
 }
 
 #[test]
+fn while_a_doubted_vector_is_bought_the_point_that_a_former_owner_wrote_is_written_once() {
+    let mut world = with_a_row();
+    world.commit();
+    let next = world.owner.next;
+    world.take_over(next);
+    world.ask(1, Doubt::Vector);
+    assert!(world.recheck());
+    for _ in 0..20 {
+        let is_quick = |pending: &Pending| !matches!(pending.action, Action::Embed { .. });
+        if let Some(quick) = world.owner.pending.iter().position(is_quick) {
+            world.answer(quick);
+        } else if world.owner.reconciler.due().is_some() {
+            world.pass(DELAYS.max_hold);
+        }
+    }
+    assert_eq!(world.writes, 1);
+    assert_eq!(world.index[&point(1)].stored().text_hash, None);
+    world.settle_rechecks();
+    world.assert_equal();
+}
+
+#[test]
 fn where_index_and_table_agree_nothing_is_written() {
     let mut world = with_a_row();
     recheck(&mut world, 1, Doubt::Memory);
@@ -139,6 +161,24 @@ fn a_record_from_before_what_the_index_holds_changes_nothing() {
 }
 
 #[test]
+fn a_row_that_is_asked_for_before_its_last_record_is_read_again_is_mended_with_that() {
+    let mut world = World::new();
+    world.produce(1, None);
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.damage(1, Doubt::Vector);
+    world.take_over(0);
+    world.deliver();
+    world.settle_pending();
+    assert!(world.recheck());
+    world.settle_pending();
+    assert!(!world.asked.is_empty(), "it is not done");
+    world.asked.clear();
+    world.settle_all();
+    world.assert_equal();
+}
+
+#[test]
 fn a_row_that_is_gone_leaves_a_tombstone_in_the_place_of_a_point_that_has_no_row() {
     let mut world = with_a_row();
     recheck_as(&mut world, 1, 0, None, Doubt::Payload);
@@ -163,7 +203,7 @@ fn a_recheck_waits_until_its_owner_has_read_what_searchers_have_seen() {
     world.produce(3, None);
     world.settle_all();
     world.sweep();
-    world.ask(3);
+    world.ask(3, Doubt::Memory);
     world.new_group();
     world.deliver();
     world.settle_pending();

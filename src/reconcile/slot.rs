@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     action::Action,
-    observed::{Observed, Present},
+    observed::{Observed, Present, Written},
 };
 
 /// What is known of the key's point.
@@ -375,6 +375,12 @@ impl Slot {
             self.news.version_counted = true;
             out.push(Action::VersionConflict);
         }
+    }
+
+    /// Whether the news is a debt, and the point not what owed it any more.
+    pub(super) fn is_debt_of_another_time(&self, observed: &Observed) -> bool {
+        let offset = observed.written().and_then(Written::offset);
+        self.news.ack.is_debt() && offset != Some(self.news.position.offset)
     }
 
     /// What the point is to say about its making.

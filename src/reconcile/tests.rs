@@ -414,7 +414,7 @@ enum Step {
     Park,
     WorkOff(usize),
     Ask(u8),
-    Damage(u8),
+    Damage(u8, Doubt),
     Recheck,
 }
 
@@ -441,13 +441,22 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Park),
         2 => any::<usize>().prop_map(Step::WorkOff),
         1 => (0_u8..4).prop_map(Step::Ask),
-        1 => (0_u8..4).prop_map(Step::Damage),
+        1 => (0_u8..4, prop_oneof![Just(Doubt::Payload), Just(Doubt::Vector)]).prop_map(|(key, doubt)| Step::Damage(key, doubt)),
         3 => Just(Step::Recheck),
     ]
 }
 
+/// So many cases, or more where `PROPTEST_CASES` says so.
+fn at_least(cases: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig {
+        cases: config.cases.max(cases),
+        ..config
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(at_least(2_000))]
 
     #[test]
     fn at_rest_the_index_equals_the_table_whatever_the_order_of_answers_and_crashes(
@@ -473,8 +482,8 @@ proptest! {
                 Step::WorkOff(pick) => {
                     world.work_off(pick);
                 }
-                Step::Ask(key) => world.ask(key),
-                Step::Damage(key) => world.damage(key),
+                Step::Ask(key) => world.ask(key, Doubt::Memory),
+                Step::Damage(key, doubt) => world.damage(key, doubt),
                 Step::Recheck => {
                     world.recheck();
                 }

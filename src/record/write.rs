@@ -25,7 +25,7 @@ pub enum Write {
         stored: Box<Stored>,
         /// Whether the point was taken for absent without a look.
         unread: bool,
-        /// What the point must be, where another partition wrote it.
+        /// What the point must be, if the fence is not enough.
         expected: Option<Expected>,
     },
     /// The payload only: it is replaced as a whole, the vector stays.
@@ -36,10 +36,11 @@ pub enum Write {
         payload: Payload,
         /// What Vectide keeps.
         stored: Box<Stored>,
-        /// Whether somebody else may write the point at the same time: a former owner, or the owner
-        /// of another partition. Then the patch must be sure of the vector that it keeps.
-        contested: bool,
-        /// What the point must be, where another partition wrote it.
+        /// The text that the point must say its vector is of, for the patch to be made; `None` where it
+        /// must have none of this model's. A former owner's vector may arrive after the point was
+        /// looked at: what the patch says of the text would not be true then.
+        kept_text: Option<TextHash>,
+        /// What the point must be, if the fence is not enough.
         expected: Option<Expected>,
     },
     /// The row goes: the point becomes a tombstone.
@@ -50,15 +51,26 @@ pub enum Write {
         tombstone: Box<Tombstone>,
         /// Whether the point was taken for absent without a look.
         unread: bool,
-        /// What the point must be, where another partition wrote it.
+        /// What the point must be, if the fence is not enough.
         expected: Option<Expected>,
     },
 }
 
-/// The assignment of another partition that must have written a point last, for a write to take it
-/// over: epochs of different partitions say nothing about each other.
+/// What a point must be for a [`Write`] to be made, where the fence is not enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expected {
+pub enum Expected {
+    /// An assignment of another partition wrote it last, and now it is taken over: epochs of different
+    /// partitions say nothing about each other.
+    Assignment(Assignment),
+    /// It is as of this record of the partition's own. The write is of a record that has settled
+    /// before, so that the next owner does not read it again: it must not arrive late, in the place of
+    /// what the next owner has found to be right.
+    Offset(Offset),
+}
+
+/// Under what a point was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
     /// The topic,
     pub topic: Arc<str>,
     /// the partition,
@@ -120,7 +132,7 @@ impl Write {
         }
     }
 
-    /// What the point must be, where another partition wrote it.
+    /// What the point must be, if the fence is not enough.
     pub fn expected(&self) -> Option<&Expected> {
         match self {
             Self::Upsert { expected, .. }

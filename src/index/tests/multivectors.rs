@@ -1,6 +1,6 @@
 //! Points of several vectors.
 
-use super::*;
+use super::{patches::WAYS, *};
 use crate::{config::OverLong, record::PointVector};
 
 const AXES: [[f32; 4]; 4] = [
@@ -67,9 +67,9 @@ async fn a_point_is_found_by_the_nearest_of_its_vectors_until_they_are_others_or
     world.write(&fence, multi(1, "Tent", &AXES[..3])).await;
     assert_eq!(world.scores().await, [1.0, 1.0, 1.0, 0.0]);
 
-    for (offset, contested) in [(2, false), (3, true)] {
+    for (offset, way) in (2..).zip(WAYS) {
         let title = format!("Tents {offset}");
-        let outcome = world.write(&fence, patch(offset, &title, contested)).await;
+        let outcome = world.patch(&fence, patch(offset, &title), way).await;
         assert_eq!(outcome, WriteOutcome::Applied);
         assert_eq!(world.row().await, Some((offset, title)));
         assert_eq!(world.scores().await, [1.0, 1.0, 1.0, 0.0]);
