@@ -23,7 +23,7 @@ use crate::{
 };
 
 use super::{
-    Connection, Fence, fence,
+    Connection, Fence, conditions,
     operations::no_vectors,
     points,
     service::Outage,
@@ -170,7 +170,7 @@ impl Claim {
         let TopicPartition { topic, partition } = self.fence.partition();
         let by_epoch = OrderByBuilder::new(field(EPOCH)).direction(Direction::Desc.into());
         let request = ScrollPointsBuilder::new(&self.connection.collection)
-            .filter(fence::of_partition(topic, *partition))
+            .filter(conditions::of_partition(topic, *partition))
             .order_by(by_epoch)
             .limit(1)
             .with_payload(true)
@@ -212,7 +212,7 @@ impl Claim {
             operation: Some(Operation::Upsert(PointStructList {
                 points: vec![point],
                 shard_key_selector: None,
-                update_filter: Some(fence::own(partition, epoch)),
+                update_filter: Some(conditions::own(partition, epoch)),
                 update_mode: None,
             })),
         };
@@ -278,14 +278,14 @@ impl Claim {
             lt: Some(bound as f64),
             ..Range::default()
         };
-        let mut swept = fence::of_partition(topic, *partition);
+        let mut swept = conditions::of_partition(topic, *partition);
         swept.must.extend([
             Condition::range(field(DELETED_MS), below(before_ms)),
             Condition::range(field(DELETED_OFFSET), below(watermark.offset.0)),
         ]);
         swept
             .must_not
-            .push(fence::written_above(self.fence.epoch()));
+            .push(conditions::written_above(self.fence.epoch()));
         let request = DeletePointsBuilder::new(&self.connection.collection)
             .points(swept)
             .wait(true);

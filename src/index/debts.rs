@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    Index, fence,
+    Index, conditions,
     lookup::known,
     service::Outage,
     stored::{PARKED_MS, field},
@@ -59,7 +59,7 @@ impl Index {
         limit: u32,
     ) -> Result<ParkedRows, Failure> {
         let connection = &self.connection;
-        let mut filter = fence::of_partition(&partition.topic, partition.partition);
+        let mut filter = conditions::of_partition(&partition.topic, partition.partition);
         let any = Range {
             gte: Some(0.0),
             ..Range::default()

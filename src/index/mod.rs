@@ -17,6 +17,7 @@ mod check;
 mod claim;
 mod client;
 mod collection;
+mod conditions;
 mod debts;
 pub(crate) mod failure;
 mod fence;

@@ -11,12 +11,12 @@ use qdrant_client::qdrant::{
     vectors::VectorsOptions,
 };
 
-use crate::record::{Assignment, Epoch, Expected, Payload, RESERVED_FIELD, Stored, Write};
+use crate::record::{Assignment, Epoch, Payload, RESERVED_FIELD, Stored, Write};
 
 use super::{
-    fence,
+    conditions,
     fence::Fence,
-    stored, value,
+    stored,
     wire::{self, Fields},
 };
 
@@ -152,7 +152,7 @@ struct List<'a> {
 impl<'a> Lists<'a> {
     /// Where to write a write's point.
     fn points(&mut self, planned: &Planned<'a>) -> &mut Vec<u8> {
-        let conditions = conditions_of(planned.write);
+        let conditions = conditions::of_point(planned.write);
         if conditions.is_empty() {
             return &mut self.list(List::of(planned, UpdateMode::Upsert)).points;
         }
@@ -184,7 +184,7 @@ impl<'a> List<'a> {
             fence: planned.fence,
             epoch: planned.epoch,
             mode,
-            taken_from: taken_from(planned.write),
+            taken_from: conditions::taken_from(planned.write),
             each: Vec::new(),
             points: Vec::new(),
         }
@@ -197,49 +197,13 @@ impl<'a> List<'a> {
     }
 
     fn into_operation(self) -> Operation {
-        let writable = writable(self.fence, self.epoch, self.taken_from);
+        let writable = conditions::writable(self.fence, self.epoch, self.taken_from);
         let condition = match self.each {
             each if each.is_empty() => writable,
             each => Filter::must([writable.into(), Filter::should(each).into()]),
         };
         upsert(self.points, condition, self.mode)
     }
-}
-
-/// The assignment of another partition from which the point is taken over.
-fn taken_from(write: &Write) -> Option<&Assignment> {
-    match write.expected() {
-        Some(Expected::Assignment(assignment)) => Some(assignment),
-        Some(Expected::Offset(_)) | None => None,
-    }
-}
-
-/// Matches the points that may be written.
-fn writable(fence: &Fence, epoch: Epoch, taken_from: Option<&Assignment>) -> Filter {
-    match taken_from {
-        Some(assignment) => fence::elsewhere(assignment),
-        None => fence::own(fence.partition(), epoch),
-    }
-}
-
-/// What is asked of this one point, besides that it may be written: none, or that it is this one and
-/// all the others.
-fn conditions_of(write: &Write) -> Vec<Condition> {
-    let mut conditions = Vec::new();
-    if let Write::PatchPayload {
-        stored, kept_text, ..
-    } = write
-    {
-        conditions.push(fence::keeping(*kept_text, &stored.fingerprint).into());
-    }
-    if let Some(Expected::Offset(offset)) = write.expected() {
-        conditions.push(fence::as_of(*offset));
-    }
-    if !conditions.is_empty() {
-        let this = Condition::has_id([value::point_id(write.point())]);
-        conditions.insert(0, this);
-    }
-    conditions
 }
 
 fn upsert(points: Vec<u8>, condition: Filter, mode: UpdateMode) -> Operation {
@@ -263,8 +227,9 @@ fn overwrite(planned: &Planned<'_>, payload: &Payload, stored: &Stored) -> Opera
         epoch,
         ..
     } = planned;
-    let mut conditions = conditions_of(write);
-    conditions.push(writable(fence, *epoch, taken_from(write)).into());
+    let mut conditions = conditions::of_point(write);
+    let taken_from = conditions::taken_from(write);
+    conditions.push(conditions::writable(fence, *epoch, taken_from).into());
     let filter = Filter::must(conditions);
     let rest = OverwritePayload {
         points_selector: Some(PointsSelector {
@@ -298,7 +263,7 @@ pub(super) fn no_vectors() -> Vectors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Offset, PayloadHash, PointId, Tombstone, TopicPartition};
+    use crate::record::{Expected, Offset, PayloadHash, PointId, Tombstone, TopicPartition};
 
     const EPOCH: Epoch = Epoch(7);
 

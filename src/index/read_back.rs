@@ -13,8 +13,8 @@ use crate::{
 };
 
 use super::{
-    Connection,
-    fence::{self, Fence},
+    Connection, conditions,
+    fence::Fence,
     points,
     stored::{self, EPOCH, field},
     value,
@@ -101,7 +101,7 @@ async fn ask_for_exceptions(
     }
     let exceptions = groups.into_iter().map(|(fence, epoch, ids)| {
         let partition = fence.partition();
-        let mut as_written = fence::of_partition(&partition.topic, partition.partition);
+        let mut as_written = conditions::of_partition(&partition.topic, partition.partition);
         as_written
             .must
             .push(Condition::matches(field(EPOCH), epoch));
