@@ -11,6 +11,7 @@ use crate::{
     dead_letter::failure as letters,
     embed::refusal,
     error::{Disposition, Failure},
+    http::handshake,
     index::failure as index,
     registry::answer,
     source::trouble,
@@ -67,6 +68,11 @@ fn tables_of_all() -> String {
         answer::dispositions(),
     );
     table(&mut page, "Qdrant's gRPC status", index::dispositions());
+    table(
+        &mut page,
+        "A TLS handshake with one of these three",
+        handshake::dispositions(),
+    );
     let of_code = |of: fn(Code) -> Option<Failure>| -> Vec<Told> {
         let told = CODES.into_iter().filter_map(|code| Some((code, of(code)?)));
         told.map(|(code, failure)| (format!("{code:?}"), failure))

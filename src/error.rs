@@ -5,7 +5,7 @@
 //! | transient | I/O, time-out, HTTP 408 and 5xx, gRPC `Unavailable` | retried for ever, with backoff; an outage is never dead-lettered |
 //! | throttled | HTTP 429, gRPC `ResourceExhausted` | the shared limiter moves; no attempt is counted |
 //! | record | undecodable bytes, an input the provider refuses alone | this record is dead-lettered and settled; its siblings go on |
-//! | blocked | wrong key, no quota, vector of another length, missing rights | the lane stops and says what to do; it resumes when mended |
+//! | blocked | wrong key, no quota, vector of another length, missing rights, an untrusted certificate | the lane stops and says what to do; it resumes when mended |
 
 use std::{borrow::Cow, fmt::Display, time::Duration};
 

@@ -3,7 +3,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::error::Failure;
+use crate::{error::Failure, source::encryption};
 
 /// The code in an error; also where `rdkafka_error_code` leaves it out.
 pub(super) fn code(error: &KafkaError) -> Option<Code> {
@@ -125,16 +125,13 @@ pub(super) fn of_creation(error: &KafkaError, topic: &str) -> Option<Failure> {
 
 /// What to do about an error of the connection, or any other.
 pub(super) fn of_connection(code: Option<Code>, said: &str) -> Failure {
+    if let Some(failure) = encryption::blocked(code, said) {
+        return failure;
+    }
     match code {
         Some(Code::Authentication | Code::SaslAuthenticationFailed) => Failure::blocked(
             "authentication",
             format!("Kafka refuses the credentials: correct kafka.security ({said})"),
-        ),
-        Some(Code::SSL) => Failure::blocked(
-            "tls",
-            format!(
-                "no encrypted connection to Kafka comes about: correct kafka.security ({said})"
-            ),
         ),
         _ => Failure::transient(
             "unavailable",
@@ -203,6 +200,25 @@ mod tests {
             assert!(failure.message.contains(advice), "{code:?}: {failure}");
         }
         assert_eq!(of_delivery(None, "?", "dead", 17).disposition, Transient);
+    }
+
+    #[test]
+    fn a_connection_whose_encryption_fails_says_which_key_to_correct() {
+        let verify = "SSL handshake failed: certificate verify failed";
+        let alert = "Receive failed: ssl/tls alert bad certificate: SSL alert number 42";
+        for (code, said, key) in [
+            (Code::SSL, verify, "kafka.security.ca_file"),
+            (Code::SSL, "so it said", "kafka.security"),
+            (
+                Code::BrokerTransportFailure,
+                alert,
+                "kafka.security.certificate_file",
+            ),
+        ] {
+            let failure = of_connection(Some(code), said);
+            assert_eq!((failure.disposition, failure.reason), (Blocked, "tls"));
+            assert!(failure.message.contains(key), "{failure}");
+        }
     }
 
     #[test]

@@ -12,9 +12,11 @@ use tracing::{debug, trace};
 
 use crate::source::oauth;
 
-use super::failure::code;
+use crate::error::Disposition;
 
-/// Keeps what the client complains of: the first of its kind.
+use super::failure::{code, of_connection};
+
+/// Keeps what the client complains of: the first of its kind, or what a person has to mend.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reports(Arc<Mutex<Option<(KafkaError, String)>>>);
 
@@ -48,7 +50,14 @@ impl ClientContext for Reports {
         // again and again differs in what need not be told, such as how often.
         let is_summary = code(&error) == Some(RDKafkaErrorCode::AllBrokersDown);
         let is_known = first.as_ref().is_some_and(|(known, _)| *known == error);
-        if first.is_none() || !(is_summary || is_known) {
+        let is_blocked = |error: &KafkaError, reason: &str| {
+            of_connection(code(error), reason).disposition == Disposition::Blocked
+        };
+        let is_worse = is_blocked(&error, reason)
+            && first
+                .as_ref()
+                .is_some_and(|(error, reason)| !is_blocked(error, reason));
+        if first.is_none() || is_worse || !(is_summary || is_known) {
             let reason = reason.split(" (after ").next().unwrap_or(reason);
             *first = Some((error, reason.to_owned()));
         }
@@ -60,5 +69,24 @@ impl ClientContext for Reports {
         } else {
             trace!(facility, "{message}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_person_takes_the_place_of_what_was_said_before() {
+        let down = KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure);
+        let reports = Reports::default();
+        let said = || reports.get().map(|(_, reason)| reason);
+        reports.error(down.clone(), "1/1: disconnected (after 3ms)");
+        reports.error(down.clone(), "1/2: connection refused");
+        assert_eq!(said().as_deref(), Some("1/1: disconnected"));
+        let alert = "1/1: ssl/tls alert bad certificate: SSL alert number 42";
+        reports.error(down.clone(), alert);
+        reports.error(down, "1/2: connection refused");
+        assert_eq!(said().as_deref(), Some(alert));
     }
 }

@@ -178,25 +178,30 @@ fn state(
     complaint: impl FnOnce() -> Option<Failure>,
 ) -> LaneState {
     let failures = || letters.values().filter_map(|letter| letter.failure.clone());
+    let is_blocked = |failure: &Failure| failure.disposition == Disposition::Blocked;
     let is_overdue = |letter: &Letter| now.saturating_duration_since(letter.since) > OVERDUE;
-    let failure = failures()
-        .find(|failure| failure.disposition == Disposition::Blocked)
-        .or_else(|| failures().next())
-        .or_else(|| {
-            letters.values().any(is_overdue).then(|| {
-                complaint().unwrap_or_else(|| {
-                    Failure::transient(
-                        "unacknowledged",
-                        "the brokers do not acknowledge dead letters; waiting for them",
-                    )
-                })
-            })
-        });
+    let is_slow = letters.values().any(is_overdue);
+    let failure = failures().find(is_blocked).or_else(|| {
+        let failed = failures().next();
+        if failed.is_none() && !is_slow {
+            return None;
+        }
+        let complaint = complaint();
+        // A letter that fails for want of a connection does not say why there is none.
+        if complaint.as_ref().is_some_and(is_blocked) {
+            return complaint;
+        }
+        let silence = || {
+            Failure::transient(
+                "unacknowledged",
+                "the brokers do not acknowledge dead letters; waiting for them",
+            )
+        };
+        failed.or(complaint).or_else(|| Some(silence()))
+    });
     match failure {
         None => LaneState::Ready,
-        Some(failure) if failure.disposition == Disposition::Blocked => {
-            LaneState::Blocked(failure.message)
-        }
+        Some(failure) if is_blocked(&failure) => LaneState::Blocked(failure.message),
         Some(failure) => LaneState::Waiting(failure.message),
     }
 }
@@ -255,6 +260,23 @@ mod tests {
             LaneState::Waiting("no broker".into())
         );
         assert_eq!(state(&letters([]), now, none), LaneState::Ready);
+    }
+
+    #[test]
+    fn a_complaint_that_needs_a_person_is_not_hidden_by_the_outage_that_comes_of_it() {
+        let now = Instant::now();
+        let outage = Failure::transient("unavailable", "no broker");
+        let letters = letters([letter(now, Some(outage))]);
+        let untrusted = || Some(Failure::blocked("tls", "correct the authorities"));
+        assert_eq!(
+            state(&letters, now, untrusted),
+            LaneState::Blocked("correct the authorities".into())
+        );
+        let down = || Some(Failure::transient("unavailable", "all are down"));
+        assert_eq!(
+            state(&letters, now, down),
+            LaneState::Waiting("no broker".into())
+        );
     }
 
     #[test]

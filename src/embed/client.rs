@@ -19,7 +19,8 @@ use crate::{
     config::{EncodingFormat, Secret},
     error::Failure,
     http::{
-        RateLimits, USER_AGENT, explain, is_loopback, rate_limits, read_body, retry_after, trust,
+        RateLimits, USER_AGENT, explain, handshake::Place, is_loopback, rate_limits, read_body,
+        retry_after, trust,
     },
 };
 
@@ -227,6 +228,10 @@ impl Endpoint {
 
     /// What a request comes to that got no answer, or broke off.
     fn outage(&self, error: reqwest::Error) -> Refusal {
+        let server = format!("the embedding endpoint {}", self.shown);
+        if let Some(failure) = place(&server).blocked(&error) {
+            return Refusal::Blocked(failure);
+        }
         let (reason, blame) = if error.is_connect() {
             ("connect", Blame::Endpoint)
         } else if error.is_timeout() {
@@ -234,11 +239,7 @@ impl Endpoint {
         } else {
             ("io", Blame::Endpoint)
         };
-        let message = format!(
-            "the embedding endpoint {} can't be reached: {}",
-            self.shown,
-            explain(error)
-        );
+        let message = format!("{server} can't be reached: {}", explain(error));
         Refusal::Outage {
             failure: Failure::transient(reason, message),
             after: None,
@@ -279,6 +280,16 @@ impl Endpoint {
             after: None,
             blame: Blame::Inputs,
         }
+    }
+}
+
+/// What is corrected where no encrypted connection to `server` comes about.
+fn place(server: &str) -> Place<'_> {
+    Place {
+        server,
+        url_key: "embed.url",
+        ca_key: "embed.ca_file",
+        our_certificate: "Vectide has none for it, so let a gateway in between show one",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the clients of HTTP servers have in common.
 
+pub(crate) mod handshake;
 mod rate_limit;
 mod retry_after;
 

@@ -4,7 +4,10 @@ use std::{error::Error as _, time::Duration};
 
 use tonic::{Code, Status};
 
-use crate::error::{Disposition, Failure, quoted};
+use crate::{
+    error::{Disposition, Failure, quoted},
+    http::handshake::Place,
+};
 
 use super::Client;
 
@@ -18,10 +21,12 @@ impl Client {
             }
             // There was no answer, or none that came from Qdrant itself.
             Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled => {
-                Failure::transient(
-                    "unavailable",
-                    format!("Qdrant can't be reached: {}: {}", self.url(), plain(error)),
-                )
+                self.no_connection(error).unwrap_or_else(|| {
+                    Failure::transient(
+                        "unavailable",
+                        format!("Qdrant can't be reached: {}: {}", self.url(), plain(error)),
+                    )
+                })
             }
             _ => of_status(error, collection),
         }
@@ -43,6 +48,18 @@ impl Client {
             }
             _ => failure,
         }
+    }
+
+    /// What to do where no encrypted connection comes about.
+    fn no_connection(&self, error: &Status) -> Option<Failure> {
+        let server = format!("Qdrant {}", self.url());
+        let place = Place {
+            server: &server,
+            url_key: "index.url",
+            ca_key: "index.ca_file",
+            our_certificate: "correct index.certificate_file and index.key_file",
+        };
+        place.blocked(error)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::Secret,
     error::{Disposition, Failure},
-    http::{USER_AGENT, explain, is_loopback, read_body, retry_after, trust},
+    http::{USER_AGENT, explain, handshake::Place, is_loopback, read_body, retry_after, trust},
     record::{SchemaId, SchemaLanguage, WriterSchema},
 };
 
@@ -225,14 +225,20 @@ impl Client {
             )
         })?;
         let unreachable = |error: reqwest::Error| {
+            let server = format!("the schema registry {}", asked.registry);
+            let place = Place {
+                server: &server,
+                url_key: "registry.urls",
+                ca_key: "registry.ca_file",
+                our_certificate: "Vectide has none for it, so let a gateway in between show one",
+            };
+            if let Some(failure) = place.blocked(&error) {
+                return failure;
+            }
             let reason = if error.is_timeout() { "timeout" } else { "io" };
             Failure::transient(
                 reason,
-                format!(
-                    "the schema registry {} can't be reached: {}",
-                    asked.registry,
-                    explain(error)
-                ),
+                format!("{server} can't be reached: {}", explain(error)),
             )
         };
         let mut request = self.http.get(url);

@@ -1,11 +1,28 @@
-//! Why no encrypted connection comes about. Pure.
+//! Why no encrypted connection to the brokers comes about. Pure.
+
+use rdkafka::error::RDKafkaErrorCode as Code;
+
+use crate::error::Failure;
+
+/// What to correct where all that is known is that it is about encryption.
+const GENERAL: &str = "no encrypted connection to the brokers comes about: correct kafka.security";
+
+/// What an error comes to of which librdkafka says that; `None` where it is not about encryption.
+pub(crate) fn blocked(code: Option<Code>, said: &str) -> Option<Failure> {
+    let advice = match code {
+        Some(Code::SSL) => advice(said).unwrap_or(GENERAL),
+        Some(Code::BrokerTransportFailure) => advice(said)?,
+        _ => return None,
+    };
+    Some(Failure::blocked("tls", format!("{advice} ({said})")))
+}
 
 /// What to correct, when what librdkafka says of a broken connection is about encryption; `None`
 /// where it is about something else.
 ///
 /// A broker that refuses a client's certificate says so by an alert, which may come after the
 /// handshake (TLS 1.3), when librdkafka takes it for any other end of a connection.
-pub(super) fn advice(said: &str) -> Option<&'static str> {
+fn advice(said: &str) -> Option<&'static str> {
     let said = said.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if has(&["certificate verify failed", "could not be verified"]) {
@@ -25,10 +42,6 @@ pub(super) fn advice(said: &str) -> Option<&'static str> {
     }
     None
 }
-
-/// What to correct where all that is known is that it is about encryption.
-pub(super) const GENERAL: &str =
-    "no encrypted connection to the brokers comes about: correct kafka.security";
 
 #[cfg(test)]
 mod tests {

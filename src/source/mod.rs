@@ -9,7 +9,7 @@
 mod budget;
 mod committer;
 mod consumer;
-mod encryption;
+pub(crate) mod encryption;
 mod gate;
 mod group;
 mod lag;

@@ -195,6 +195,9 @@ fn is_silence(code: Code) -> bool {
 
 /// What to do about an error.
 fn meaning(code: Option<Code>, said: &str, topic: Option<&str>, group: &str) -> Failure {
+    if let Some(failure) = encryption::blocked(code, said) {
+        return failure;
+    }
     match (code, topic) {
         (Some(Code::TopicAuthorizationFailed), Some(topic)) => Failure::blocked(
             "topic_authorization",
@@ -208,12 +211,6 @@ fn meaning(code: Option<Code>, said: &str, topic: Option<&str>, group: &str) -> 
             "authentication",
             format!("the brokers refuse the credentials: correct kafka.security ({said})"),
         ),
-        (Some(Code::SSL | Code::BrokerTransportFailure), _)
-            if code == Some(Code::SSL) || encryption::advice(said).is_some() =>
-        {
-            let advice = encryption::advice(said).unwrap_or(encryption::GENERAL);
-            Failure::blocked("tls", format!("{advice} ({said})"))
-        }
         _ => Failure::transient(
             "unavailable",
             format!(

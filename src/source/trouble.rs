@@ -86,16 +86,10 @@ impl Standing {
 /// What to do about an error of reading, and what shows that it is over; `None` where the client goes
 /// on by itself.
 pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
+    if let Some(failure) = encryption::blocked(Some(code), once(reason)) {
+        return Some((Trouble::Connection, failure));
+    }
     Some(match code {
-        Code::SSL | Code::BrokerTransportFailure
-            if code == Code::SSL || encryption::advice(reason).is_some() =>
-        {
-            let advice = encryption::advice(reason).unwrap_or(encryption::GENERAL);
-            (
-                Trouble::Connection,
-                Failure::blocked("tls", format!("{advice} ({})", once(reason))),
-            )
-        }
         Code::AllBrokersDown | Code::BrokerTransportFailure => (
             Trouble::Connection,
             Failure::transient(

@@ -170,22 +170,22 @@ impl Encrypted {
             .unwrap()
     }
 
-    /// Looks until `/readyz` says of a start that it waits for Qdrant because of that. A server may hang up before
+    /// Looks until `/readyz` says of a start that Qdrant needs a person because of that. A server may hang up before
     /// its reason is read; then it is the next attempt's.
-    async fn waits_for_index(&self, because: &str) {
+    async fn is_blocked(&self, because: &str) {
         let free = std::net::TcpListener::bind(local()).unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
         let mut config = self.avro.shop.config.clone();
         config.admin.address = address;
         let starting = tokio::spawn(Self::start(config, self.endpoints()));
-        until("the start to wait for Qdrant", async || {
+        until("the start to be blocked at Qdrant", async || {
             let answer = reqwest::get(format!("http://{address}/readyz")).await;
             let Ok(answer) = answer else { return false };
             let lines = answer.text().await.unwrap();
             lines.lines().any(|line| {
-                let is_waiting = line.starts_with("index waiting") && line.contains("https://");
-                is_waiting && line.contains(because)
+                let is_blocked = line.starts_with("index blocked") && line.contains("https://");
+                is_blocked && line.contains(because)
             })
         })
         .await;
@@ -224,15 +224,15 @@ async fn a_certificate_that_is_not_trusted_or_missing_is_named_and_all_goes_on_o
     shop.avro.shop.config.registry.ca_file = None;
     shop.avro.shop.config.embed.ca_file = None;
     let app = shop.member().await;
-    let reason = lane(&app, Lane::Registry, "waiting").await;
-    assert!(reason.contains("certificate"), "{reason}");
+    let reason = lane(&app, Lane::Registry, "blocked").await;
+    assert!(reason.contains("correct registry.ca_file"), "{reason}");
     app.stop().await.unwrap();
 
     shop.avro.shop.config = right.clone();
     shop.avro.shop.config.embed.ca_file = None;
     let app = shop.member().await;
-    let reason = lane(&app, Lane::Embed, "waiting").await;
-    assert!(reason.contains("certificate"), "{reason}");
+    let reason = lane(&app, Lane::Embed, "blocked").await;
+    assert!(reason.contains("correct embed.ca_file"), "{reason}");
     app.stop().await.unwrap();
 
     shop.avro.shop.config = right.clone();
@@ -248,12 +248,12 @@ async fn qdrants_certificate_and_the_one_it_wants_are_told_apart() {
     shop.avro.put(1, "kettle", 1).await;
     let config = &mut shop.avro.shop.config;
     config.index.ca_file = None;
-    shop.waits_for_index("UnknownIssuer").await;
+    shop.is_blocked("correct index.ca_file").await;
 
     shop.avro.shop.config = right.clone();
     shop.avro.shop.config.index.certificate_file = None;
     shop.avro.shop.config.index.key_file = None;
-    shop.waits_for_index("CertificateRequired").await;
+    shop.is_blocked("correct index.certificate_file").await;
 
     shop.avro.shop.config = right;
     let app = shop.member().await;

@@ -1,5 +1,9 @@
 //! Proxies, certificates, versions of HTTP, and further fields of the body.
 
+use tokio::{
+    io::{AsyncWriteExt as _, copy_bidirectional},
+    net::TcpStream,
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -14,15 +18,15 @@ use super::*;
 const CERTIFICATE: &[u8] = include_bytes!("endpoint.pem");
 const KEY: &[u8] = include_bytes!("endpoint.key");
 
-/// Accepts connections over TLS, offering both versions of HTTP.
-fn tls() -> TlsAcceptor {
+/// Accepts connections over TLS, offering these versions of HTTP.
+fn tls(versions: &[&str]) -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE).unwrap();
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
     let mut config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    config.alpn_protocols = ["h2", "http/1.1"].map(Vec::from).into();
+    config.alpn_protocols = versions.iter().copied().map(Vec::from).collect();
     TlsAcceptor::from(Arc::new(config))
 }
 
@@ -41,27 +45,61 @@ async fn an_authority_of_ones_own_is_trusted_and_http_2_is_spoken_where_it_is_of
     let shop = Shop::open(&over_tls(address, Some(CERTIFICATE)));
     shop.ask(&["tea"]);
     let (stream, _) = listener.accept().await.unwrap();
-    let stream = tls().accept(stream).await.unwrap();
+    let stream = tls(&["h2", "http/1.1"]).accept(stream).await.unwrap();
     let (_, session) = stream.get_ref();
     assert_eq!(session.alpn_protocol(), Some(b"h2".as_slice()));
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_answers_for_is_refused_and_named() {
+async fn a_certificate_that_nobody_answers_for_blocks_and_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            assert!(tls().accept(stream).await.is_err());
+            assert!(tls(&["h2", "http/1.1"]).accept(stream).await.is_err());
         }
     });
     let shop = Shop::open(&over_tls(address, None));
     shop.ask(&["tea"]);
-    let LaneState::Waiting(reason) = shop.trouble().await else {
-        panic!("blocked");
+    let LaneState::Blocked(reason) = shop.trouble().await else {
+        panic!("it waits, which mends nothing");
     };
-    assert!(reason.contains("certificate"), "{reason}");
+    assert!(reason.contains("correct embed.ca_file"), "{reason}");
+    accepting.abort();
+}
+
+/// What answers on the port before the endpoint has its certificate: another listener.
+#[tokio::test]
+async fn an_endpoint_that_gets_its_certificate_is_found_without_a_restart() {
+    let endpoint = Endpoint::start(|_, seen| seen.answer()).await;
+    let (upstream, is_mended) = (endpoint.address, Arc::new(AtomicBool::new(false)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mended = is_mended.clone();
+    let accepting = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if !mended.load(Ordering::Relaxed) {
+                // A client that has seen enough hangs up.
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+                continue;
+            }
+            tokio::spawn(async move {
+                let mut stream = tls(&["http/1.1"]).accept(stream).await.unwrap();
+                let mut endpoint = TcpStream::connect(upstream).await.unwrap();
+                let _ = copy_bidirectional(&mut stream, &mut endpoint).await;
+            });
+        }
+    });
+    let mut shop = Shop::open(&over_tls(address, Some(CERTIFICATE)));
+    shop.ask(&["tea"]);
+    let LaneState::Blocked(reason) = shop.trouble().await else {
+        panic!("it waits, which mends nothing");
+    };
+    assert!(reason.contains("speaks no TLS"), "{reason}");
+    is_mended.store(true, Ordering::Relaxed);
+    let EmbedReply { outcome, .. } = shop.replies.recv().await.unwrap();
+    assert_eq!(outcome.map_err(|failure| failure.message), bought("tea"));
     accepting.abort();
 }
 
