@@ -17,10 +17,12 @@ use tonic::{
     client::Grpc,
     codec::Codec,
     codegen::http::uri::PathAndQuery,
-    metadata::{Ascii, MetadataValue},
+    metadata::{Ascii, MetadataValue, errors::InvalidMetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
     transport::Channel,
 };
+
+use crate::config::Secret;
 
 /// A connection to Qdrant, which comes about with the first call and again when it broke. Each
 /// call is made once. Cheap to clone.
@@ -28,6 +30,8 @@ use tonic::{
 pub struct Client {
     channel: Channel,
     key: ApiKey,
+    /// The key's text, which some servers repeat.
+    secret: Option<Secret>,
     /// Where to, as people know it.
     url: Arc<str>,
 }
@@ -35,13 +39,18 @@ pub struct Client {
 type Keyed = InterceptedService<Channel, ApiKey>;
 
 impl Client {
-    /// Over `channel`, which leads to `url`.
-    pub(super) fn new(channel: Channel, key: Option<MetadataValue<Ascii>>, url: &str) -> Self {
-        Self {
+    /// Over `channel`, which leads to `url`. Fails where the key has characters that go into no header.
+    pub(super) fn new(
+        channel: Channel,
+        key: Option<Secret>,
+        url: &str,
+    ) -> Result<Self, InvalidMetadataValue> {
+        Ok(Self {
             channel,
-            key: ApiKey(key),
+            key: ApiKey(key.as_ref().map(in_header).transpose()?),
+            secret: key,
             url: url.into(),
-        }
+        })
     }
 
     /// A call with messages of one's own.
@@ -81,6 +90,15 @@ impl Client {
         ServerClient::with_interceptor(self.channel.clone(), self.key.clone())
     }
 
+    /// What the server says of an error, without the key.
+    pub(super) fn said(&self, error: &Status) -> String {
+        let said = error.message();
+        match &self.secret {
+            Some(key) => key.hide_in(None, said),
+            None => said.to_owned(),
+        }
+    }
+
     /// Where to.
     pub(super) fn url(&self) -> &str {
         &self.url
@@ -91,6 +109,12 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({})", self.url)
     }
+}
+
+fn in_header(key: &Secret) -> Result<MetadataValue<Ascii>, InvalidMetadataValue> {
+    let mut value = MetadataValue::try_from(key.expose())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Puts the key into each call.

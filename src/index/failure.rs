@@ -17,18 +17,22 @@ impl Client {
         match error.code() {
             // What Qdrant itself says has no cause here. A full disk is told this way.
             Code::Internal if error.source().is_none() => {
-                Failure::transient("internal", format!("Qdrant fails: {}", error.message()))
+                Failure::transient("internal", format!("Qdrant fails: {}", self.said(error)))
             }
             // There was no answer, or none that came from Qdrant itself.
             Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled => {
                 self.no_connection(error).unwrap_or_else(|| {
                     Failure::transient(
                         "unavailable",
-                        format!("Qdrant can't be reached: {}: {}", self.url(), plain(error)),
+                        format!(
+                            "Qdrant can't be reached: {}: {}",
+                            self.url(),
+                            plain(error, self.said(error))
+                        ),
                     )
                 })
             }
-            _ => of_status(error, collection),
+            _ => of_status(error, &self.said(error), collection),
         }
     }
 
@@ -44,7 +48,7 @@ impl Client {
         let failure = self.failure(error, collection);
         match failure.disposition {
             Disposition::Record => {
-                Failure::blocked(reason, format!("{refuses}: {}", error.message()))
+                Failure::blocked(reason, format!("{refuses}: {}", self.said(error)))
             }
             _ => failure,
         }
@@ -63,8 +67,8 @@ impl Client {
     }
 }
 
-fn of_status(error: &Status, collection: &str) -> Failure {
-    let message = error.message();
+/// What an answer comes to; `message` is what it says, and may be shown.
+fn of_status(error: &Status, message: &str, collection: &str) -> Failure {
     match error.code() {
         Code::InvalidArgument
             if message.contains("dimension") || message.contains("vector name") =>
@@ -115,9 +119,10 @@ fn retry_after(error: &Status) -> Option<Duration> {
     seconds.parse().ok().map(Duration::from_secs)
 }
 
-/// What went wrong in the end: the last cause, without the system's number for it.
-fn plain(error: &Status) -> String {
-    let mut words = error.message().to_owned();
+/// What went wrong in the end: the last cause, or what was `said` where there is none, without the system's
+/// number for it.
+fn plain(error: &Status, said: String) -> String {
+    let mut words = said;
     let mut cause = error.source();
     while let Some(error) = cause {
         words = error.to_string();
@@ -132,7 +137,7 @@ fn plain(error: &Status) -> String {
 /// What each gRPC status comes to, and what its message may change about that.
 #[cfg(test)]
 pub(crate) fn dispositions() -> Vec<(String, Failure)> {
-    let of = |code: Code, message: &str| of_status(&Status::new(code, message), "products");
+    let of = |code: Code, said: &str| of_status(&Status::new(code, said), said, "products");
     let mut all: Vec<_> = (1..=16)
         .map(Code::from_i32)
         .map(|code| (format!("{code:?}"), of(code, "")))
@@ -178,11 +183,33 @@ mod tests {
         let seconds = "7".parse().unwrap();
         error.metadata_mut().insert("retry-after", seconds);
         assert_eq!(
-            of_status(&error, "p").disposition,
+            of_status(&error, "busy", "p").disposition,
             Disposition::Throttled {
                 after: Some(Duration::from_secs(7))
             }
         );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_repeated_to_us_goes_no_further() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "qdrant-hunter2").unwrap();
+        let config = crate::config::IndexConfig {
+            api_key: Some(crate::config::SecretRef::File(file)),
+            ..crate::config::IndexConfig::default()
+        };
+        let client = super::super::connect_client(&config, "http://localhost:6334").unwrap();
+        for code in (1..=16).map(Code::from_i32) {
+            let status = Status::new(code, "no rights: api-key qdrant-hunter2");
+            let failure = client.failure(&status, "p");
+            let of_none =
+                client.failure_of_no_record(&status, "p", "claim", "no claim can be made");
+            for message in [failure.message, of_none.message] {
+                assert!(!message.contains("hunter2"), "{code:?}: {message}");
+                assert!(message.contains("api-key ***"), "{code:?}: {message}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -5,13 +5,10 @@ use std::{fs, net::IpAddr, path::Path, time::Duration};
 use anyhow::Context;
 use qdrant_client::qdrant::{Distance, FieldType};
 use reqwest::Url;
-use tonic::{
-    metadata::{Ascii, MetadataValue},
-    transport::{Certificate, ClientTlsConfig, Endpoint, Identity},
-};
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tracing::warn;
 
-use crate::config::{self, EmbedConfig, IndexConfig, PayloadIndexKind};
+use crate::config::{self, EmbedConfig, IndexConfig, PayloadIndexKind, SecretRef};
 
 use super::{Calls, Client, CollectionSpec};
 
@@ -36,11 +33,13 @@ pub fn connect_client(config: &IndexConfig, url: &str) -> anyhow::Result<Client>
             .tls_config(encryption(config)?)
             .context("cannot use the certificates of [index]")?;
     }
-    let key = api_key(config)?;
+    let key = config.api_key.as_ref().map(SecretRef::resolve).transpose();
+    let key = key.context("cannot read index.api_key")?;
     if key.is_some() && is_readable_on_the_way(url) {
         warn!("index.api_key is sent unencrypted: use an https:// address in index.url");
     }
-    Ok(Client::new(endpoint.connect_lazy(), key, url))
+    Client::new(endpoint.connect_lazy(), key, url)
+        .context("index.api_key holds characters that no key has")
 }
 
 fn encryption(config: &IndexConfig) -> anyhow::Result<ClientTlsConfig> {
@@ -59,17 +58,6 @@ fn encryption(config: &IndexConfig) -> anyhow::Result<ClientTlsConfig> {
         ));
     }
     Ok(tls)
-}
-
-fn api_key(config: &IndexConfig) -> anyhow::Result<Option<MetadataValue<Ascii>>> {
-    let Some(key) = &config.api_key else {
-        return Ok(None);
-    };
-    let key = key.resolve().context("cannot read index.api_key")?;
-    let mut value = MetadataValue::try_from(key.expose())
-        .context("index.api_key holds characters that no key has")?;
-    value.set_sensitive(true);
-    Ok(Some(value))
 }
 
 /// Whether what is sent to `url` crosses a network unencrypted.
