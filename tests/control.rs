@@ -203,4 +203,18 @@ async fn what_is_reloaded_is_shown_and_a_bad_file_or_table_of_prices_changes_not
     let status = running.http.get(format!("{url}/api/status")).send();
     let text = status.await.unwrap().text().await.unwrap();
     assert!(text.contains("\"generation\":3"), "{text}");
+
+    // An alert asks for it.
+    let metrics = format!("{url}/metrics");
+    let reload_failed = async |running: &Running| {
+        let answer = running.http.get(&metrics).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        let mut lines = text.lines();
+        let value = lines.find_map(|it| it.strip_prefix("vectide_configuration_reload_failed "));
+        value.unwrap().to_owned()
+    };
+    assert_eq!(reload_failed(&running).await, "1");
+    fs::write(&file, &limits).unwrap();
+    assert_eq!(running.post(&reload, "").await, 200);
+    assert_eq!(reload_failed(&running).await, "0");
 }

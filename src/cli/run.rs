@@ -69,7 +69,9 @@ fn load(options: &Options) -> anyhow::Result<Config> {
 /// Takes over of the configuration, as it is now, what needs no restart; says in one line what came of
 /// it. `by` is who asked.
 fn reload(options: &Options, app: &App, by: &str) -> Result<String, String> {
-    match load(options).and_then(|config| app.reload(&config)) {
+    let reloaded = load(options).and_then(|config| app.reload(&config));
+    app.metrics().reloaded(reloaded.is_ok());
+    match reloaded {
         Ok(done) if done.needs_restart.is_empty() => {
             info!("{by}: {done}");
             Ok(done.to_string())

@@ -19,7 +19,8 @@ mod traces;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{
-    Error, Gauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector, proto::MetricFamily,
+    Error, Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    proto::MetricFamily,
 };
 
 pub use cost::CostMetrics;
@@ -50,6 +51,8 @@ pub struct Metrics {
     pub index: IndexMetrics,
     /// Traces on their way to the collector.
     pub traces: TraceMetrics,
+    /// Whether what is configured is not in effect, because reading it again failed.
+    reload_failed: IntGauge,
     lanes: IntGaugeVec,
     paused_tables: IntGaugeVec,
 }
@@ -83,6 +86,13 @@ impl Metrics {
             cost: CostMetrics::register(&registry)?,
             index: IndexMetrics::register(&registry)?,
             traces: TraceMetrics::register(&registry)?,
+            reload_failed: add(
+                &registry,
+                IntGauge::new(
+                    "vectide_configuration_reload_failed",
+                    "1 while the last reload of the configuration has failed, so that what was in effect before still is; 0 before the first and after one that went well.",
+                ),
+            )?,
             lanes: add(
                 &registry,
                 IntGaugeVec::new(
@@ -105,6 +115,11 @@ impl Metrics {
             )?,
             registry,
         })
+    }
+
+    /// The configuration was read again, or could not be.
+    pub fn reloaded(&self, is_in_effect: bool) {
+        self.reload_failed.set(i64::from(!is_in_effect));
     }
 
     /// Everything, in Prometheus' text format.

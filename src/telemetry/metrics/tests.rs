@@ -73,6 +73,7 @@ fn names_types_and_labels_are_those_that_dashboards_were_built_on() {
         "vectide_budget_limit_bytes gauge",
         "vectide_budget_used_bytes gauge",
         "vectide_build_info gauge version",
+        "vectide_configuration_reload_failed gauge",
         "vectide_cost_budget_spent_ratio gauge period",
         "vectide_dead_letters_total counter stage,reason",
         "vectide_embed_chunked_texts_total counter",
