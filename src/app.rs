@@ -36,7 +36,7 @@ use crate::{
     registry::{self, Registry},
     source::{self, Budget, PastRecords, Source},
     stand_ins::{Endpoints, StandIns},
-    telemetry::{Exporting, Health, Lane, LanePart, LaneState, Log, Metrics, Tracer},
+    telemetry::{Exporting, Health, Lane, LanePart, LaneState, Log, Metrics, Tracer, of_embedding},
 };
 
 /// What the last commit and leaving the group may take beyond `pipeline.shutdown_timeout`.
@@ -111,7 +111,7 @@ impl App {
             dead_letters,
             past,
         )?;
-        services.tracing = tracer.map(|tracer| Shared::tracing(config, tracer));
+        services.tracing = tracer.map(|tracer| Shared::tracing(config, &endpoints, tracer));
         let (budget, embedder) = (services.budget.clone(), services.embedder.clone());
         let pipeline = Pipeline::new(settings, services, shared.broken.clone());
         let source = Source::start(
@@ -362,11 +362,12 @@ impl Shared {
     }
 
     /// What the spans of all records say.
-    fn tracing(config: &Config, tracer: Tracer) -> Arc<Tracing> {
+    fn tracing(config: &Config, endpoints: &Endpoints, tracer: Tracer) -> Arc<Tracing> {
+        let embed = &config.embed;
         Arc::new(Tracing {
             tracer,
             group: config.kafka.group.as_str().into(),
-            model: config.embed.model.as_str().into(),
+            embedding: of_embedding(&endpoints.embed_url, &embed.model, embed.dimensions),
             shows_keys: config.log.row_values,
         })
     }

@@ -76,7 +76,6 @@ use self::{
     refusal::{Refusal, has_version},
     response::Answer,
     schedule::{Next, Schedule},
-    sightings::Watched,
     under_way::UnderWay,
 };
 use crate::{
@@ -199,7 +198,6 @@ impl Embedder {
             paces,
             paused: health.watch_embed_pause(),
             under_way: UnderWay::default(),
-            watched: Watched::default(),
         };
         let running = tokio::spawn(async move {
             tokio::select! {
@@ -305,7 +303,6 @@ struct Stage {
     /// Whether a person wants nothing to be bought for now.
     paused: watch::Receiver<bool>,
     under_way: UnderWay,
-    watched: Watched,
 }
 
 impl Stage {
@@ -348,10 +345,7 @@ impl Stage {
                         return;
                     }
                     let now = Instant::now();
-                    for mut request in taken.drain(..) {
-                        if let Some(seen) = request.seen.take() {
-                            self.watched.watch(&request.text, seen);
-                        }
+                    for request in taken.drain(..) {
                         self.schedule.submit(request, now);
                     }
                 }
@@ -415,7 +409,8 @@ impl Stage {
             // It was cancelled.
             return;
         };
-        self.watched
+        self.schedule
+            .watched
             .see(&sent.call.texts, || sighting(&sent.call, &reply, now));
         let answer = reply.outcome.as_ref();
         if sent.is_hedge {

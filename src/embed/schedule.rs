@@ -22,6 +22,7 @@ use super::{
     refusal::Refusal,
     response::Answer,
     settings::Pace,
+    sightings::Watched,
 };
 use crate::{
     backoff::Backoff,
@@ -50,6 +51,8 @@ pub(super) enum Next {
 pub(super) struct Schedule {
     inputs: Inputs,
     batcher: Batcher,
+    /// The texts, as they are sent, whose requests somebody wants to see.
+    pub(super) watched: Watched,
     limiter: Limiter,
     /// Since when the limiter keeps back what is due.
     limited_since: Option<Instant>,
@@ -81,6 +84,7 @@ impl Schedule {
         Self {
             inputs: Inputs::new(tokenizer, settings.input_limit),
             batcher: Batcher::new(settings.batch_inputs, settings.batch_linger),
+            watched: Watched::default(),
             limiter: Limiter::new(settings.pace().limits(), now),
             limited_since: None,
             backoff: Backoff::new(settings.retry_initial, settings.retry_max),
@@ -100,7 +104,8 @@ impl Schedule {
     }
 
     /// Takes a request.
-    pub(super) fn submit(&mut self, request: EmbedRequest, now: Instant) {
+    pub(super) fn submit(&mut self, mut request: EmbedRequest, now: Instant) {
+        let seen = request.seen.take();
         let text = match self.inputs.fit(request.text.clone()) {
             Ok(Fitted::Whole(text)) => text,
             Ok(Fitted::Cut(text)) => {
@@ -110,6 +115,10 @@ impl Schedule {
             Ok(Fitted::Chunks { chunks, is_cut }) => {
                 self.metrics.chunked.inc_by(u64::from(chunks.len() > 1));
                 self.metrics.truncated.inc_by(u64::from(is_cut));
+                if let Some(seen) = seen {
+                    let chunks = chunks.iter();
+                    chunks.for_each(|chunk| self.watched.watch(chunk, seen.clone()));
+                }
                 return self.batcher.push_chunks(request, chunks, now);
             }
             Err(failure) => {
@@ -122,6 +131,9 @@ impl Schedule {
                 return;
             }
         };
+        if let Some(seen) = seen {
+            self.watched.watch(&text, seen);
+        }
         self.batcher.push(EmbedRequest { text, ..request }, now);
     }
 

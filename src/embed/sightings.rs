@@ -28,7 +28,7 @@ pub struct Sighting {
     pub failure: Option<&'static str>,
 }
 
-/// What is seen of the requests that carry one text. Whoever asks for the text keeps it, and it is kept up
+/// What is seen of the requests that carry one text, or chunks of it. Whoever asks for the text keeps it, and it is kept up
 /// as long as they do.
 #[derive(Debug, Default)]
 pub struct Sightings(Mutex<Vec<Sighting>>);
@@ -41,7 +41,8 @@ impl Sightings {
 
     fn push(&self, sighting: Sighting) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.len() < KEPT {
+        // A request may carry several chunks of the text.
+        if seen.len() < KEPT && seen.last() != Some(&sighting) {
             seen.push(sighting);
         }
     }

@@ -32,8 +32,8 @@ pub struct Tracing {
     pub tracer: Tracer,
     /// The consumer group.
     pub group: Arc<str>,
-    /// What the vectors are bought of.
-    pub model: Arc<str>,
+    /// What each request for vectors says.
+    pub embedding: Vec<KeyValue>,
     /// Whether spans may name a row's key.
     pub shows_keys: bool,
 }
@@ -78,17 +78,21 @@ impl Traced {
         self.end(span, until);
     }
 
-    /// Ends what was under way, and what was seen of it.
-    fn close(&mut self, mut span: Span, seen: Option<Arc<Sightings>>, model: &str, now: Instant) {
+    /// Ends what was under way, and what was seen of it; `every` is what each request says.
+    fn close(
+        &mut self,
+        mut span: Span,
+        seen: Option<Arc<Sightings>>,
+        every: &[KeyValue],
+        now: Instant,
+    ) {
         let mut texts = 0;
         for sighting in seen.map(|seen| seen.take()).unwrap_or_default() {
             texts = sighting.texts;
             let mut call = span.call("embed request", sighting.sent);
-            call.set([
-                KeyValue::new("gen_ai.operation.name", "embeddings"),
-                KeyValue::new("gen_ai.request.model", model.to_owned()),
-                KeyValue::new("vectide.embed.texts", integer(sighting.texts)),
-            ]);
+            call.set(every.iter().cloned());
+            let texts = integer(sighting.texts);
+            call.set([KeyValue::new("vectide.embed.texts", texts)]);
             let tokens = sighting
                 .tokens
                 .and_then(|tokens| i64::try_from(tokens).ok());
@@ -286,8 +290,8 @@ impl TracedRecords {
         let Some(offset) = self.by_ticket.remove(&ticket) else {
             return;
         };
-        let model = self.tracing.as_ref().map(|tracing| tracing.model.clone());
-        let Some(traced) = self.get(offset) else {
+        let tracing = self.tracing.clone();
+        let (Some(tracing), Some(traced)) = (tracing, self.get(offset)) else {
             return;
         };
         let mut open = traced.open.iter();
@@ -298,7 +302,7 @@ impl TracedRecords {
         if let Some(reason) = failure {
             span.fail(reason);
         }
-        traced.close(span, seen, &model.unwrap_or_default(), now);
+        traced.close(span, seen, &tracing.embedding, now);
         if traced.waits_since.is_some() {
             traced.waits_since = Some(now);
         }
@@ -358,7 +362,7 @@ impl TracedRecords {
             if let Some(ticket) = ticket {
                 self.by_ticket.remove(&ticket);
             }
-            traced.close(span, seen, &tracing.model, now);
+            traced.close(span, seen, &tracing.embedding, now);
         }
         if let Some(point) = traced.point
             && self.by_point.get(&point) == Some(&offset)

@@ -18,4 +18,4 @@ pub use metrics::{
 };
 pub use parts::LanePart;
 pub use recent::{Recent, Warning};
-pub use traces::{Clock, Exporting, Root, Span, Tracer, TracesError};
+pub use traces::{Clock, Exporting, Root, Span, Tracer, TracesError, of_embedding};

@@ -178,6 +178,10 @@ async fn a_row_is_traced_from_the_poll_until_it_is_visible() {
     assert_eq!(request.parent_span_id, embed.span_id);
     let model = text(&request.attributes, "gen_ai.request.model");
     assert_eq!(model.as_ref(), Some(&shop.config.embed.model));
+    let dimensions = text(&request.attributes, "gen_ai.embeddings.dimension.count");
+    assert_eq!(dimensions, Some(shop.config.embed.dimensions.to_string()));
+    let provider = text(&request.attributes, "gen_ai.provider.name");
+    assert_eq!(provider.as_deref(), Some("127.0.0.1"));
     assert_eq!(
         text(&request.attributes, "vectide.embed.texts").unwrap(),
         "1"

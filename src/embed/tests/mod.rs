@@ -11,6 +11,7 @@ mod hedges;
 #[cfg(feature = "embedded")]
 mod measured;
 mod providers;
+mod seen;
 mod transport;
 
 use std::{

@@ -41,6 +41,12 @@ impl TraceMetrics {
         self.drop_some(reason, 1);
     }
 
+    /// Traces that were not sent for that reason.
+    #[cfg(test)]
+    pub(crate) fn dropped(&self, reason: &str) -> u64 {
+        self.dropped.with_label_values(&[reason]).get()
+    }
+
     /// Counts traces that are not sent.
     pub(crate) fn drop_some(&self, reason: &str, traces: u64) {
         self.dropped.with_label_values(&[reason]).inc_by(traces);

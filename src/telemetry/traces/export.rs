@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Traces that may wait to be sent; a trace has half a dozen spans, of half a kilobyte each.
-const QUEUE: usize = 2_048;
+pub(super) const QUEUE: usize = 2_048;
 /// So many spans are sent at once,
 const BATCH: usize = 512;
 /// or what has come in this time.

@@ -6,10 +6,12 @@
 //!
 //! - `parent` reads where a record's trace began, `sampling` says which records are traced.
 //! - `span` makes a span of two instants that the pipeline knows anyway.
+//! - `provider` knows what is said of requests for vectors.
 //! - `export` has the queue, which is bounded and never waited for, and sends what is in it.
 
 mod export;
 mod parent;
+mod provider;
 mod sampling;
 mod span;
 
@@ -17,6 +19,7 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
 
 pub use export::{Exporting, TracesError};
+pub use provider::of_embedding;
 pub use span::{Clock, Root, Span};
 
 use self::{parent::Parent, sampling::Sampler};
@@ -52,5 +55,39 @@ impl Tracer {
     /// Counts a record that would have been traced, but for too many that are.
     pub fn skip(&self) {
         self.metrics.drop_one("too_many");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::{export::QUEUE, *};
+    use crate::config::TracesConfig;
+
+    /// On this runtime's one thread the exporter does nothing meanwhile, so that whoever waited for room in the
+    /// queue would wait for ever.
+    #[tokio::test]
+    async fn a_full_queue_drops_traces_and_holds_nobody_up() {
+        // It takes connections, and says nothing.
+        let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = TracesConfig {
+            endpoint: Some(format!("http://{}", collector.local_addr().unwrap())),
+            ..TracesConfig::default()
+        };
+        let registry = prometheus::Registry::new();
+        let metrics = TraceMetrics::register(&registry).unwrap();
+        let (exporting, tracer) = Exporting::start(&config, &metrics).unwrap().unwrap();
+        let (root, now) = (Root::new(), Instant::now());
+        let clock = Clock::new(now, SystemTime::now());
+        for _ in 0..QUEUE + 500 {
+            tracer.finish(vec![Span::of_record(&root, now).end(now, &clock)]);
+        }
+        assert_eq!(metrics.dropped("queue_full"), 500);
+        // Nor does what hangs keep the program from stopping.
+        exporting.stop(Duration::from_millis(50)).await;
+        assert_eq!(metrics.dropped("shutdown"), 1);
     }
 }
