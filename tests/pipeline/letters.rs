@@ -1,4 +1,9 @@
-//! Dead letters: when too many are withheld, and that none is lost.
+//! Dead letters: when too many are withheld, that none is lost, and what the log says of them.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
 
 use vectide::telemetry::Lane;
 use vectide_embedded::kafka::{Request, ResponseError};
@@ -104,4 +109,51 @@ async fn a_letter_that_is_not_delivered_holds_its_offset_back() {
     assert_eq!(shop.dead_letters(1).await.len(), 1);
     shop.at_rest().await;
     app.stop().await.unwrap();
+}
+
+/// What this thread logs.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Logged {
+    /// What is logged of a record whose operation is `operation`, which is none.
+    async fn of(operation: &str, row_values: bool) -> String {
+        let logged = Self::default();
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let logging = tracing::subscriber::set_default(subscriber.finish());
+        let mut shop = Shop::open().await;
+        shop.config.log.row_values = row_values;
+        let app = shop.member().await;
+        let value = envelope(operation, &serde_json::json!({"id": 1}));
+        shop.write(Some(key(1).as_bytes()), Some(value.as_bytes()))
+            .await;
+        shop.dead_letters(1).await;
+        app.stop().await.unwrap();
+        drop(logging);
+        let logged = logged.0.lock().unwrap();
+        let text = String::from_utf8_lossy(&logged).into_owned();
+        let lines = text.lines().filter(|line| line.contains("dead letter: "));
+        lines.collect()
+    }
+}
+
+/// All tasks are on one thread, which is the one whose log is read.
+#[tokio::test]
+async fn the_log_quotes_a_row_in_a_letter_only_where_it_may() {
+    let told = Logged::of("harpsichord", true).await;
+    assert!(told.contains("“harpsichord”"), "{told}");
+    let told = Logged::of("harpsichord", false).await;
+    assert!(told.contains("“…”"), "{told}");
+    assert!(!told.contains("harpsichord"), "{told}");
 }
