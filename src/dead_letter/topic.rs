@@ -49,6 +49,9 @@ pub enum Topic {
 /// Looks for the topic and, if it isn't there and is to be made, asks the brokers whether they
 /// would. Makes nothing. The error says what to do.
 ///
+/// Whether the topic may be written to it can't tell: brokers say so of their own accord only to who
+/// writes, and the client has no safe call that asks for the operations that are allowed.
+///
 /// # Panics
 /// Outside a Tokio runtime.
 pub async fn check(base: &ClientConfig, config: &DeadLetterConfig) -> Result<Topic, Failure> {

@@ -34,9 +34,13 @@ pub(super) async fn check(config: &Config) -> Report {
         let topic = &config.dead_letter.topic;
         let found = dead_letter::check(&base, &config.dead_letter).await;
         report.result("dead_letter.topic", found, |found| match found {
-            dead_letter::Topic::Exists => format!("{topic} is there"),
+            dead_letter::Topic::Exists => {
+                format!("{topic} is there; whether it may be written to shows with the first letter")
+            }
             dead_letter::Topic::CanBeMade => {
-                format!("{topic} is not there, and will be created when it is needed")
+                format!(
+                    "{topic} is not there, and will be created when it is needed; whether it may be written to shows then"
+                )
             }
         });
     }
