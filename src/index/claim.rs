@@ -26,7 +26,6 @@ use super::{
     Connection, Fence, conditions,
     operations::no_vectors,
     points,
-    service::Outage,
     stored::{DELETED_MS, DELETED_OFFSET, EPOCH, Object, field},
     value,
 };
@@ -44,13 +43,6 @@ pub struct Claim {
 pub struct Predecessor {
     /// What is known to be reflected in the index, if anything is.
     pub watermark: Option<Watermark>,
-}
-
-/// What is tried until it is done.
-#[derive(Debug, Clone, Copy)]
-enum Task {
-    Note(Watermark),
-    Sweep(Watermark, i64),
 }
 
 /// What a claim's point says.
@@ -80,26 +72,17 @@ impl Claim {
             connection,
             id,
         };
-        let mut outage = Outage::new(&claim.connection);
-        while !until.is_cancelled() {
-            match claim.attempt(committed, &now_ms).await {
-                Ok(Some(found)) => {
-                    drop(outage);
-                    let predecessor = found.map(|claimed| Predecessor {
-                        watermark: claimed.watermark,
-                    });
-                    return Some((claim, predecessor));
-                }
-                // Somebody else has claimed it at the same time: above that, then.
-                Ok(None) => outage.over(),
-                Err(failure) => {
-                    if !outage.pause_until(until, &failure).await {
-                        break;
-                    }
-                }
+        let attempt = || claim.attempt(committed, &now_ms);
+        let found = loop {
+            if let Some(found) = claim.connection.insist(until, attempt).await? {
+                break found;
             }
-        }
-        None
+            // Somebody else has claimed it at the same time: above that, then.
+        };
+        let predecessor = found.map(|claimed| Predecessor {
+            watermark: claimed.watermark,
+        });
+        Some((claim, predecessor))
     }
 
     /// The right to write the partition's points.
@@ -139,7 +122,8 @@ impl Claim {
     /// Notes what is reflected, unless there is a later owner. Tries until it is done: then `true`; or
     /// until `until` is cancelled.
     pub async fn note(&self, watermark: Watermark, until: &CancellationToken) -> bool {
-        self.insist(Task::Note(watermark), until).await
+        let attempt = || self.write(self.fence.epoch(), Some(watermark));
+        self.connection.insist(until, attempt).await.is_some()
     }
 
     /// One attempt to take over: what was found, or `None` where somebody else was faster.
@@ -243,33 +227,8 @@ impl Claim {
         before_ms: i64,
         until: &CancellationToken,
     ) -> bool {
-        let sweep = Task::Sweep(watermark, before_ms);
-        self.note(watermark, until).await && self.insist(sweep, until).await
-    }
-
-    /// Tries until it is done: then `true`; or until `until` is cancelled, or the program stops.
-    async fn insist(&self, task: Task, until: &CancellationToken) -> bool {
-        let mut outage = Outage::new(&self.connection);
-        while !until.is_cancelled() {
-            let done = match task {
-                Task::Note(watermark) => self.write(self.fence.epoch(), Some(watermark)).await,
-                Task::Sweep(watermark, before_ms) => {
-                    self.delete_tombstones(watermark, before_ms).await
-                }
-            };
-            match done {
-                Ok(()) => {
-                    outage.over();
-                    return true;
-                }
-                Err(failure) => {
-                    if !outage.pause_until(until, &failure).await {
-                        return false;
-                    }
-                }
-            }
-        }
-        false
+        let attempt = || self.delete_tombstones(watermark, before_ms);
+        self.note(watermark, until).await && self.connection.insist(until, attempt).await.is_some()
     }
 
     async fn delete_tombstones(&self, watermark: Watermark, before_ms: i64) -> Result<(), Failure> {

@@ -11,7 +11,6 @@ use crate::{
 use super::{
     Index, conditions,
     lookup::known,
-    service::Outage,
     stored::{PARKED_MS, field},
     value,
 };
@@ -35,21 +34,8 @@ impl Index {
         limit: u32,
         until: &CancellationToken,
     ) -> Option<ParkedRows> {
-        let mut outage = Outage::new(&self.connection);
-        while !until.is_cancelled() {
-            match self.page(partition, from, limit).await {
-                Ok(page) => {
-                    outage.over();
-                    return Some(page);
-                }
-                Err(failure) => {
-                    if !outage.pause_until(until, &failure).await {
-                        return None;
-                    }
-                }
-            }
-        }
-        None
+        let attempt = || self.page(partition, from, limit);
+        self.connection.insist(until, attempt).await
     }
 
     async fn page(

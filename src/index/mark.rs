@@ -30,9 +30,7 @@ use crate::{
     record::{PointId, RESERVED_FIELD, SourcePosition, TruncateMark},
 };
 
-use super::{
-    Connection, operations::no_vectors, service::Outage, stored::DELETED_MS, stored::Object, value,
-};
+use super::{Connection, operations::no_vectors, stored::DELETED_MS, stored::Object, value};
 
 /// How often the marks are read: so long may a truncate that another member met stay unknown here.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -89,14 +87,6 @@ pub struct Mark {
     writing: Arc<Mutex<()>>,
 }
 
-/// What is tried until it is done.
-#[derive(Debug, Clone, Copy)]
-enum Task {
-    Look,
-    Raise(TruncateMark),
-    Sweep(i32, TruncateMark),
-}
-
 impl Mark {
     /// Follows a table's mark until the program stops.
     pub(super) fn follow(connection: Arc<Connection>, topic: Arc<str>, runtime: &Handle) -> Self {
@@ -114,7 +104,10 @@ impl Mark {
     /// Reads the mark anew: what is known may be some seconds old. Tries until it is read, or until
     /// the program stops.
     pub async fn read_now(&self) {
-        self.insist(Task::Look, &self.connection.shutdown).await;
+        let connection = &self.connection;
+        connection
+            .insist(&connection.shutdown, || self.look())
+            .await;
     }
 
     /// What is known, and whatever will be.
@@ -128,29 +121,15 @@ impl Mark {
     /// A member that does not know of the truncate yet may still write such a row; it sweeps its
     /// partitions when it learns of it.
     pub async fn raise(&self, mark: TruncateMark, until: &CancellationToken) {
-        self.insist(Task::Raise(mark), until).await;
+        let attempt = || self.try_raise(mark);
+        self.connection.insist(until, attempt).await;
     }
 
     /// Deletes a partition's points of rows from before the truncate, and notes that it was done.
     /// Tries until it is, or until `until` is cancelled.
     pub async fn sweep(&self, partition: i32, mark: TruncateMark, until: &CancellationToken) {
-        self.insist(Task::Sweep(partition, mark), until).await;
-    }
-
-    async fn insist(&self, task: Task, until: &CancellationToken) {
-        let mut outage = Outage::new(&self.connection);
-        while !until.is_cancelled() {
-            let done = match task {
-                Task::Look => self.look().await,
-                Task::Raise(mark) => self.try_raise(mark).await,
-                Task::Sweep(partition, mark) => self.try_sweep(partition, mark).await,
-            };
-            match done {
-                Ok(()) => return outage.over(),
-                Err(failure) if outage.pause(&failure).await => {}
-                Err(_) => return,
-            }
-        }
+        let attempt = || self.try_sweep(partition, mark);
+        self.connection.insist(until, attempt).await;
     }
 
     async fn try_raise(&self, mark: TruncateMark) -> Result<(), Failure> {

@@ -33,7 +33,6 @@ use crate::{
 use super::{
     Claim, Client, Connection,
     operations::no_vectors,
-    service::Outage,
     stored::{Object, field},
     value,
 };
@@ -87,17 +86,8 @@ impl Rechecks {
     /// What a former owner writes of a row that it was asked for may arrive after its successor has
     /// received later news of the row. So the request must be open still, for the successor to find.
     pub async fn answer(&self, answered: &Recheck, claim: &Claim, until: &CancellationToken) {
-        let mut outage = Outage::new(&self.connection);
-        while !until.is_cancelled() {
-            match self.try_answer(answered, claim).await {
-                Ok(()) => return outage.over(),
-                Err(failure) => {
-                    if !outage.pause_until(until, &failure).await {
-                        return;
-                    }
-                }
-            }
-        }
+        let attempt = || self.try_answer(answered, claim);
+        self.connection.insist(until, attempt).await;
     }
 
     async fn look_again_and_again(self) {

@@ -217,6 +217,26 @@ impl<'a> Outage<'a> {
     }
 }
 
+impl Connection {
+    /// Makes `attempt` until it succeeds, and returns what came of it; `None` once `until` is cancelled, or the
+    /// program stops.
+    pub(super) async fn insist<T, A: Future<Output = Result<T, Failure>>>(
+        &self,
+        until: &CancellationToken,
+        mut attempt: impl FnMut() -> A,
+    ) -> Option<T> {
+        let mut outage = Outage::new(self);
+        while !until.is_cancelled() {
+            match attempt().await {
+                Ok(done) => return Some(done),
+                Err(failure) if outage.pause_until(until, &failure).await => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
 impl Drop for Outage<'_> {
     fn drop(&mut self) {
         // Nobody waits for it any more.
