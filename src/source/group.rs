@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     commit::{Committed, Frontier, Which, commit},
-    error::Disposition,
+    error::{Disposition, Failure},
     lease::Lease,
     record::{Share, TopicPartition},
     telemetry::{AssignedPartition, Health, KafkaMetrics, Lane, LaneState, Reading},
@@ -29,6 +29,7 @@ use super::{
     committer::Wishes,
     gate::{Change, Pauses},
     oauth,
+    progress::Progress,
     trouble::{Standing, Trouble, meaning},
 };
 
@@ -240,14 +241,8 @@ impl Group {
         let (mut records, mut seconds) = (Vec::new(), Vec::new());
         for (partition, frontier) in self.frontiers() {
             seconds.push((partition.clone(), frontier.unsettled_seconds(now_ms)));
-            let topic = statistics.topics.get(&*partition.topic);
-            if let Some(known) = topic.and_then(|topic| topic.partitions.get(&partition.partition))
-            {
-                let settled = frontier.get();
-                let settled = settled.map_or(known.committed_offset, |offset| offset.0);
-                let end = known.ls_offset.max(known.hi_offset);
-                let lag = (end - settled.max(known.lo_offset)).max(0);
-                records.push((partition, lag as f64));
+            if let Some(left) = progress(&partition, &frontier, statistics).left {
+                records.push((partition, left as f64));
             }
         }
         self.metrics.lag_records.replace(records);
@@ -265,18 +260,7 @@ impl Group {
     fn look(&self, statistics: &Statistics, now_ms: i64) -> Vec<AssignedPartition> {
         let feeds = self.feeds();
         let look = |(partition, feed): (&TopicPartition, &Feed)| {
-            let topic = statistics.topics.get(&*partition.topic);
-            let known = topic.and_then(|topic| topic.partitions.get(&partition.partition));
-            // The client says -1 or -1001 of what it does not know.
-            let known_offset = |offset: i64| (offset >= 0).then_some(offset);
-            let end = known.and_then(|it| known_offset(it.ls_offset.max(it.hi_offset)));
-            let committed = known.and_then(|it| known_offset(it.committed_offset));
-            let settled = feed
-                .frontier
-                .get()
-                .map_or(committed, |offset| Some(offset.0));
-            let low = known.map_or(0, |it| it.lo_offset);
-            let left = end.map_or(0, |end| end - settled.unwrap_or(0).max(low));
+            let progress = progress(partition, &feed.frontier, statistics);
             AssignedPartition {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
@@ -291,9 +275,9 @@ impl Group {
                 } else {
                     Reading::Reading
                 },
-                settled_offset: settled,
-                end_offset: end,
-                lag_records: u64::try_from(left).unwrap_or(0),
+                settled_offset: progress.settled,
+                end_offset: progress.end,
+                lag_records: progress.left.unwrap_or(0),
                 lag_seconds: Duration::try_from_secs_f64(feed.frontier.unsettled_seconds(now_ms))
                     .map_or(0, |lag| lag.as_secs()),
             }
@@ -313,9 +297,15 @@ impl Group {
             }
             return warn!("Kafka: {error}: {reason}");
         };
-        if !self.feeds().standing.meet(trouble, &failure) {
-            return debug!("Kafka: {failure}");
+        debug!("Kafka: {failure}");
+        let told = self.feeds().standing.meet(trouble, failure);
+        if let Some(told) = told {
+            self.tell(told);
         }
+    }
+
+    /// Says in the lane's state what is wrong.
+    fn tell(&self, failure: Failure) {
         let state = match failure.disposition {
             Disposition::Blocked => LaneState::Blocked(failure.message),
             _ => LaneState::Waiting(failure.message),
@@ -375,12 +365,21 @@ impl ClientContext for Group {
             .brokers
             .values()
             .any(|broker| broker.state == "UP");
-        let is_over = {
+        let (is_over, trouble) = {
             let mut feeds = self.feeds();
-            is_up && feeds.joined && feeds.standing.broker_is_up()
+            if is_up {
+                feeds.standing.others_stand();
+                let is_over = feeds.joined && feeds.standing.broker_is_up();
+                (is_over, None)
+            } else {
+                (false, feeds.standing.no_broker_is_up())
+            }
         };
         if is_over {
             self.health.set(Lane::Kafka, LaneState::Ready);
+        }
+        if let Some(trouble) = trouble {
+            self.tell(trouble);
         }
         self.show_lag(&statistics, now_ms());
         let shown = self.look(&statistics, now_ms());
@@ -450,6 +449,12 @@ impl ConsumerContext for Group {
             }
         }
     }
+}
+
+fn progress(partition: &TopicPartition, frontier: &Frontier, statistics: &Statistics) -> Progress {
+    let topic = statistics.topics.get(&*partition.topic);
+    let known = topic.and_then(|topic| topic.partitions.get(&partition.partition));
+    Progress::of(frontier.get(), known)
 }
 
 /// Whether the client says that it goes on elsewhere, because Kafka does not have the offset that it

@@ -17,6 +17,7 @@ mod look_back;
 pub(crate) mod oauth;
 mod past_records;
 mod probe;
+mod progress;
 mod reader;
 mod settings;
 mod subscription;

@@ -9,6 +9,8 @@ use super::encryption;
 /// What is wrong with Kafka, by what shows that it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
+    /// The next look at the brokers shows whether it is more than one broker's.
+    Broker,
     /// A broker that is up shows it.
     Connection,
     /// Only an assignment or a record does.
@@ -20,7 +22,11 @@ pub(super) enum Trouble {
 /// What is wrong at present, if anything is: one outage is one piece of news, however many brokers and
 /// attempts tell of it.
 #[derive(Debug, Default)]
-pub(super) struct Standing(Option<Met>);
+pub(super) struct Standing {
+    met: Option<Met>,
+    /// What was said first of a connection that broke, until it is known whether others stand.
+    suspected: Option<Failure>,
+}
 
 #[derive(Debug)]
 struct Met {
@@ -30,11 +36,20 @@ struct Met {
 }
 
 impl Standing {
-    /// An error was met. Whether it is news: what was said first of an outage stays, until it turns out
-    /// that a person is needed.
-    pub(super) fn meet(&mut self, trouble: Trouble, failure: &Failure) -> bool {
+    /// An error was met. Returns what to tell, if that is news: what was said first of an outage stays, until
+    /// it turns out that a person is needed; and that one broker of several is gone is no outage.
+    pub(super) fn meet(&mut self, trouble: Trouble, failure: Failure) -> Option<Failure> {
+        if trouble == Trouble::Broker {
+            self.suspected.get_or_insert(failure);
+            return None;
+        }
         let is_blocked = failure.disposition == Disposition::Blocked;
-        let is_news = self.0.as_ref().is_none_or(|known| {
+        // That all are down does not say why.
+        let failure = match self.suspected.take() {
+            Some(cause) if trouble == Trouble::Connection && !is_blocked => cause,
+            _ => failure,
+        };
+        let is_news = self.met.as_ref().is_none_or(|known| {
             if known.trouble == trouble {
                 is_blocked && !(known.is_blocked && known.reason == failure.reason)
             } else {
@@ -42,13 +57,19 @@ impl Standing {
             }
         });
         if is_news {
-            self.0 = Some(Met {
+            self.met = Some(Met {
                 trouble,
                 reason: failure.reason,
                 is_blocked,
             });
         }
-        is_news
+        is_news.then_some(failure)
+    }
+
+    /// No broker is connected. Returns what to tell, where connections have broken and that was not told yet.
+    pub(super) fn no_broker_is_up(&mut self) -> Option<Failure> {
+        let cause = self.suspected.take()?;
+        self.meet(Trouble::Connection, cause)
     }
 
     /// Records arrive. Whether nothing is wrong now: while no broker can be reached, they are some that
@@ -56,14 +77,20 @@ impl Standing {
     pub(super) fn records_arrive(&mut self) -> bool {
         let is_over = !matches!(self.trouble(), Some(Trouble::Connection | Trouble::Fatal));
         if is_over {
-            self.0 = None;
+            self.met = None;
         }
         is_over
     }
 
+    /// A broker is connected, whatever became of others.
+    pub(super) fn others_stand(&mut self) {
+        self.suspected = None;
+    }
+
     /// A broker is connected. Whether that ends what was wrong.
     pub(super) fn broker_is_up(&mut self) -> bool {
-        self.0
+        self.others_stand();
+        self.met
             .take_if(|known| known.trouble == Trouble::Connection)
             .is_some()
     }
@@ -72,14 +99,14 @@ impl Standing {
     pub(super) fn partitions_assigned(&mut self) -> bool {
         let is_over = self.trouble() != Some(Trouble::Fatal);
         if is_over {
-            self.0 = None;
+            self.met = None;
         }
         is_over
     }
 
     /// What is wrong.
     pub(super) fn trouble(&self) -> Option<Trouble> {
-        self.0.as_ref().map(|known| known.trouble)
+        self.met.as_ref().map(|known| known.trouble)
     }
 }
 
@@ -91,7 +118,11 @@ pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
     }
     Some(match code {
         Code::AllBrokersDown | Code::BrokerTransportFailure => (
-            Trouble::Connection,
+            if code == Code::AllBrokersDown {
+                Trouble::Connection
+            } else {
+                Trouble::Broker
+            },
             Failure::transient(
                 "unavailable",
                 format!(
@@ -159,9 +190,8 @@ mod tests {
         let errors = errors.iter();
         let met = errors.filter_map(|(code, reason)| {
             let (trouble, failure) = meaning(*code, reason)?;
-            standing
-                .meet(trouble, &failure)
-                .then(|| failure.reason.to_owned())
+            let told = standing.meet(trouble, failure)?;
+            Some(told.reason.to_owned())
         });
         met.collect()
     }
@@ -196,7 +226,29 @@ mod tests {
             (Code::AllBrokersDown, "3/3 brokers are down"),
         ];
         let said = said(&mut standing, &errors);
-        assert_eq!(said, ["unavailable", "authentication"]);
+        assert_eq!(said, ["authentication"]);
+    }
+
+    #[test]
+    fn one_broker_of_several_that_is_gone_is_no_outage() {
+        let mut standing = Standing::default();
+        let gone = [
+            (
+                Code::BrokerTransportFailure,
+                "broker 1: connection refused (after 2ms)",
+            ),
+            (Code::BrokerTransportFailure, "broker 1: disconnected"),
+        ];
+        assert_eq!(said(&mut standing, &gone), [""; 0]);
+        assert!(!standing.broker_is_up(), "nothing was wrong");
+        assert_eq!(standing.no_broker_is_up(), None, "nothing broke since");
+        // And when all are, it is said why.
+        assert_eq!(said(&mut standing, &gone), [""; 0]);
+        let told = standing.no_broker_is_up().unwrap();
+        assert!(told.message.ends_with("(broker 1: connection refused)"));
+        assert_eq!(standing.trouble(), Some(Trouble::Connection));
+        assert_eq!(standing.no_broker_is_up(), None, "it was told");
+        assert!(standing.broker_is_up());
     }
 
     #[test]
