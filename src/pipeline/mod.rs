@@ -17,6 +17,7 @@ mod debts;
 mod held;
 mod incomplete;
 mod recheck;
+mod repeats;
 mod routes;
 mod row_reader;
 mod stall;

@@ -22,18 +22,23 @@ pub struct Upkeep {
 
 impl Upkeep {
     /// How often tombstones are swept: so that they stay not much longer than they have to.
-    fn sweep_every(&self) -> Duration {
+    pub(super) fn sweep_every(&self) -> Duration {
         (self.retention / 8).clamp(Duration::from_secs(1), Duration::from_mins(5))
+    }
+
+    /// Whether something that was sent at `then_ms` may still be under way at `now_ms`, in milliseconds
+    /// since 1970.
+    pub(super) fn may_be_under_way(&self, then_ms: i64, now_ms: i64) -> bool {
+        let age = u128::try_from(now_ms.saturating_sub(then_ms)).unwrap_or(0);
+        age < 2 * self.retention.as_millis()
     }
 }
 
 /// What has been done.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kept {
-    /// It is noted what is reflected: the frontier may be committed up to here.
+    /// It is noted what is reflected, and old tombstones are swept if it was time: the frontier may be committed up to here.
     Noted(Offset),
-    /// The same, and old tombstones are swept.
-    Swept(Offset),
     /// The partition was taken over once more.
     Renewed(Epoch),
 }
@@ -86,13 +91,6 @@ impl Keeper {
         &self.claim
     }
 
-    /// Whether something that was sent at `then_ms` may still be under way at `now_ms`, in milliseconds
-    /// since 1970.
-    pub(super) fn may_be_under_way(&self, then_ms: i64, now_ms: i64) -> bool {
-        let age = u128::try_from(now_ms.saturating_sub(then_ms)).unwrap_or(0);
-        age < 2 * self.upkeep.retention.as_millis()
-    }
-
     /// When there is something to do, as long as everything below `frontier` has settled.
     pub(super) fn due(&self, frontier: Option<Offset>) -> Option<Instant> {
         if self.is_busy || frontier.is_none() {
@@ -138,11 +136,7 @@ impl Keeper {
             };
             if is_noted {
                 // The worker may be gone: then its successor keeps it up.
-                let _ = done.send(if sweeps {
-                    Kept::Swept(frontier)
-                } else {
-                    Kept::Noted(frontier)
-                });
+                let _ = done.send(Kept::Noted(frontier));
             }
         });
     }

@@ -240,3 +240,27 @@ fn rows_of_a_table_that_was_emptied_do_not_come_back_with_a_former_owners_writes
     sleep(EARLY);
     story.end(2)
 }
+
+#[test]
+fn rows_that_a_truncate_took_do_not_stay_when_a_former_owners_writes_bring_them_back() -> Result<()>
+{
+    let mut story = Story::begin("swept", 2)?;
+    story.happen(Event::Delete, 20)?;
+    story.caught_up()?;
+    story.world.members[0].index.set(Weather::Held);
+    story.happen(Event::Recreate, 20)?;
+    story.writes_are_held(0)?;
+    story.world.members[0].freeze(true)?;
+    // Their next owner has written them, too, before they go: so they leave no tombstones, and nothing refuses what is late.
+    story.caught_up()?;
+    story.happen(Event::Truncate, 1)?;
+    story.happen(Event::Create, 10)?;
+    story.caught_up()?;
+    // The first sweep is over.
+    sleep(EARLY);
+    story.world.members[0].index.set(Weather::Fair);
+    story.writes_arrive(0)?;
+    // Time for Qdrant to carry them out.
+    sleep(EARLY);
+    story.end(2)
+}

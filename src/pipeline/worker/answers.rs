@@ -64,11 +64,6 @@ impl State {
                 self.keeper.on_kept();
                 self.frontier.note(offset);
             }
-            Kept::Swept(offset) => {
-                self.keeper.on_kept();
-                self.frontier.note(offset);
-                self.sweep_truncated_again();
-            }
             Kept::Renewed(epoch) => {
                 info!(partition = %self.partition, "the partition is still this member's");
                 self.frontier.set_epoch(epoch);
@@ -117,6 +112,7 @@ impl State {
         self.act();
         self.work_off(now);
         self.recheck();
+        self.truncates.repeat(now, now_ms());
         self.release_withheld();
         if let Some(frontier) = self.ledger.frontier() {
             self.frontier.publish(frontier);

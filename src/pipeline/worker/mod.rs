@@ -284,8 +284,11 @@ impl State {
         let (embed, embed_answers) = unbounded_channel();
         let (dead, dead_answers) = unbounded_channel();
         let (lookup, lookup_answers) = unbounded_channel();
-        let (truncates, swept) =
-            Truncates::new(table.index.mark(&partition.topic), partition.partition);
+        let (truncates, swept) = Truncates::new(
+            table.index.mark(&partition.topic),
+            partition.partition,
+            settings.upkeep,
+        );
         let (rechecks, scanned) = Rechecks::new(
             table.index.rechecks(&partition.topic),
             partition.partition,
@@ -409,6 +412,7 @@ impl State {
             self.window.due(self.linger),
             self.reconciler.due(),
             self.keeper.due(self.ledger.frontier()),
+            self.truncates.due(),
             closes_gate,
             self.parks_at(),
             self.debts.due(),

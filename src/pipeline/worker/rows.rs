@@ -42,9 +42,10 @@ impl State {
         let changed_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
         let age_ms = now_ms().saturating_sub(changed_ms);
         let priority = Priority::of(origin, age_ms);
-        let state = match (state, self.truncated) {
-            (RowState::Present(_), Some(mark)) if mark.covers(&position) => RowState::Gone,
-            (state, _) => state,
+        // A former owner that did not know of the truncate may be writing the row still.
+        let (state, replaces) = match (state, self.truncated) {
+            (RowState::Present(_), Some(mark)) if mark.covers(&position) => (RowState::Gone, true),
+            (state, _) => (state, false),
         };
         match state {
             RowState::Gone => {
@@ -59,7 +60,7 @@ impl State {
                         ack,
                         creation: Creation::No,
                         completion: Completion::default(),
-                        replaces: false,
+                        replaces,
                         priority,
                     },
                     now,

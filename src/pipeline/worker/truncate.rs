@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::super::held::{HELD_ENTRY, HeldRecord};
-use super::{State, show::now_ms};
+use super::State;
 
 impl State {
     /// The table was emptied: all members must learn of it before the record settles.
@@ -44,6 +44,7 @@ impl State {
         }
         if let Some((mark, unswept)) = state.of_partition(self.partition.partition) {
             self.truncated = Some(mark);
+            self.truncates.expect_late(mark, Instant::now());
             if unswept {
                 self.truncates.sweep(mark);
             }
@@ -65,6 +66,7 @@ impl State {
             info!(partition = %self.partition, commit_ms = mark.commit_ms, "the table was truncated; the rows from before go");
             let now = Instant::now();
             self.truncated = Some(mark);
+            self.truncates.expect_late(mark, now);
             self.window.truncate(&mark);
             for ack in self.held.truncate(&mark) {
                 self.settle(ack, Settled::Deleted);
@@ -77,18 +79,6 @@ impl State {
         // A former owner may have swept before this one wrote what it didn't know to be gone.
         if unswept || is_news {
             self.truncates.sweep(mark);
-        }
-    }
-
-    /// What a former owner sends late brings a row back that a truncate took: its point left no
-    /// tombstone. So for a while its sweep is repeated.
-    pub(super) fn sweep_truncated_again(&mut self) {
-        let now_ms = now_ms();
-        let recent = self
-            .truncated
-            .filter(|mark| self.keeper.may_be_under_way(mark.commit_ms, now_ms));
-        if let Some(mark) = recent {
-            self.truncates.sweep_again(mark);
         }
     }
 
