@@ -21,6 +21,7 @@ mod observed;
 mod park;
 mod past;
 mod plan;
+mod quiet;
 mod slot;
 
 use std::{
@@ -214,6 +215,7 @@ impl Reconciler {
             self.slots.insert(point, slot);
         }
         self.advance(point, now, out);
+        self.count_quiet_before(point, now);
     }
 
     /// The table was truncated: the rows from before are gone, and what was remembered of points is
@@ -247,6 +249,7 @@ impl Reconciler {
         {
             slot.look(observed);
             self.advance(id, now, out);
+            self.count_quiet_before(id, now);
         }
     }
 

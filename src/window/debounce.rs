@@ -24,6 +24,12 @@ impl Debounce {
         self.last = self.last.max(now);
     }
 
+    /// It has not changed since `then`, although that is known only now.
+    pub fn unchanged_since(&mut self, then: Instant) {
+        self.last = self.last.min(then);
+        self.first = self.first.min(then);
+    }
+
     /// When it is due.
     pub fn due(&self, quiet: Duration, max_hold: Duration) -> Instant {
         (self.last + quiet).min(self.first + max_hold)
@@ -46,6 +52,16 @@ mod tests {
         assert_eq!(debounce.due(QUIET, HOLD), start + QUIET);
         debounce.touch(start + Duration::from_secs(3));
         assert_eq!(debounce.due(QUIET, HOLD), start + Duration::from_secs(8));
+    }
+
+    #[test]
+    fn quiet_time_that_is_known_of_later_counts() {
+        let start = Instant::now();
+        let mut debounce = Debounce::new(start + Duration::from_secs(9));
+        debounce.unchanged_since(start + Duration::from_secs(7));
+        assert_eq!(debounce.due(QUIET, HOLD), start + Duration::from_secs(12));
+        debounce.unchanged_since(start + Duration::from_secs(8));
+        assert_eq!(debounce.due(QUIET, HOLD), start + Duration::from_secs(12));
     }
 
     proptest! {

@@ -77,9 +77,47 @@ impl Group {
     ) -> Result<Member> {
         let admin = free_port()?;
         let file = self.configure_with(name, workspace, kafka, stand_ins, admin, further)?;
-        let process =
-            Program::new(name, &[VECTIDE, "run", "--config", &file]).start(&workspace.logs())?;
-        Ok(Member { process, admin })
+        Member::start(name, &file, workspace, admin)
+    }
+
+    /// Starts a member that is told where everything is, and has everything else as it is by default.
+    pub(crate) fn start_plain_member(
+        self,
+        name: &str,
+        workspace: &Workspace,
+        kafka: &Kafka,
+        stand_ins: &StandIns,
+    ) -> Result<Member> {
+        let admin = free_port()?;
+        let configuration = format!(
+            "[kafka]\n\
+             brokers = \"{brokers}\"\n\
+             group = \"{group}\"\n\
+             topics = [\"{topic}\"]\n\
+             group_protocol = \"{protocol}\"\n\
+             [embed]\n\
+             url = \"{embeddings}\"\n\
+             model = \"hashed-words\"\n\
+             dimensions = {DIMENSIONS}\n\
+             max_input_tokens = 0\n\
+             [index]\n\
+             url = \"{qdrant}\"\n\
+             collection = \"{collection}\"\n\
+             [dead_letter]\n\
+             topic = \"{dead_letters}\"\n\
+             [admin]\n\
+             address = \"127.0.0.1:{admin}\"\n",
+            brokers = kafka.brokers(),
+            group = self.name(),
+            topic = self.dialect.topic(),
+            protocol = self.protocol(),
+            embeddings = stand_ins.embeddings_url(),
+            qdrant = stand_ins.qdrant_url(),
+            collection = self.collection(),
+            dead_letters = self.dead_letters(),
+        );
+        let file = workspace.write(&format!("{name}.toml"), &configuration)?;
+        Member::start(name, &file, workspace, admin)
     }
 
     /// Writes the configuration of a member whose probes and metrics are at the port `admin`, and returns the file's path.
@@ -188,6 +226,13 @@ pub(crate) struct Member {
 }
 
 impl Member {
+    /// Starts one by its configuration, which says that its probes and metrics are at the port `admin`.
+    fn start(name: &str, file: &str, workspace: &Workspace, admin: u16) -> Result<Self> {
+        let process =
+            Program::new(name, &[VECTIDE, "run", "--config", file]).start(&workspace.logs())?;
+        Ok(Self { process, admin })
+    }
+
     /// Sends SIGTERM and returns at once, so that the load can go on while it drains.
     pub(crate) fn ask_to_stop(&mut self) -> Result<()> {
         self.process.ask_to_stop()

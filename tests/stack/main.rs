@@ -12,6 +12,7 @@
 //! - `logins`: brokers that want to know who comes, and what is said where they don't let Vectide in.
 //! - `rights`: brokers that let it in, and don't allow what it needs.
 //! - `static_members`: members that keep their name over a restart.
+//! - `takeover`: a member is killed under load, with the defaults of everything.
 //! - `monitoring`: a real Prometheus, with the deployment's rules.
 //! - `chaos`: everything is killed again and again, for minutes; `make chaos-stack` runs it.
 //! - `golden`: `vectide capture`, and the records that `schemas/golden` keeps of it.
@@ -53,7 +54,9 @@ mod secure;
 mod servers;
 mod stand_ins;
 mod static_members;
+mod stream;
 mod table;
+mod takeover;
 mod topic;
 #[path = "../support/wait.rs"]
 mod wait;
