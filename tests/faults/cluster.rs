@@ -72,6 +72,11 @@ pub(crate) struct Cluster {
     registry_behaviour: registry::Behaviour,
 }
 
+/// A run in which a server fails by itself says nothing about members.
+#[derive(Debug, thiserror::Error)]
+#[error("a stand-in failed: {0}")]
+pub(crate) struct StandInEnded(String);
+
 /// A stand-in, and the lines that it printed when it was ready.
 struct Server {
     process: Process,
@@ -158,6 +163,16 @@ impl Cluster {
         cluster.start_index()?;
         cluster.embed(|_| ())?;
         Ok(cluster)
+    }
+
+    /// Fails when a server has ended by itself: the brokers, for one, check what they assume of themselves.
+    pub(crate) fn expect_running(&mut self) -> Result<()> {
+        let servers = [&mut self.kafka, &mut self.embed, &mut self.registry];
+        for server in servers.into_iter().chain(&mut self.index) {
+            let running = server.process.expect_running();
+            running.map_err(|error| StandInEnded(error.to_string()))?;
+        }
+        Ok(())
     }
 
     /// The brokers' own addresses.

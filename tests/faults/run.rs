@@ -145,6 +145,25 @@ impl Source {
 pub(crate) fn seed(runtime: &Handle, seed: u64, length: Duration) -> Result<Report> {
     let folder = folder(&format!("seed-{seed}"))?;
     let mut world = world(runtime, &folder, STARTED, Pace::Quick, seed)?;
+    let report = play(runtime, &mut world, &folder, seed, length);
+    if report.is_err() {
+        world.cluster.expect_running()?;
+    }
+    drop(world);
+    let report = report?;
+    if report.breaches.is_empty() {
+        fs::remove_dir_all(&folder)?;
+    }
+    Ok(report)
+}
+
+fn play(
+    runtime: &Handle,
+    world: &mut World,
+    folder: &Path,
+    seed: u64,
+    length: Duration,
+) -> Result<Report> {
     let group = Group::new(world.cluster.brokers())?;
     let mut sources = Source::of_seed(&world.cluster, seed)?;
     for source in &mut sources {
@@ -152,7 +171,7 @@ pub(crate) fn seed(runtime: &Handle, seed: u64, length: Duration) -> Result<Repo
             source.happen(Workload::event)?;
         }
         until("the first commit", PATIENCE, || {
-            expect_running(&mut world)?;
+            expect_running(world)?;
             let committed = group.committed(source.table);
             Ok(committed.ok().filter(|it| !it.is_empty()))
         })?;
@@ -192,16 +211,16 @@ pub(crate) fn seed(runtime: &Handle, seed: u64, length: Duration) -> Result<Repo
         group: &group,
         expected: &expected,
     };
-    let mut breaches = oracle.settle(&mut world)?;
+    let mut breaches = oracle.settle(world)?;
     let recovery = healed.elapsed();
     let embedded = world.cluster.embed_stats()?;
     if breaches.is_empty() {
-        breaches = oracle.settle_after_rechecks(&mut world)?;
+        breaches = oracle.settle_after_rechecks(world)?;
     }
     if breaches.is_empty() {
-        breaches = oracle.settle_and_stop(&mut world)?;
+        breaches = oracle.settle_and_stop(world)?;
     }
-    let report = Report {
+    Ok(Report {
         seed,
         length,
         events,
@@ -210,13 +229,8 @@ pub(crate) fn seed(runtime: &Handle, seed: u64, length: Duration) -> Result<Repo
         recovery,
         breaches,
         embedded,
-        folder: folder.clone(),
-    };
-    drop(world);
-    if report.breaches.is_empty() {
-        fs::remove_dir_all(&folder)?;
-    }
-    Ok(report)
+        folder: folder.to_owned(),
+    })
 }
 
 fn expect_running(world: &mut World) -> Result<()> {

@@ -13,6 +13,7 @@ use std::{
 use tokio::runtime::Runtime;
 
 use crate::{
+    cluster::StandInEnded,
     report::{self, Summary},
     run,
 };
@@ -50,7 +51,14 @@ fn index_and_table_are_equal_after_every_fault() {
                     if seed >= start + seeds {
                         return;
                     }
-                    match run::seed(runtime.handle(), seed, length) {
+                    let mut result = run::seed(runtime.handle(), seed, length);
+                    if let Err(error) = &result
+                        && error.is::<StandInEnded>()
+                    {
+                        println!("seed {seed}: once more: {error:#}");
+                        result = run::seed(runtime.handle(), seed, length);
+                    }
+                    match result {
                         Ok(report) => {
                             println!("{report}");
                             summary.lock().unwrap().add(&report);
