@@ -170,12 +170,12 @@ fn it_loads_what_is_built_in_and_nothing_else() {
         assert!(page.contains(&format!("\"{path}\"")), "{path} is not used");
     }
     let links = quoted(&page, "href=\"");
-    let is_own = |link: &&&str| link.starts_with(['/', '#']) && !link.starts_with("//");
-    assert_eq!(
-        links.iter().filter(is_own).count(),
-        links.len(),
-        "{links:?}"
-    );
+    // A runbook is elsewhere; it is loaded only by whoever follows the link.
+    let runbook = "https://github.com/vectide/vectide/blob/main/docs/runbooks/";
+    for link in links {
+        let is_own = link.starts_with(['/', '#']) && !link.starts_with("//");
+        assert!(is_own || link.starts_with(runbook), "{link}");
+    }
     assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
 }
 
