@@ -3,7 +3,11 @@
 use std::{io::IsTerminal, sync::OnceLock};
 
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, reload,
+    EnvFilter, Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -55,6 +59,10 @@ impl Log {
 pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
     let (filter, handle) = reload::Layer::new(filter(&config.level)?);
     let recent = Recent::default();
+    // The engine of the embedded Qdrant warns that its own server's start has not set it up: of no use to anybody here.
+    let to_keep = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("qdrant_edge::common", LevelFilter::ERROR);
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
@@ -64,7 +72,7 @@ pub fn init(config: &LogConfig) -> Result<(), LoggingError> {
     };
     tracing_subscriber::registry()
         .with(lines.with_filter(filter))
-        .with(recent.clone().with_filter(LevelFilter::WARN))
+        .with(recent.clone().with_filter(to_keep))
         .try_init()?;
     // The subscriber is set once, so this is the first one.
     let _ = LOG.set(Log {

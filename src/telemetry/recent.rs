@@ -106,6 +106,10 @@ fn shorten(text: &str) -> String {
 
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Where in its source a library that logs by the `log` crate does so: paths of the machine that it was built on.
+        if field.name().starts_with("log.") {
+            return;
+        }
         // Writing to a string can't fail.
         let _ = if field.name() == "message" {
             write!(self.said, "{value:?}")
@@ -134,6 +138,12 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(recent.clone());
         tracing::subscriber::with_default(subscriber, log);
         recent.all()
+    }
+
+    #[test]
+    fn where_in_its_source_a_library_warns_is_not_kept() {
+        let kept = kept(|| tracing::warn!("log.file" = "/build/ops.rs", lane = "index", "slow"));
+        assert_eq!(kept[0].message, "slow (lane: index)");
     }
 
     #[test]
