@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::{config::Problems, cost::PriceTableError};
+use crate::{config::Problems, cost::PriceTableError, postgres::SessionError};
 
 use super::Output;
 
@@ -36,7 +36,10 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     if Output::is_closed(error) {
         ExitStatus::Success
     } else if error.chain().any(|cause| {
-        cause.is::<Problems>() || cause.is::<PriceTableError>() || cause.is::<Misused>()
+        cause.is::<Problems>()
+            || cause.is::<PriceTableError>()
+            || cause.is::<Misused>()
+            || matches!(cause.downcast_ref(), Some(SessionError::NotConfigured(_)))
     }) {
         ExitStatus::Usage
     } else {

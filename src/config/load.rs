@@ -73,7 +73,13 @@ impl Sources {
     /// at all is a problem anyway.
     pub fn load_for(&self, needs: impl Fn(&str) -> bool) -> Result<Config, Problems> {
         let (found, file) = self.read_file();
-        self.load_over(found, file.as_ref(), needs)
+        let loaded = self.load_over(found, file.as_ref(), needs);
+        match &self.file {
+            ConfigFile::IfPresent(path) if file.is_none() => {
+                loaded.map_err(|problems| problems.and_no_file(path))
+            }
+            _ => loaded,
+        }
     }
 
     /// Lays environment and flags over what the file was found to hold.

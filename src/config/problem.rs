@@ -1,6 +1,9 @@
 //! What is wrong with a configuration, and where: one line a problem, all of them at once.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// One thing that is wrong, as one line: `vectide.toml:12: kafka.brokerz: unknown key; …`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +72,15 @@ impl Problems {
         problems.sort();
         problems.dedup();
         Err(Self(problems))
+    }
+
+    /// These, which may all come of there being no file at `path`, where one is looked for by default.
+    pub(super) fn and_no_file(mut self, path: &Path) -> Self {
+        let message =
+            "there is no such file, and neither --config nor VECTIDE_CONFIG names another";
+        self.0.push(Problem::at(Place::file(path), "", message));
+        self.0.sort();
+        self
     }
 
     /// The problems, in the order in which a reader meets their causes.

@@ -92,6 +92,19 @@ fn without_any_file_the_environment_is_enough() {
 }
 
 #[test]
+fn where_something_is_missing_and_there_is_no_file_it_says_so_first() {
+    let sources = Sources {
+        file: ConfigFile::IfPresent("/nowhere/vectide.toml".into()),
+        ..Sources::default()
+    };
+    assert_eq!(
+        sources.load().unwrap_err().to_string(),
+        "/nowhere/vectide.toml: there is no such file, and neither --config nor VECTIDE_CONFIG names another\n\
+         kafka.topics: missing: name the change topics to read, such as [\"shop.public.products\"]"
+    );
+}
+
+#[test]
 fn what_is_not_said_keeps_its_default() {
     let mut expected = Config::default();
     expected.kafka.topics = vec!["shop.public.products".into()];
