@@ -182,7 +182,9 @@ async fn failures_are_counted_by_kind_and_sent_no_second_time() {
     assert_eq!(measured[0]["throttled"], 4);
 
     at_once(&endpoint, |it| it.garbage = Some(Garbage::NotJson));
-    let measured = bench.measured(&["--requests", "3"]).await;
+    let (code, printed, _) = bench.run(&["--requests", "3", "--yes", "--json"]).await;
+    assert_eq!(code, Some(1), "nothing was answered");
+    let measured = providers(&printed);
     assert_eq!(measured[0]["errors"]["malformed_answer"]["count"], 3);
     assert_eq!(measured[0]["latency_ms"]["p50"], Json::Null);
 }

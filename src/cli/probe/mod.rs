@@ -51,6 +51,8 @@ Examples:
 /// Sends the same texts to all of them, at the same time, each request once, no faster than each one's
 /// embed.requests_per_minute and embed.tokens_per_minute. What it will cost is asked before it begins. Ctrl-C ends it and keeps
 /// what was measured. docs/probe.md says what the figures mean.
+///
+/// Ends with 1 where no provider answered any request.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Command {
@@ -156,7 +158,12 @@ impl Command {
             write!(out, "{}", report.to_text()?)?;
         }
         out.flush()?;
-        Ok(ExitStatus::Success)
+        let is_refused = |row: &Row| row.figures.success.is_some_and(|share| share <= 0.0);
+        Ok(if report.rows.iter().all(is_refused) {
+            ExitStatus::Failure
+        } else {
+            ExitStatus::Success
+        })
     }
 
     /// The table that is named, or the one of the configuration at hand.
