@@ -316,8 +316,7 @@ fn a_server_that_is_away_is_said_in_one_line() {
     let topics = "[kafka]\ntopics = [\"shop\"]\n";
     let away = format!("{topics}brokers = \"127.0.0.1:1\"\n");
     let errors = run(&["explain", "17"], &away);
-    let said =
-        "vectide: no answer: are kafka.brokers and kafka.security right, and the brokers up?";
+    let said = "vectide: Kafka does not answer: are kafka.brokers and kafka.security right, and the brokers up?";
     assert!(errors.starts_with(said), "{errors}");
     let errors = run(
         &["search", "tent"],
@@ -454,7 +453,7 @@ mod embedded {
         for (line, beginning) in lines.iter().zip([
             "✓ configuration: vectide.toml",
             "✗ index.api_key: the environment variable UNSET is not set",
-            "✗ kafka.brokers: no answer: are kafka.brokers and kafka.security right, and the brokers up? (127.0.0.1:1/bootstrap: Connect",
+            "✗ kafka.brokers: Kafka does not answer: are kafka.brokers and kafka.security right, and the brokers up? (127.0.0.1:1/bootstrap: Connect",
             "✗ index.url: cannot read index.api_key: the environment variable UNSET is not set",
             "✗ embed.url: the embedding endpoint does not accept the key: correct embed.api_key",
             "✓ cost: text-embedding-3-small costs $0.02 for a million tokens",

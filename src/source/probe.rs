@@ -214,7 +214,7 @@ fn meaning(code: Option<Code>, said: &str, topic: Option<&str>, group: &str) -> 
         _ => Failure::transient(
             "unavailable",
             format!(
-                "no answer: are kafka.brokers and kafka.security right, and the brokers up? ({said})"
+                "Kafka does not answer: are kafka.brokers and kafka.security right, and the brokers up? ({said})"
             ),
         ),
     }

@@ -289,5 +289,13 @@ pub(super) fn write(
             writeln!(out, "{}", unanswered(waiting, group, command.patience))?;
         }
     }
+    if reports.iter().any(|report| !report.findings.is_empty()) {
+        let next = if command.repair {
+            "The members mend by their own configuration: `vectide audit` again shows whether all agrees by this one."
+        } else {
+            "`vectide explain KEY` tells why a row differs; `vectide audit --repair` has the members of the group mend it."
+        };
+        writeln!(out, "{next}")?;
+    }
     Ok(())
 }

@@ -28,6 +28,9 @@ use crate::{
 /// No wait of the demonstration may take longer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Length of the demonstration's vectors.
+const DIMENSIONS: u32 = 384;
+
 pub(super) struct Story {
     products: usize,
     seed: u64,
@@ -52,7 +55,7 @@ impl Story {
         // A broker answers a fetch as soon as there is a record; the mock, only when its time is up.
         let fetch_wait = ("fetch.wait.max.ms".to_owned(), "5".to_owned());
         config.kafka.properties.extend([fetch_wait]);
-        config.embed.dimensions = 384;
+        config.embed.dimensions = DIMENSIONS;
         config.embed.requests_per_minute = None;
         config.window.quiet = Duration::from_millis(500);
         config.window.max_hold = Duration::from_secs(3);
@@ -299,7 +302,11 @@ impl Told {
         writeln!(out, "Kafka       {}", endpoints.brokers)?;
         writeln!(out, "Qdrant      {}  (gRPC)", endpoints.index_url)?;
         writeln!(out, "embeddings  {}", endpoints.embed_url)?;
-        writeln!(out, "Ctrl-C ends it.")?;
+        writeln!(
+            out,
+            "\nTo search it, in another shell:\n  export VECTIDE__INDEX__URL={} VECTIDE__EMBED__URL={} VECTIDE__EMBED__DIMENSIONS={DIMENSIONS}\n  vectide search 'waterproof hiking boots' --filter 'stock > 0'\n\nCtrl-C ends it.",
+            endpoints.index_url, endpoints.embed_url
+        )?;
         out.flush()?;
         tokio::select! {
             _ = signals.next() => Ok(()),

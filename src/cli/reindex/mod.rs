@@ -33,8 +33,8 @@ Examples:
   vectide reindex swap --next next.toml --alias products-live
   vectide reindex rollback --next next.toml --alias products-live
 
---next is a copy of the configuration with another kafka.group and index.collection, and another model
-or template. docs/operations.md tells the whole way.";
+--next is a copy of the configuration with another kafka.group and index.collection, and another
+model or template. docs/operations.md tells the whole way.";
 
 /// Change the model or the template without downtime: compare two indexes, and move searchers' alias
 ///

@@ -20,9 +20,9 @@ use crate::{
 };
 
 const EXAMPLES: &str = "\
-Filters are a field, one of = != < <= > >=, and a value: a number, true, false, or text, which is put
-in quotation marks where it looks like one of the others. Ranges are of numbers. All filters must be
-true; a.b is the field b of the object a.
+A filter is a field, one of = != < <= > >=, and a value: a number, true, false, or text, which is
+put in quotation marks where it looks like one of the others. Ranges are of numbers. All filters
+must be true; a.b is the field b of the object a.
 
 Examples:
   vectide search 'waterproof hiking boots'
