@@ -410,7 +410,7 @@ mod embedded {
              ✓ kafka.topics: ^shop[.]p matches 1 topic: shop.products\n\
              ✗ kafka.topics: shop.absent does not exist: create it, or correct the name (a run waits for it)\n\
              ✓ kafka.group: vectide may be used\n\
-             ✓ dead_letter.topic: dead is there\n\
+             ✓ dead_letter.topic: dead is there; whether it may be written to shows with the first letter\n\
              ✓ index.url: Qdrant 1.20.0 at {url}\n\
              ✓ index.collection: products is not there, and will be created\n\
              ✓ embed.url: text-embedding-3-small answers with vectors of length 64\n\

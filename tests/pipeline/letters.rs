@@ -151,9 +151,9 @@ impl Logged {
 /// All tasks are on one thread, which is the one whose log is read.
 #[tokio::test]
 async fn the_log_quotes_a_row_in_a_letter_only_where_it_may() {
-    let told = Logged::of("harpsichord", true).await;
+    let told = Box::pin(Logged::of("harpsichord", true)).await;
     assert!(told.contains("“harpsichord”"), "{told}");
-    let told = Logged::of("harpsichord", false).await;
+    let told = Box::pin(Logged::of("harpsichord", false)).await;
     assert!(told.contains("“…”"), "{told}");
     assert!(!told.contains("harpsichord"), "{told}");
 }
