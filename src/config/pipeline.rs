@@ -11,8 +11,8 @@ use super::{byte_size::ByteSize, human_duration, validate::Report};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PipelineConfig {
-    /// Memory for records in flight, from the poll until they settle: twice their bytes and half a
-    /// kilobyte each. Over it, partitions are paused.
+    /// Memory for records in flight, from the poll until they settle: twice their bytes, 2.5 KiB and a
+    /// vector each. Over it, partitions are paused. What the process takes beside it is bounded, too.
     pub budget: ByteSize,
     /// What becomes of rows that wait for their vectors while others need the memory.
     pub parking: Parking,

@@ -101,21 +101,22 @@ mod tests {
     fn they_wait_in_order_and_close_the_gate_with_their_bytes() {
         let (mut withheld, mut ledger) = (Withheld::default(), OffsetLedger::default());
         let now = Instant::now();
+        let room_for_two = SHARE * 2 * letter(&mut ledger, 0).letter.raw.charge();
         assert_eq!(withheld.due(now), None);
-        for offset in 0..3 {
-            assert!(!withheld.closes_gate(SHARE * 1_536 * 2));
+        for offset in 1..4 {
+            assert!(!withheld.closes_gate(room_for_two));
             withheld.push(letter(&mut ledger, offset));
         }
-        assert!(withheld.closes_gate(SHARE * 1_536 * 2));
+        assert!(withheld.closes_gate(room_for_two));
         assert!(withheld.due(now) > Some(now));
-        withheld.rewind(Offset(2));
-        assert!(!withheld.closes_gate(SHARE * 1_536 * 2));
+        withheld.rewind(Offset(3));
+        assert!(!withheld.closes_gate(room_for_two));
         let offsets: Vec<_> = withheld
             .take()
             .iter()
             .map(|it| it.letter.raw.offset.0)
             .collect();
-        assert_eq!(offsets, [0, 1]);
+        assert_eq!(offsets, [1, 2]);
         assert!(withheld.is_empty());
     }
 }

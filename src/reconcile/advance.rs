@@ -133,7 +133,7 @@ impl Reconciler {
                 self.cache.insert(point, &observed);
             }
             slot.forget_text(&mut self.embeddings);
-            slot.into_dead_letter(stage, failure, out);
+            (*slot).into_dead_letter(stage, failure, out);
         }
     }
 

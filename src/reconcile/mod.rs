@@ -76,7 +76,9 @@ pub struct Reconciler {
     delays: Delays,
     cache: ObservedCache,
     lookups: Lookups,
-    slots: HashMap<PointId, Slot>,
+    /// Boxed, so that a slot's memory comes and goes with its news: a table keeps room for twice as many
+    /// as there ever were, and while it grows, for three times as many.
+    slots: HashMap<PointId, Box<Slot>>,
     /// What the next look at a point must not rely on.
     doubts: HashMap<PointId, Doubt>,
     /// Reads and writes under way.
@@ -212,7 +214,7 @@ impl Reconciler {
             } else {
                 self.lookups.hits += 1;
             }
-            self.slots.insert(point, slot);
+            self.slots.insert(point, Box::new(slot));
         }
         self.advance(point, now, out);
         self.count_quiet_before(point, now);

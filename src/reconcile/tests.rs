@@ -13,7 +13,7 @@ use super::{
     model::{DELAYS, ModelRow, World, document, point},
     *,
 };
-use crate::record::{Offset, Write, WriteKind};
+use crate::record::{Document, Offset, RawRecord, Write, WriteKind};
 
 #[test]
 fn a_new_row_is_embedded_once_its_text_has_been_quiet() {
@@ -502,4 +502,11 @@ proptest! {
         prop_assert_eq!(anew, 0, "reading again buys nothing, but tries what was refused");
         prop_assert_eq!(world.writes, writes, "reading again writes nothing");
     }
+}
+
+#[test]
+fn what_is_kept_of_a_row_with_news_is_within_what_its_record_is_charged() {
+    let kept = size_of::<Slot>() + size_of::<Document>() + size_of::<Stored>() + size_of::<Write>();
+    // A third is left for its fields, its place in queues and tables, and what the allocator adds.
+    assert!(kept <= RawRecord::BOOKKEEPING * 2 / 3, "{kept} bytes");
 }

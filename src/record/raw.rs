@@ -34,16 +34,20 @@ pub struct RawRecord {
 }
 
 impl RawRecord {
+    /// What a row with news takes beside its bytes and its vector: its slot, its document, its fields, the
+    /// write and the text in their queues, and what the allocator adds to each. Measured where all of them
+    /// waited for their writes at once, which is the most that any takes.
+    pub const BOOKKEEPING: usize = 2_560;
+
     /// What a record costs in memory while it is in flight, in bytes: its own bytes twice, raw and
-    /// decoded, and what the bookkeeping of one key takes.
+    /// decoded, and [`BOOKKEEPING`](Self::BOOKKEEPING).
     pub fn charge(&self) -> u64 {
-        const BOOKKEEPING: usize = 512;
         let length = |bytes: &Option<Box<[u8]>>| bytes.as_ref().map_or(0, |b| b.len());
         let headers: usize = self
             .headers
             .iter()
             .map(|header| header.name.len() + length(&header.value))
             .sum();
-        (2 * (length(&self.key) + length(&self.value)) + headers + BOOKKEEPING) as u64
+        (2 * (length(&self.key) + length(&self.value)) + headers + Self::BOOKKEEPING) as u64
     }
 }
