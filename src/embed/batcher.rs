@@ -153,7 +153,8 @@ impl Batcher {
             }
         }
         // While an outage lasts nothing has its turn, yet rows go on changing and being deleted.
-        // Sweeping each time the queue has doubled keeps it in proportion, at a constant cost a text.
+        // Sweeping each time the queue has grown by a quarter keeps it in proportion, at a constant cost a
+        // text: what nobody wants any more is in nobody's budget.
         if self.queue.len() >= self.sweep_at {
             self.sweep();
         }
@@ -164,7 +165,7 @@ impl Batcher {
         let mut queue = std::mem::take(&mut self.queue);
         queue.retain(|text| self.is_wanted(text));
         self.queue = queue;
-        self.sweep_at = SWEEP_FROM.max(2 * self.queue.len());
+        self.sweep_at = SWEEP_FROM.max(self.queue.len() + self.queue.len() / 4);
     }
 
     /// When the next request, of so many tokens at most, is to be cut: at once if it is full, else
@@ -320,6 +321,41 @@ impl Asker {
         match self.answer {
             AnswerTo::Whole(to) => to.send(outcome.map(PointVector::Dense)),
             AnswerTo::Chunk(chunk) => chunk.answer(outcome),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::{cost::Reason, record::Ticket};
+
+    #[test]
+    fn what_nobody_wants_any_more_is_no_more_than_a_quarter_of_what_somebody_wants() {
+        const WANTED: usize = 4_000;
+        let now = Instant::now();
+        let mut batcher = Batcher::new(128, Duration::ZERO);
+        let (reply, _replies) = unbounded_channel();
+        let wish = Arc::new(Wish::default());
+        for number in 0..5 * WANTED {
+            let given_up = Arc::new(Wish::default());
+            let wish = if number < WANTED { &wish } else { &given_up };
+            let request = EmbedRequest {
+                ticket: Ticket(number as u64),
+                text: number.to_string().into(),
+                purpose: Purpose {
+                    table: "shop.public.products".into(),
+                    reason: Reason::New,
+                },
+                priority: Priority::Fresh,
+                wanted: Arc::downgrade(wish),
+                seen: None,
+                reply: reply.clone(),
+            };
+            batcher.push(request, now);
+            assert!(batcher.queued() <= WANTED + WANTED / 4);
         }
     }
 }
