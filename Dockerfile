@@ -22,6 +22,9 @@ COPY --from=build /out/vectide /usr/local/bin/vectide
 USER 10001:10001
 # Of every command, so that `docker exec … vectide check` sees what the member sees.
 ENV VECTIDE_CONFIG=/etc/vectide/vectide.toml
+# Records are allocated by one thread and freed by others. By default each thread has an arena of its own, which keeps the most
+# that it ever had.
+ENV MALLOC_ARENA_MAX=2
 # Health, metrics and status.
 EXPOSE 9464
 # SIGTERM drains, commits and leaves the consumer group.
