@@ -13,7 +13,8 @@
 //!
 //! Vectide runs in a process that does nothing else, so that its time and memory can be told from
 //! everybody else's; so do Kafka, Qdrant and the embedding endpoint. The benchmark fails where
-//! something is bought, written or seen that must not be; never because of a speed.
+//! something is bought, written or seen that must not be, or takes more memory than is promised; never
+//! because of a speed.
 
 #![allow(
     clippy::print_stdout,
@@ -151,7 +152,9 @@ fn measure() -> Result<()> {
     }
     println!("{report}\n{}", report::growth(&measured));
     if !report.is_correct() {
-        bail!("something was bought, written or seen that must not be");
+        bail!(
+            "something was bought, written or seen that must not be, or memory was more than is promised"
+        );
     }
     Ok(())
 }

@@ -180,7 +180,8 @@ impl Member {
             text(&std::env::current_exe()?)?,
             serde_json::to_string(setup)?,
         );
-        let command = [program.as_str(), "member", &setup];
+        // As in the image and in the unit file.
+        let command = ["env", "MALLOC_ARENA_MAX=2", &program, "member", &setup];
         let mut program = Program::new("member", &command);
         program.piped = true;
         let mut process = program.start(&workspace.logs())?;

@@ -13,6 +13,8 @@ use tokio::{
     sync::mpsc::{UnboundedSender, error::TryRecvError, unbounded_channel},
 };
 
+use vectide::config::ByteSize;
+
 use crate::{
     endpoint::Endpoint,
     member::{Figures, Member, Setup},
@@ -24,6 +26,12 @@ use crate::{
     workspace::Workspace,
 };
 
+/// What a member may take beside its budget, in bytes, as docs/scaling.md promises:
+const BESIDE: u64 = 100_000_000;
+/// so much for each partition,
+const A_PARTITION: u64 = 4_000_000;
+/// and for each key that it remembers.
+const A_KEY: u64 = 64;
 /// One change in so many is a flip of a stock,
 const FLIPS: u64 = 20;
 /// and one in so many a delete.
@@ -40,8 +48,10 @@ pub(crate) struct Parked {
     pub(crate) sightings: Sightings,
     /// Records that had not settled when all had been received, the endpoint still stalled.
     pub(crate) unsettled: u64,
-    /// The most memory that either member had.
+    /// The most memory that either member had,
     pub(crate) peak_bytes: u64,
+    /// and may have.
+    pub(crate) most_bytes: u64,
     /// Rows whose texts waited in the end,
     pub(crate) rows: u64,
     /// and how many texts were bought.
@@ -113,11 +123,18 @@ pub(crate) fn measure(
         sightings,
         unsettled: received.received - received.settled,
         peak_bytes: peak.max(end.peak_bytes),
+        most_bytes: most_bytes(setup, backlog)?,
         rows: changed.texts.len() as u64,
         texts: end.texts,
         seconds,
         differences,
     })
+}
+
+/// What is promised of the memory of a member that remembers every key.
+fn most_bytes(setup: &Setup, backlog: Backlog) -> Result<u64> {
+    let budget: ByteSize = setup.budget.parse()?;
+    Ok(budget.0 + BESIDE + A_PARTITION * setup.partitions + A_KEY * backlog.keys)
 }
 
 /// Rows that have changed since the endpoint was stalled.

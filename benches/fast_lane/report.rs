@@ -114,16 +114,22 @@ impl Report {
                 "unsettled records, all received and nothing bought",
                 parked.unsettled.to_string(),
             ),
-            (
-                "peak memory, of a budget of 268 MB",
-                format!("{} MB", parked.peak_bytes / 1_000_000),
-            ),
             ("rows whose texts waited", parked.rows.to_string()),
             ("texts bought", parked.texts.to_string()),
             ("worked off", format!("{:.0} s", parked.seconds)),
         ] {
             self.figure(format!("{of}: {what}"), figure);
         }
+        let megabytes = |bytes: u64| format!("{} MB", bytes / 1_000_000);
+        self.0.push(Line {
+            what: format!("{of}: peak memory"),
+            measured: megabytes(parked.peak_bytes),
+            target: Some(Target {
+                wish: format!("at most {}", megabytes(parked.most_bytes)),
+                is_met: parked.peak_bytes <= parked.most_bytes,
+                is_correctness: true,
+            }),
+        });
         self.none(
             format!("{of}: rows that differ from the table at the end"),
             parked.differences,
