@@ -36,8 +36,9 @@ const A_KEY: u64 = 64;
 const FLIPS: u64 = 20;
 /// and one in so many a delete.
 const DELETES: u64 = 200;
-/// How long nothing may arrive any more, for all to have been received.
-const QUIET: Duration = Duration::from_secs(5);
+/// How long nothing may arrive any more, for all to have been received: longer than partitions are
+/// paused until enough rows are parked. What comes later supersedes texts that are bought by then.
+const QUIET: Duration = Duration::from_secs(30);
 /// How long the backlog may take to be worked off.
 const PATIENCE: Duration = Duration::from_mins(20);
 
