@@ -6,6 +6,7 @@
 //! charged to a memory [`Budget`]; over it, all partitions are paused and polling goes on. One
 //! alone is paused by its [`Gate`].
 
+mod brokers_session;
 mod budget;
 mod committer;
 mod consumer;
@@ -30,6 +31,7 @@ use crate::{
     record::{RawRecord, Share, TopicPartition},
 };
 
+pub use brokers_session::brokers_session;
 pub use budget::Budget;
 pub use consumer::{Source, SourceError};
 pub use gate::Gate;

@@ -31,7 +31,7 @@ pub struct Probe {
     pub(super) consumer: BaseConsumer<Complaints>,
     complaints: Complaints,
     group: String,
-    brokers: usize,
+    brokers: Vec<i32>,
     topics: Vec<String>,
 }
 
@@ -53,14 +53,15 @@ impl Probe {
             consumer,
             complaints,
             group: group.to_owned(),
-            brokers: 0,
+            brokers: Vec::new(),
             topics: Vec::new(),
         };
         let metadata = probe
             .consumer
             .fetch_metadata(None, TIMEOUT)
             .map_err(|error| probe.failure(&error, None))?;
-        probe.brokers = metadata.brokers().len();
+        let brokers = metadata.brokers().iter();
+        probe.brokers = brokers.map(|broker| broker.id()).collect();
         let names = metadata
             .topics()
             .iter()
@@ -69,9 +70,9 @@ impl Probe {
         Ok(probe)
     }
 
-    /// How many brokers the cluster has.
-    pub fn brokers(&self) -> usize {
-        self.brokers
+    /// The brokers that the cluster has, by their ids.
+    pub fn brokers(&self) -> &[i32] {
+        &self.brokers
     }
 
     /// The topics that `pattern` (of `kafka.topics`, beginning with `^`) matches.

@@ -32,6 +32,8 @@ fn a_check_finds_every_server_and_says_which_is_gone() -> Result<()> {
         for key in ["kafka.brokers", "kafka.topics", "index.url", "embed.url"] {
             ensure!(lines.contains(&format!("✓ {key}")), "{key}:\n{lines}");
         }
+        let session = "✓ kafka.group_protocol: the brokers miss a member that was killed after 45s";
+        ensure!(lines.contains(session), "{lines}");
         println!("{lines}");
 
         drop(kafka);
