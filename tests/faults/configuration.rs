@@ -43,9 +43,6 @@ const QUICK: [(&str, &str); 5] = [
 "reconnect.backoff.ms" = "50"
 "reconnect.backoff.max.ms" = "500"
 "socket.timeout.ms" = "3000"
-# The mock cluster forgets a member that a busy machine kept silent while it waited to be let in, and never answers it: the client asks
-# again after this time.
-"max.poll.interval.ms" = "30000"
 "#,
     ),
     (
