@@ -63,7 +63,7 @@ pub(super) fn own(partition: &TopicPartition, epoch: Epoch) -> Filter {
 }
 
 /// Matches the points that one assignment of another partition wrote last.
-pub(super) fn elsewhere(assignment: &Assignment) -> Filter {
+fn elsewhere(assignment: &Assignment) -> Filter {
     let mut filter = of_partition(&assignment.topic, assignment.partition);
     filter.must.push(match assignment.epoch {
         Some(Epoch(epoch)) => Condition::matches(field(EPOCH), epoch),
@@ -74,7 +74,7 @@ pub(super) fn elsewhere(assignment: &Assignment) -> Filter {
 
 /// Matches the points that say of their vector what a patch of `fingerprint`'s model takes for granted:
 /// that it is of `kept_text`, or that they have none of that model.
-pub(super) fn keeping(kept_text: Option<TextHash>, fingerprint: &str) -> Filter {
+fn keeping(kept_text: Option<TextHash>, fingerprint: &str) -> Filter {
     let is_of_model = Condition::matches(field("model"), fingerprint.to_owned());
     let text = field("text_hash");
     match kept_text {
@@ -93,7 +93,7 @@ pub(super) fn keeping(kept_text: Option<TextHash>, fingerprint: &str) -> Filter 
 }
 
 /// Matches the points that are as of this record of their partition.
-pub(super) fn as_of(offset: Offset) -> Condition {
+fn as_of(offset: Offset) -> Condition {
     Condition::matches(field("offset"), offset.0)
 }
 

@@ -348,22 +348,24 @@ mod tests {
         assert_eq!(count(&writes, None), 8);
     }
 
+    /// The same delete, of a point that must be this.
+    fn delete_of(id: u64, of: Expected) -> Write {
+        let mut write = delete(id);
+        if let Write::Delete { expected, .. } = &mut write {
+            *expected = Some(of);
+        }
+        write
+    }
+
     #[test]
     fn a_point_of_another_partition_is_taken_over_by_an_operation_of_its_own() {
-        let take_over = |id| match delete(id) {
-            Write::Delete {
-                point, tombstone, ..
-            } => Write::Delete {
-                point,
-                tombstone,
-                unread: false,
-                expected: Some(Expected::Assignment(Assignment {
-                    topic: "t".into(),
-                    partition: 9,
-                    epoch: Some(EPOCH),
-                })),
-            },
-            other => other,
+        let take_over = |id| {
+            let assignment = Assignment {
+                topic: "t".into(),
+                partition: 9,
+                epoch: Some(EPOCH),
+            };
+            delete_of(id, Expected::Assignment(assignment))
         };
         let writes: Vec<Write> = (0..3).map(take_over).chain((3..9).map(delete)).collect();
         assert_eq!(count(&writes, None), 3 + 4);
@@ -371,17 +373,7 @@ mod tests {
 
     #[test]
     fn what_must_find_its_point_as_it_was_is_an_operation_of_its_own() {
-        let paying_a_debt = |id| match delete(id) {
-            Write::Delete {
-                point, tombstone, ..
-            } => Write::Delete {
-                point,
-                tombstone,
-                unread: false,
-                expected: Some(Expected::Offset(Offset(1))),
-            },
-            other => other,
-        };
+        let paying_a_debt = |id| delete_of(id, Expected::Offset(Offset(1)));
         let writes: Vec<Write> = (0..8)
             .map(paying_a_debt)
             .chain((8..16).map(delete))
