@@ -88,36 +88,12 @@ impl Group {
         kafka: &Kafka,
         stand_ins: &StandIns,
     ) -> Result<Member> {
-        let admin = free_port()?;
-        let configuration = format!(
-            "[kafka]\n\
-             brokers = \"{brokers}\"\n\
-             group = \"{group}\"\n\
-             topics = [\"{topic}\"]\n\
-             group_protocol = \"{protocol}\"\n\
-             [embed]\n\
-             url = \"{embeddings}\"\n\
-             model = \"hashed-words\"\n\
-             dimensions = {DIMENSIONS}\n\
-             max_input_tokens = 0\n\
-             [index]\n\
-             url = \"{qdrant}\"\n\
-             collection = \"{collection}\"\n\
-             [dead_letter]\n\
-             topic = \"{dead_letters}\"\n\
-             [admin]\n\
-             address = \"127.0.0.1:{admin}\"\n",
-            brokers = kafka.brokers(),
-            group = self.name(),
-            topic = self.dialect.topic(),
-            protocol = self.protocol(),
-            embeddings = stand_ins.embeddings_url(),
-            qdrant = stand_ins.qdrant_url(),
-            collection = self.collection(),
-            dead_letters = self.dead_letters(),
-        );
-        let file = workspace.write(&format!("{name}.toml"), &configuration)?;
-        Member::start(name, &file, workspace, admin)
+        let further = Further {
+            session_timeout: None,
+            window: "",
+            ..Further::default()
+        };
+        self.start_member_with(name, workspace, kafka, stand_ins, further)
     }
 
     /// Writes the configuration of a member whose probes and metrics are at the port `admin`, and returns the file's path.
@@ -146,19 +122,20 @@ impl Group {
         let registry = self.dialect.registry_url().map_or_else(String::new, |url| {
             format!("[registry]\nurls = [\"{url}\"]\ntimeout = \"1s\"\nretry_max = \"1s\"\n\n")
         });
+        let session_timeout = further.session_timeout.map_or_else(String::new, |time| {
+            format!("session_timeout = \"{time}\"\n")
+        });
         let configuration = format!(
             "[kafka]\n\
              brokers = \"{brokers}\"\n\
              group = \"{group}\"\n\
              topics = [\"{topic}\"]\n\
-             session_timeout = \"{session_timeout}\"\n\
              group_protocol = \"{protocol}\"\n\
+             {session_timeout}\
              {kafka_lines}\n\
              \n\
              {registry}\
-             [window]\n\
-             quiet = \"500ms\"\n\
-             max_hold = \"2s\"\n\
+             {window}\n\
              \n\
              [embed]\n\
              url = \"{embeddings}\"\n\
@@ -179,7 +156,7 @@ impl Group {
              \n\
              {sections}",
             brokers = further.brokers.unwrap_or(kafka.brokers()),
-            session_timeout = further.session_timeout,
+            window = further.window,
             kafka_lines = further.kafka,
             sections = further.sections,
             group = self.name(),
@@ -199,8 +176,10 @@ impl Group {
 pub(crate) struct Further<'a> {
     /// Where it finds the brokers; `None` for the listener that wants no login.
     pub(crate) brokers: Option<&'a str>,
-    /// `kafka.session_timeout`.
-    pub(crate) session_timeout: &'a str,
+    /// `kafka.session_timeout`; `None` for its default.
+    pub(crate) session_timeout: Option<&'a str>,
+    /// The section `[window]`; empty for its defaults.
+    pub(crate) window: &'a str,
     /// Further lines of `[kafka]`.
     pub(crate) kafka: &'a str,
     /// Further sections.
@@ -212,7 +191,8 @@ impl Default for Further<'_> {
         Self {
             brokers: None,
             // The shortest that the broker allows, so that a killed member is soon missed.
-            session_timeout: "6s",
+            session_timeout: Some("6s"),
+            window: "[window]\nquiet = \"500ms\"\nmax_hold = \"2s\"",
             kafka: "",
             sections: "",
         }

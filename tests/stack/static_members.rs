@@ -46,7 +46,7 @@ fn restart_and_twin(
         let instance = format!("instance_id = \"{instance}\"");
         let further = Further {
             // Far longer than a restart takes.
-            session_timeout: "45s",
+            session_timeout: Some("45s"),
             kafka: &instance,
             ..Further::default()
         };
