@@ -290,7 +290,7 @@ mod tests {
         ledger.rewind(Offset(7));
         assert_eq!(ledger.offset(&below), Some(Offset(5)));
         assert_eq!(ledger.offset(&again), None);
-        assert_eq!(ledger.offset(&Ack::of_debt()), None);
+        assert_eq!(ledger.offset(&Ack::of_debt(100)), None);
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{
     index::{Index, ParkedRows},
     record::{PointId, TopicPartition},
+    source::Budget,
 };
 
 /// So many rows are read at a time,
@@ -25,8 +26,11 @@ const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
 pub(super) struct Debts {
     /// Whether there may be parked rows: at first that is not known.
     is_owed: bool,
-    /// Rows that are being worked off.
+    /// Rows that are being worked off,
     in_hand: usize,
+    /// and what was charged for them.
+    charged: u64,
+    budget: Budget,
     /// Where in this round the next page begins.
     next: Option<PointId>,
     /// Whether there were rows in this round.
@@ -40,13 +44,15 @@ pub(super) struct Debts {
 
 impl Debts {
     /// Those of a partition that was taken over at `now`; with it comes a channel that brings parked
-    /// rows.
-    pub(super) fn new(now: Instant) -> (Self, UnboundedReceiver<ParkedRows>) {
+    /// rows. Those in hand are charged to `budget`.
+    pub(super) fn new(budget: Budget, now: Instant) -> (Self, UnboundedReceiver<ParkedRows>) {
         let (found, rows) = unbounded_channel();
         let until = CancellationToken::new();
         let debts = Self {
             is_owed: true,
             in_hand: 0,
+            charged: 0,
+            budget,
             next: None,
             had_some: false,
             is_reading: false,
@@ -69,19 +75,19 @@ impl Debts {
         wants_more.then_some(self.not_before)
     }
 
-    /// Reads some, if there is time: `others` are texts that are being bought, and memory may be scarce.
+    /// Reads some, if there is time: `others` are texts that are being bought; and if memory has room.
     pub(super) fn read(
         &mut self,
         index: &Index,
         partition: &TopicPartition,
         others: usize,
-        is_scarce: bool,
+        has_room: bool,
         now: Instant,
     ) {
         if self.due().is_none_or(|due| due > now) {
             return;
         }
-        if is_scarce || others >= FEW {
+        if !has_room || others >= FEW {
             self.not_before = now + REST;
             return;
         }
@@ -96,16 +102,9 @@ impl Debts {
         });
     }
 
-    /// A page has been read, of which `taken` rows are in hand now.
-    pub(super) fn on_page(
-        &mut self,
-        page: usize,
-        taken: usize,
-        next: Option<PointId>,
-        now: Instant,
-    ) {
+    /// A page of so many rows has been read, of which some may have been taken in hand.
+    pub(super) fn on_page(&mut self, page: usize, next: Option<PointId>, now: Instant) {
         self.is_reading = false;
-        self.in_hand += taken;
         self.had_some |= page > 0;
         self.next = next;
         if next.is_none() {
@@ -122,9 +121,19 @@ impl Debts {
         self.had_some = true;
     }
 
+    /// A row is in hand from now on, for which so many bytes are charged.
+    pub(super) fn on_taken(&mut self, bytes: u64) {
+        self.in_hand += 1;
+        self.charged += bytes;
+        self.budget.charge(bytes);
+    }
+
     /// A row that was in hand is no more: it is paid for, superseded, refused, or parked still.
-    pub(super) fn on_settled(&mut self) {
+    pub(super) fn on_settled(&mut self, charged: u64) {
         self.in_hand = self.in_hand.saturating_sub(1);
+        let refund = charged.min(self.charged);
+        self.charged -= refund;
+        self.budget.refund(refund);
     }
 
     /// How many rows are being worked off.
@@ -133,9 +142,29 @@ impl Debts {
     }
 }
 
+impl Drop for Debts {
+    /// The partition is given up: what was in hand is for its next owner.
+    fn drop(&mut self) {
+        self.budget.refund(self.charged);
+    }
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use prometheus::IntGauge;
+
     use super::*;
+
+    fn budget() -> Budget {
+        Budget::new(1_000, 0, IntGauge::new("b", "b").unwrap())
+    }
+
+    fn take(debts: &mut Debts, rows: usize) {
+        for _ in 0..rows {
+            debts.on_taken(1);
+        }
+    }
 
     fn row() -> PointId {
         PointId::Integer(7)
@@ -144,16 +173,18 @@ mod tests {
     #[test]
     fn rounds_go_on_until_one_finds_nothing() {
         let now = Instant::now();
-        let (mut debts, _rows) = Debts::new(now);
+        let (mut debts, _rows) = Debts::new(budget(), now);
         assert_eq!(debts.due(), Some(now), "at first nothing is known");
-        debts.on_page(256, 256, Some(row()), now);
+        take(&mut debts, 256);
+        debts.on_page(256, Some(row()), now);
         assert_eq!(debts.due(), None, "enough is in hand");
         for _ in 0..256 {
-            debts.on_settled();
+            debts.on_settled(1);
         }
-        debts.on_page(3, 3, None, now);
+        take(&mut debts, 3);
+        debts.on_page(3, None, now);
         assert!(debts.may_be(), "some of them may be owed still");
-        debts.on_page(0, 0, None, now);
+        debts.on_page(0, None, now);
         assert!(!debts.may_be());
         assert_eq!(debts.due(), None);
     }
@@ -161,11 +192,24 @@ mod tests {
     #[test]
     fn what_is_parked_while_the_last_page_is_read_is_not_forgotten() {
         let now = Instant::now();
-        let (mut debts, _rows) = Debts::new(now);
+        let (mut debts, _rows) = Debts::new(budget(), now);
         debts.on_parked();
-        debts.on_page(0, 0, None, now);
+        debts.on_page(0, None, now);
         assert!(debts.may_be());
-        debts.on_page(0, 0, None, now);
+        debts.on_page(0, None, now);
         assert!(!debts.may_be());
+    }
+
+    #[test]
+    fn what_is_in_hand_is_charged_until_it_settles_or_the_partition_is_given_up() {
+        let (budget, now) = (budget(), Instant::now());
+        let (mut debts, _rows) = Debts::new(budget.clone(), now);
+        debts.on_taken(300);
+        debts.on_taken(500);
+        assert_eq!(budget.used(), 800);
+        debts.on_settled(300);
+        assert_eq!(budget.used(), 500);
+        drop(debts);
+        assert_eq!(budget.used(), 0);
     }
 }

@@ -341,7 +341,7 @@ impl World {
             stored: found.stored().clone(),
             payload: found.payload.clone(),
         };
-        let debt = KeyChange::of_parked(**id, known).unwrap();
+        let debt = KeyChange::of_parked(**id, known, |_, _| 0).unwrap();
         let truncated = self.owner.known;
         if truncated.is_some_and(|mark| mark.covers(&debt.position)) {
             return false;

@@ -16,7 +16,7 @@ pub struct Ack {
 #[derive(Debug, PartialEq, Eq)]
 enum Right {
     Record(u64),
-    Debt,
+    Debt { charged: u64 },
     Recheck(Ticket),
 }
 
@@ -29,9 +29,11 @@ impl Ack {
     }
 
     /// Settles the debt of a [`Parked`](super::Parked) row, whose record settled before: no offset
-    /// waits for it.
-    pub(crate) fn of_debt() -> Self {
-        Self { right: Right::Debt }
+    /// waits for it, but the memory budget does, for the bytes that it was charged.
+    pub(crate) fn of_debt(charged: u64) -> Self {
+        Self {
+            right: Right::Debt { charged },
+        }
     }
 
     /// Settles a row that was asked for: its record settled before, and no offset waits for it.
@@ -45,19 +47,27 @@ impl Ack {
     pub(crate) fn sequence(&self) -> Option<u64> {
         match self.right {
             Right::Record(sequence) => Some(sequence),
-            Right::Debt | Right::Recheck(_) => None,
+            Right::Debt { .. } | Right::Recheck(_) => None,
         }
     }
 
     /// Whether it is of a parked row.
     pub(crate) fn is_debt(&self) -> bool {
-        self.right == Right::Debt
+        self.debt().is_some()
+    }
+
+    /// What was charged for the parked row, if it is of one.
+    pub(crate) fn debt(&self) -> Option<u64> {
+        match self.right {
+            Right::Debt { charged } => Some(charged),
+            Right::Record(_) | Right::Recheck(_) => None,
+        }
     }
 
     /// The row that was asked for, if it is of one.
     pub(crate) fn recheck(&self) -> Option<Ticket> {
         match self.right {
-            Right::Record(_) | Right::Debt => None,
+            Right::Record(_) | Right::Debt { .. } => None,
             Right::Recheck(ticket) => Some(ticket),
         }
     }

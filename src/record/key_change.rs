@@ -162,8 +162,12 @@ pub struct KeyChange {
 
 impl KeyChange {
     /// A row that is parked at `point`, as news of itself: to get what it is owed. `None` where it
-    /// is not parked.
-    pub fn of_parked(point: PointId, known: KnownPoint) -> Option<Self> {
+    /// is not parked. `cost` says what to charge for it, by the record made of its point and by its text.
+    pub fn of_parked(
+        point: PointId,
+        known: KnownPoint,
+        cost: impl FnOnce(&RawRecord, &str) -> u64,
+    ) -> Option<Self> {
         let KnownPoint {
             stored, payload, ..
         } = known;
@@ -175,6 +179,16 @@ impl KeyChange {
         let row: serde_json::Map<_, _> = columns
             .map(|(name, column)| (name.to_string(), column.clone().into_json()))
             .collect();
+        // What becomes a dead letter, if it must: Kafka may have the record no more.
+        let raw = RawRecord {
+            topic: stored.topic,
+            partition: stored.partition,
+            offset: stored.offset,
+            timestamp_ms: Some(stored.timestamp_ms),
+            key: Some(stored.key.as_bytes().into()),
+            value: serde_json::to_vec(&row).ok().map(Into::into),
+            headers: Vec::new(),
+        };
         Some(Self {
             position: Position {
                 offset: stored.offset,
@@ -182,16 +196,8 @@ impl KeyChange {
                 commit_ms: stored.commit_ms,
                 source: stored.source,
             },
-            // What becomes a dead letter, if it must: Kafka may have the record no more.
-            raw: RawRecord {
-                topic: stored.topic,
-                partition: stored.partition,
-                offset: stored.offset,
-                timestamp_ms: Some(stored.timestamp_ms),
-                key: Some(stored.key.as_bytes().into()),
-                value: serde_json::to_vec(&row).ok().map(Into::into),
-                headers: Vec::new(),
-            },
+            ack: Ack::of_debt(cost(&raw, &parked.text)),
+            raw,
             key: RowKey::from_canonical(stored.key),
             point,
             desired: Desired::Row(Box::new(Document {
@@ -202,7 +208,6 @@ impl KeyChange {
                 source_columns: stored.source_columns,
                 version: stored.version,
             })),
-            ack: Ack::of_debt(),
             creation: Creation::No,
             completion: Completion::default(),
             replaces: false,

@@ -32,11 +32,10 @@ struct Chunks {
 }
 
 impl Chunks {
-    /// How many chunks a record's text can have. It is no longer than the record, hardly any token is
-    /// less than a byte, and most are four: so there are hardly ever more.
-    fn of(self, record: &RawRecord) -> u64 {
-        let bytes = record.value.as_ref().map_or(0, |value| value.len());
-        let chunks = bytes as u64 / u64::from(self.longest.max(1)) + 1;
+    /// How many chunks a text can have that is no longer than so many bytes. Hardly any token is less
+    /// than a byte, and most are four: so there are hardly ever more.
+    fn of(self, bytes: u64) -> u64 {
+        let chunks = bytes / u64::from(self.longest.max(1)) + 1;
         chunks.min(self.most.into())
     }
 }
@@ -63,8 +62,19 @@ impl Budget {
     /// What a record costs while it is in flight: its own memory, and that of a vector, or of its
     /// chunks' vectors, which most records never get, but a backlog in front of a silent index does.
     pub fn cost(&self, record: &RawRecord) -> u64 {
-        let vectors = self.chunks.map_or(1, |chunks| chunks.of(record));
-        record.charge() + vectors * self.vector
+        self.cost_with(record, 0)
+    }
+
+    /// What a parked row costs while it is worked off, of whose point such a record was made: its
+    /// text is not in it.
+    pub fn cost_of_parked(&self, record: &RawRecord, text: &str) -> u64 {
+        self.cost_with(record, text.len() as u64)
+    }
+
+    fn cost_with(&self, record: &RawRecord, text: u64) -> u64 {
+        let value = record.value.as_ref().map_or(0, |value| value.len() as u64);
+        let vectors = self.chunks.map_or(1, |chunks| chunks.of(value + text));
+        record.charge() + text + vectors * self.vector
     }
 
     /// Gives back what records cost that will not be processed.
@@ -117,20 +127,24 @@ mod tests {
     use super::*;
     use crate::record::Offset;
 
+    fn record(bytes: usize) -> RawRecord {
+        RawRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset: Offset(0),
+            timestamp_ms: None,
+            key: None,
+            value: Some(vec![0; bytes].into()),
+            headers: Vec::new(),
+        }
+    }
+
     #[test]
     fn a_record_costs_as_many_vectors_as_its_text_can_have_chunks() {
         let dense = Budget::new(100, 8, IntGauge::new("b", "b").unwrap());
         let chunked = dense.clone().with_chunks(512, 16);
         let vectors = |budget: &Budget, bytes: usize| {
-            let record = RawRecord {
-                topic: "t".into(),
-                partition: 0,
-                offset: Offset(0),
-                timestamp_ms: None,
-                key: None,
-                value: Some(vec![0; bytes].into()),
-                headers: Vec::new(),
-            };
+            let record = record(bytes);
             (budget.cost(&record) - record.charge()) / (8 * 4)
         };
         assert_eq!(
@@ -140,6 +154,17 @@ mod tests {
         assert_eq!(
             [100, 2_000, 100_000].map(|it| vectors(&chunked, it)),
             [1, 4, 16]
+        );
+    }
+
+    #[test]
+    fn a_parked_row_costs_its_text_beside_what_its_point_says() {
+        let chunked = Budget::new(100, 8, IntGauge::new("b", "b").unwrap()).with_chunks(512, 16);
+        let (record, text) = (record(100), "x".repeat(1_000));
+        assert_eq!(
+            chunked.cost_of_parked(&record, &text) - chunked.cost(&record),
+            1_000 + 2 * 8 * 4,
+            "the text, and the vectors of two chunks more"
         );
     }
 

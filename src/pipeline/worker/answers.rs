@@ -203,8 +203,8 @@ impl State {
         if settled == Settled::Parked {
             self.debts.on_parked();
         }
-        if ack.is_debt() {
-            return self.on_debt_settled(settled);
+        if let Some(charged) = ack.debt() {
+            return self.on_debt_settled(charged, settled);
         }
         if let Some(ticket) = ack.recheck() {
             return self.rechecks.settled(ticket, settled);

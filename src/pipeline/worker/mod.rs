@@ -296,7 +296,7 @@ impl State {
         );
         services.breakers.assign(&partition.topic);
         let now = Instant::now();
-        let (debts, parked) = Debts::new(now);
+        let (debts, parked) = Debts::new(services.budget.clone(), now);
         let receivers = Receivers {
             mark: truncates.watch(),
             rechecks: rechecks.watch(),

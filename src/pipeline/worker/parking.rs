@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     index::ParkedRows,
-    record::{KeyChange, Settled},
+    record::{KeyChange, RawRecord, Settled},
 };
 
 use super::State;
@@ -52,26 +52,34 @@ impl State {
             .reconciler
             .buying()
             .saturating_sub(self.debts.in_hand());
-        let is_scarce = self.is_memory_scarce();
+        // Half of what makes memory scarce, so that nothing new is parked because of what was.
+        let has_room = self.uses_less_than(4);
         self.debts
-            .read(&self.index, &self.partition, others, is_scarce, now);
+            .read(&self.index, &self.partition, others, has_room, now);
     }
 
     fn is_memory_scarce(&self) -> bool {
+        !self.uses_less_than(2)
+    }
+
+    /// Whether less is in flight than this part of the budget.
+    fn uses_less_than(&self, part: u64) -> bool {
         let budget = &self.services.budget;
-        budget.used() > budget.limit() / 2
+        budget.used() <= budget.limit() / part
     }
 
     /// Parked rows were read.
     pub(super) fn on_parked_rows(&mut self, page: ParkedRows) {
         let now = Instant::now();
-        let (count, mut taken) = (page.rows.len(), 0);
+        let count = page.rows.len();
+        let budget = &self.services.budget;
         for (point, known) in page.rows {
             // News of the row are compared with its point anyway.
             if self.reconciler.latest(&point).is_some() {
                 continue;
             }
-            let Some(change) = KeyChange::of_parked(point, known) else {
+            let cost = |record: &RawRecord, text: &str| budget.cost_of_parked(record, text);
+            let Some(change) = KeyChange::of_parked(point, known, cost) else {
                 continue;
             };
             // A truncated row's point is about to go.
@@ -79,15 +87,15 @@ impl State {
             if truncated.is_some_and(|mark| mark.covers(&change.position)) {
                 continue;
             }
-            taken += 1;
+            self.debts.on_taken(change.ack.debt().unwrap_or_default());
             self.reconciler.on_change(change, now, &mut self.actions);
         }
-        self.debts.on_page(count, taken, page.next, now);
+        self.debts.on_page(count, page.next, now);
     }
 
     /// A parked row that was in hand came to rest.
-    pub(super) fn on_debt_settled(&mut self, settled: Settled) {
-        self.debts.on_settled();
+    pub(super) fn on_debt_settled(&mut self, charged: u64, settled: Settled) {
+        self.debts.on_settled(charged);
         if settled == Settled::Written {
             self.services.metrics.debts_paid.inc();
         }

@@ -54,7 +54,7 @@ pub struct PipelineMetrics {
     pub cache_lookups: IntCounterVec,
     /// Partitions whose records wait for a schema.
     pub stalled_partitions: IntGauge,
-    /// Bytes of the memory budget in use by records in flight.
+    /// Bytes of the memory budget in use by records in flight, and by parked rows that are worked off.
     pub budget_used: IntGauge,
     /// The memory budget for records in flight.
     pub budget_limit: IntGauge,
@@ -82,7 +82,7 @@ impl PipelineMetrics {
             remembered_keys: add(registry, IntGauge::new("vectide_remembered_keys", "Keys whose hashes are remembered, so that the index needs not be read."))?,
             cache_lookups: add(registry, IntCounterVec::new(Opts::new("vectide_index_cache_lookups_total", "Keys with news, by whether they were remembered (hit) or the index had to be read (miss)."), &["outcome"]))?,
             stalled_partitions: add(registry, IntGauge::new("vectide_stalled_partitions", "Partitions whose records wait for a schema."))?,
-            budget_used: add(registry, IntGauge::new("vectide_budget_used_bytes", "Bytes of the memory budget in use by records in flight."))?,
+            budget_used: add(registry, IntGauge::new("vectide_budget_used_bytes", "Bytes of the memory budget in use by records in flight, and by parked rows that are worked off."))?,
             budget_limit: add(registry, IntGauge::new("vectide_budget_limit_bytes", "The memory budget for records in flight."))?,
         })
     }
