@@ -29,8 +29,8 @@ use vectide::{
     reconcile::{Action, Delays, ObservedCache, Reconciler, Replay, TakeOver},
     record::{
         Ack, Completion, Content, Creation, Desired, Epoch, Fingerprint, KeyChange, NeededColumns,
-        Offset, PointId, PointState, Priority, RawRecord, Row, RowChange, RowKey, RowState, Stored,
-        TopicPartition, WriteOutcome,
+        Offset, PointId, PointState, Position, Priority, RawRecord, Row, RowChange, RowKey,
+        RowState, Stored, TopicPartition, WriteOutcome,
     },
     window::Window,
 };
@@ -296,10 +296,12 @@ impl Reconciliation {
             let stored = Stored {
                 topic: partition.topic.clone(),
                 partition: 0,
-                offset: Offset(0),
-                timestamp_ms: 0,
-                commit_ms: None,
-                source: None,
+                position: Position {
+                    offset: Offset(0),
+                    timestamp_ms: 0,
+                    commit_ms: None,
+                    source: None,
+                },
                 key: change.key.as_str().into(),
                 text_hash: Some(document.text_hash),
                 wanted: None,
@@ -342,7 +344,7 @@ impl Reconciliation {
                     point: self.ids.of(&topic, &key).unwrap(),
                     desired: Desired::Row(Box::new(self.builder.build(&key, &row).unwrap())),
                     key,
-                    position: vectide::record::Position {
+                    position: Position {
                         offset,
                         ..change.position
                     },

@@ -12,7 +12,7 @@ use vectide::{
     embed::Bought,
     index::{Fence, update_message},
     record::{
-        Epoch, Fingerprint, Offset, Payload, PayloadHash, PointId, Stored, TextHash,
+        Epoch, Fingerprint, Offset, Payload, PayloadHash, PointId, Position, Stored, TextHash,
         TopicPartition, Value, Write,
     },
 };
@@ -53,10 +53,12 @@ impl Points {
             stored: Stored {
                 topic,
                 partition: 0,
-                offset: Offset(7),
-                timestamp_ms: 1_767_225_600_050,
-                commit_ms: Some(1_767_225_600_000),
-                source: None,
+                position: Position {
+                    offset: Offset(7),
+                    timestamp_ms: 1_767_225_600_050,
+                    commit_ms: Some(1_767_225_600_000),
+                    source: None,
+                },
                 key: "[1]".into(),
                 text_hash: Some(TextHash::of_text("Waterproof hiking boots")),
                 wanted: None,

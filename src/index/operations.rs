@@ -263,7 +263,9 @@ pub(super) fn no_vectors() -> Vectors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Expected, Offset, PayloadHash, PointId, Tombstone, TopicPartition};
+    use crate::record::{
+        Expected, Offset, PayloadHash, PointId, Position, Tombstone, TopicPartition,
+    };
 
     const EPOCH: Epoch = Epoch(7);
 
@@ -281,10 +283,12 @@ mod tests {
             tombstone: Box::new(Tombstone {
                 topic: "t".into(),
                 partition: 0,
-                offset: Offset(1),
-                timestamp_ms: 0,
-                commit_ms: None,
-                source: None,
+                position: Position {
+                    offset: Offset(1),
+                    timestamp_ms: 0,
+                    commit_ms: None,
+                    source: None,
+                },
                 key: "[1]".into(),
                 deleted_ms: 0,
             }),
@@ -300,10 +304,12 @@ mod tests {
             stored: Box::new(Stored {
                 topic: "t".into(),
                 partition: 0,
-                offset: Offset(1),
-                timestamp_ms: 0,
-                commit_ms: None,
-                source: None,
+                position: Position {
+                    offset: Offset(1),
+                    timestamp_ms: 0,
+                    commit_ms: None,
+                    source: None,
+                },
                 key: "[1]".into(),
                 text_hash: None,
                 wanted: None,

@@ -5,7 +5,8 @@ use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 use qdrant_client::qdrant::{self, Struct, value::Kind};
 
 use crate::record::{
-    Content, Epoch, Offset, Parked, PointState, RESERVED_FIELD, SourcePosition, Stored, Tombstone,
+    Content, Epoch, Offset, Parked, PointState, Position, RESERVED_FIELD, SourcePosition, Stored,
+    Tombstone,
 };
 
 use super::wire::Fields;
@@ -60,11 +61,9 @@ pub(super) fn field(name: &str) -> String {
 pub(super) fn write(fields: &mut Fields<'_>, stored: &Stored, epoch: Epoch) {
     fields.text("topic", &stored.topic);
     fields.integer("partition", i64::from(stored.partition));
-    fields.integer("offset", stored.offset.0);
-    fields.integer("timestamp_ms", stored.timestamp_ms);
+    write_position(fields, &stored.position);
     fields.text("key", &stored.key);
     fields.integer(EPOCH, epoch.0);
-    write_place(fields, stored.commit_ms, stored.source);
     fields.text("payload_hash", &stored.payload_hash.to_string());
     fields.text("model", &stored.fingerprint);
     if let Some(hash) = stored.text_hash {
@@ -94,20 +93,20 @@ pub(super) fn write(fields: &mut Fields<'_>, stored: &Stored, epoch: Epoch) {
 pub(super) fn write_tombstone(fields: &mut Fields<'_>, tombstone: &Tombstone, epoch: Epoch) {
     fields.text("topic", &tombstone.topic);
     fields.integer("partition", i64::from(tombstone.partition));
-    fields.integer("offset", tombstone.offset.0);
-    fields.integer("timestamp_ms", tombstone.timestamp_ms);
+    write_position(fields, &tombstone.position);
     fields.text("key", &tombstone.key);
     fields.integer(EPOCH, epoch.0);
-    write_place(fields, tombstone.commit_ms, tombstone.source);
     fields.integer(DELETED_MS, tombstone.deleted_ms);
-    fields.integer(DELETED_OFFSET, tombstone.offset.0);
+    fields.integer(DELETED_OFFSET, tombstone.position.offset.0);
 }
 
-fn write_place(fields: &mut Fields<'_>, commit_ms: Option<i64>, source: Option<SourcePosition>) {
-    if let Some(commit_ms) = commit_ms {
+fn write_position(fields: &mut Fields<'_>, position: &Position) {
+    fields.integer("offset", position.offset.0);
+    fields.integer("timestamp_ms", position.timestamp_ms);
+    if let Some(commit_ms) = position.commit_ms {
         fields.integer("commit_ms", commit_ms);
     }
-    if let Some(SourcePosition(position)) = source {
+    if let Some(SourcePosition(position)) = position.source {
         fields.integer("source_position", position);
     }
 }
@@ -160,14 +159,20 @@ impl<'a> Object<'a> {
         self.text("topic").map(Arc::from)
     }
 
-    fn row(self) -> Option<Stored> {
-        Some(Stored {
-            topic: self.topic()?,
-            partition: self.integer("partition")?.try_into().ok()?,
+    fn position(self) -> Option<Position> {
+        Some(Position {
             offset: Offset(self.integer("offset")?),
             timestamp_ms: self.integer("timestamp_ms")?,
             commit_ms: self.integer("commit_ms"),
             source: self.integer("source_position").map(SourcePosition),
+        })
+    }
+
+    fn row(self) -> Option<Stored> {
+        Some(Stored {
+            topic: self.topic()?,
+            partition: self.integer("partition")?.try_into().ok()?,
+            position: self.position()?,
             key: self.text("key")?.into(),
             text_hash: self.text("text_hash").and_then(|hash| hash.parse().ok()),
             wanted: self.text("wanted").and_then(|hash| hash.parse().ok()),
@@ -192,10 +197,7 @@ impl<'a> Object<'a> {
         Some(Tombstone {
             topic: self.topic()?,
             partition: self.integer("partition")?.try_into().ok()?,
-            offset: Offset(self.integer("offset")?),
-            timestamp_ms: self.integer("timestamp_ms")?,
-            commit_ms: self.integer("commit_ms"),
-            source: self.integer("source_position").map(SourcePosition),
+            position: self.position()?,
             key: self.text("key")?.into(),
             deleted_ms,
         })
@@ -227,10 +229,12 @@ mod tests {
         let stored = Stored {
             topic: "shop.public.products".into(),
             partition: 3,
-            offset: Offset(40),
-            timestamp_ms: 1_700_000_000_500,
-            commit_ms: Some(1_700_000_000_000),
-            source: Some(SourcePosition(7)),
+            position: Position {
+                offset: Offset(40),
+                timestamp_ms: 1_700_000_000_500,
+                commit_ms: Some(1_700_000_000_000),
+                source: Some(SourcePosition(7)),
+            },
             key: "[17]".into(),
             text_hash: Some(TextHash::of_text("a")),
             wanted: Some(TextHash::of_text("b")),
@@ -255,10 +259,12 @@ mod tests {
         let tombstone = Tombstone {
             topic: "shop.public.products".into(),
             partition: 3,
-            offset: Offset(40),
-            timestamp_ms: 1_700_000_000_500,
-            commit_ms: None,
-            source: Some(SourcePosition(7)),
+            position: Position {
+                offset: Offset(40),
+                timestamp_ms: 1_700_000_000_500,
+                commit_ms: None,
+                source: Some(SourcePosition(7)),
+            },
             key: "[17]".into(),
             deleted_ms: 1_700_000_000_600,
         };

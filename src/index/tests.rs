@@ -17,8 +17,8 @@ use super::*;
 use crate::{
     config::{Config, EmbedConfig},
     record::{
-        Assignment, Content, Expected, Offset, Parked, Payload, PayloadHash, Stored, TextHash,
-        Tombstone, TruncateMark, Value, Vector, Watermark,
+        Assignment, Content, Expected, Offset, Parked, Payload, PayloadHash, Position, Stored,
+        TextHash, Tombstone, TruncateMark, Value, Vector, Watermark,
     },
     telemetry::{Health, Lane, Metrics},
 };
@@ -44,10 +44,12 @@ fn stored(offset: i64, text_hash: TextHash) -> Stored {
     Stored {
         topic: "t".into(),
         partition: 0,
-        offset: Offset(offset),
-        timestamp_ms: 0,
-        commit_ms: None,
-        source: None,
+        position: Position {
+            offset: Offset(offset),
+            timestamp_ms: 0,
+            commit_ms: None,
+            source: None,
+        },
         key: "[1]".into(),
         text_hash: Some(text_hash),
         wanted: None,
@@ -91,10 +93,7 @@ fn delete(offset: i64) -> Write {
         tombstone: Box::new(Tombstone {
             topic: stored.topic,
             partition: stored.partition,
-            offset: stored.offset,
-            timestamp_ms: 0,
-            commit_ms: None,
-            source: None,
+            position: stored.position,
             key: stored.key,
             deleted_ms: 1_000,
         }),
@@ -197,7 +196,9 @@ impl World {
         self.index.look_up(Ticket(1), POINT, fields, reply);
         let known = replies.recv().await.unwrap().point?;
         match known.payload.fields() {
-            [(_, Value::String(title))] => Some((known.stored.offset.0, title.to_string())),
+            [(_, Value::String(title))] => {
+                Some((known.stored.position.offset.0, title.to_string()))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -260,7 +261,7 @@ async fn a_row_that_was_deleted_is_not_brought_back_by_a_former_owner() {
         panic!("there is a tombstone")
     };
     assert_eq!(epoch, Some(Epoch(2)));
-    assert!(matches!(content, Content::Tombstone(gone) if gone.offset == Offset(5)));
+    assert!(matches!(content, Content::Tombstone(gone) if gone.position.offset == Offset(5)));
 }
 
 #[tokio::test]
@@ -275,9 +276,9 @@ async fn the_sweep_after_a_truncate_takes_rows_and_leaves_tombstones() {
     };
     let before = |mut write: Write| {
         match &mut write {
-            Write::Delete { tombstone, .. } => tombstone.commit_ms = Some(50),
+            Write::Delete { tombstone, .. } => tombstone.position.commit_ms = Some(50),
             Write::Upsert { stored, .. } | Write::PatchPayload { stored, .. } => {
-                stored.commit_ms = Some(50);
+                stored.position.commit_ms = Some(50);
             }
         }
         write

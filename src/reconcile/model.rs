@@ -63,15 +63,15 @@ pub(super) struct ModelPoint {
 impl ModelPoint {
     pub(super) fn offset(&self) -> Offset {
         match &self.content {
-            Content::Row(row) => row.offset,
-            Content::Tombstone(gone) => gone.offset,
+            Content::Row(row) => row.position.offset,
+            Content::Tombstone(gone) => gone.position.offset,
         }
     }
 
     pub(super) fn source(&self) -> Option<SourcePosition> {
         match &self.content {
-            Content::Row(row) => row.source,
-            Content::Tombstone(gone) => gone.source,
+            Content::Row(row) => row.position.source,
+            Content::Tombstone(gone) => gone.position.source,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the index is known to hold for a key.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use crate::cost::Reason;
 use crate::record::{
@@ -141,16 +141,7 @@ impl Observer {
     pub fn observe_row(&self, stored: &Stored, epoch: Option<Epoch>) -> Observed {
         let same_model = *stored.fingerprint == *self.fingerprint.as_str();
         Observed::Present(Present {
-            written: Written {
-                by: self.writer(
-                    &stored.topic,
-                    stored.partition,
-                    stored.offset,
-                    epoch,
-                    stored.source,
-                ),
-                timestamp_ms: stored.timestamp_ms,
-            },
+            written: self.written(&stored.topic, stored.partition, &stored.position, epoch),
             text: stored.text_hash.filter(|_| same_model),
             doubted_text: None,
             payload: Some(stored.payload_hash.short()),
@@ -161,39 +152,40 @@ impl Observer {
 
     /// The same for a row that is gone.
     pub fn observe_tombstone(&self, tombstone: &Tombstone, epoch: Option<Epoch>) -> Observed {
-        Observed::Tombstone(Written {
-            by: self.writer(
-                &tombstone.topic,
-                tombstone.partition,
-                tombstone.offset,
-                epoch,
-                tombstone.source,
-            ),
-            timestamp_ms: tombstone.timestamp_ms,
-        })
+        let Tombstone {
+            topic,
+            partition,
+            position,
+            ..
+        } = tombstone;
+        Observed::Tombstone(self.written(topic, *partition, position, epoch))
     }
 
-    fn writer(
+    fn written(
         &self,
-        topic: &std::sync::Arc<str>,
+        topic: &Arc<str>,
         partition: i32,
-        offset: Offset,
+        position: &Position,
         epoch: Option<Epoch>,
-        source: Option<SourcePosition>,
-    ) -> Writer {
-        if *topic == self.partition.topic && partition == self.partition.partition {
-            return Writer::ThisPartition {
-                offset,
+    ) -> Written {
+        let by = if *topic == self.partition.topic && partition == self.partition.partition {
+            Writer::ThisPartition {
+                offset: position.offset,
                 is_current: epoch.is_some_and(|epoch| epoch >= self.since),
-            };
-        }
-        Writer::AnotherPartition {
-            assignment: Box::new(Assignment {
-                topic: topic.clone(),
-                partition,
-                epoch,
-            }),
-            source,
+            }
+        } else {
+            Writer::AnotherPartition {
+                assignment: Box::new(Assignment {
+                    topic: topic.clone(),
+                    partition,
+                    epoch,
+                }),
+                source: position.source,
+            }
+        };
+        Written {
+            by,
+            timestamp_ms: position.timestamp_ms,
         }
     }
 }

@@ -390,14 +390,10 @@ impl Slot {
         partition: &TopicPartition,
         fingerprint: &Fingerprint,
     ) -> Stored {
-        let position = self.news.position;
         Stored {
             topic: partition.topic.clone(),
             partition: partition.partition,
-            offset: position.offset,
-            timestamp_ms: position.timestamp_ms,
-            commit_ms: position.commit_ms,
-            source: position.source,
+            position: self.news.position,
             key: self.key.as_str().into(),
             text_hash: Some(document.text_hash),
             wanted: None,
@@ -411,14 +407,10 @@ impl Slot {
 
     /// What is left of the point once its row is gone.
     pub(super) fn tombstone(&self, partition: &TopicPartition, now_ms: i64) -> Tombstone {
-        let position = self.news.position;
         Tombstone {
             topic: partition.topic.clone(),
             partition: partition.partition,
-            offset: position.offset,
-            timestamp_ms: position.timestamp_ms,
-            commit_ms: position.commit_ms,
-            source: position.source,
+            position: self.news.position,
             key: self.key.as_str().into(),
             deleted_ms: now_ms,
         }

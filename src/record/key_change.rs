@@ -183,19 +183,14 @@ impl KeyChange {
         let raw = RawRecord {
             topic: stored.topic,
             partition: stored.partition,
-            offset: stored.offset,
-            timestamp_ms: Some(stored.timestamp_ms),
+            offset: stored.position.offset,
+            timestamp_ms: Some(stored.position.timestamp_ms),
             key: Some(stored.key.as_bytes().into()),
             value: serde_json::to_vec(&row).ok().map(Into::into),
             headers: Vec::new(),
         };
         Some(Self {
-            position: Position {
-                offset: stored.offset,
-                timestamp_ms: stored.timestamp_ms,
-                commit_ms: stored.commit_ms,
-                source: stored.source,
-            },
+            position: stored.position,
             ack: Ack::of_debt(cost(&raw, &parked.text)),
             raw,
             key: RowKey::from_canonical(stored.key),

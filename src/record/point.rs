@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{Epoch, Offset, Payload, PayloadHash, SourcePosition, TextHash, TopicPartition};
+use super::{Epoch, Offset, Payload, PayloadHash, Position, TextHash, TopicPartition};
 
 /// The id of a point in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,14 +32,8 @@ pub struct Stored {
     pub topic: Arc<str>,
     /// Its partition.
     pub partition: i32,
-    /// Its offset: the row is as of this record.
-    pub offset: Offset,
-    /// Its Kafka timestamp in milliseconds since 1970, 0 if it had none.
-    pub timestamp_ms: i64,
-    /// When the database committed the change, in milliseconds since 1970.
-    pub commit_ms: Option<i64>,
-    /// Where the database's log had the change.
-    pub source: Option<SourcePosition>,
+    /// Where the change stands: the row is as of this.
+    pub position: Position,
     /// The row's key in canonical form; see [`RowKey`](super::RowKey).
     pub key: Box<str>,
     /// The hash of the text of the vector that the point has.
@@ -87,14 +81,8 @@ pub struct Tombstone {
     pub topic: Arc<str>,
     /// Its partition.
     pub partition: i32,
-    /// Its offset.
-    pub offset: Offset,
-    /// Its Kafka timestamp in milliseconds since 1970, 0 if it had none.
-    pub timestamp_ms: i64,
-    /// When the database committed the delete, in milliseconds since 1970.
-    pub commit_ms: Option<i64>,
-    /// Where the database's log had the delete.
-    pub source: Option<SourcePosition>,
+    /// Where the delete stands.
+    pub position: Position,
     /// The row's key in canonical form.
     pub key: Box<str>,
     /// When this was written, in milliseconds since 1970: it is swept some time after.
@@ -145,8 +133,8 @@ impl PointState {
             return None;
         };
         let (topic, partition, offset) = match content {
-            Content::Row(row) => (&row.topic, row.partition, row.offset),
-            Content::Tombstone(gone) => (&gone.topic, gone.partition, gone.offset),
+            Content::Row(row) => (&row.topic, row.partition, row.position.offset),
+            Content::Tombstone(gone) => (&gone.topic, gone.partition, gone.position.offset),
         };
         let topic = topic.clone();
         Some((TopicPartition { topic, partition }, offset))

@@ -117,8 +117,10 @@ impl Write {
     /// The offset of the record that the point will be as of.
     pub fn offset(&self) -> Offset {
         match self {
-            Self::Upsert { stored, .. } | Self::PatchPayload { stored, .. } => stored.offset,
-            Self::Delete { tombstone, .. } => tombstone.offset,
+            Self::Upsert { stored, .. } | Self::PatchPayload { stored, .. } => {
+                stored.position.offset
+            }
+            Self::Delete { tombstone, .. } => tombstone.position.offset,
         }
     }
 

@@ -76,10 +76,12 @@ fn point(offset: i64, title: &str, price: f64) -> FoundPoint {
     let stored = Stored {
         topic: TOPIC.into(),
         partition: 2,
-        offset: Offset(offset),
-        timestamp_ms: offset,
-        commit_ms: None,
-        source: None,
+        position: Position {
+            offset: Offset(offset),
+            timestamp_ms: offset,
+            commit_ms: None,
+            source: None,
+        },
         key: "[17]".into(),
         text_hash: Some(TextHash::of_text(&format!("Product: {title}"))),
         wanted: None,
@@ -194,10 +196,12 @@ fn what_is_as_of_something_later_is_not_judged() {
         bookkeeping: Bookkeeping::Tombstone(Box::new(Tombstone {
             topic: TOPIC.into(),
             partition: 2,
-            offset: Offset(offset),
-            timestamp_ms: offset,
-            commit_ms: None,
-            source: None,
+            position: Position {
+                offset: Offset(offset),
+                timestamp_ms: offset,
+                commit_ms: None,
+                source: None,
+            },
             key: "[17]".into(),
             deleted_ms: 0,
         })),

@@ -452,7 +452,7 @@ impl Seen {
         let Bookkeeping::Row(row) = &point.bookkeeping else {
             return Extra::No;
         };
-        let offset = row.stored.offset.0;
+        let offset = row.stored.position.offset.0;
         match self.extents.get(&row.stored.partition) {
             Some((_, end)) if offset >= *end => Extra::No,
             Some((begin, _)) if *begin > 0 => Extra::CanNotBeTold,

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     index::{Bookkeeping, FoundPoint},
-    record::{Payload, Stored, Tombstone, Value},
+    record::{Payload, Position, Stored, Tombstone, Value},
 };
 
 use super::{
@@ -48,8 +48,12 @@ impl Report {
                 let Tombstone {
                     topic,
                     partition,
-                    offset,
-                    timestamp_ms,
+                    position:
+                        Position {
+                            offset,
+                            timestamp_ms,
+                            ..
+                        },
                     ..
                 } = &**tombstone;
                 let since = times(timestamp(*timestamp_ms), None, None);
@@ -86,16 +90,19 @@ impl Report {
 
     fn as_of(&self, stored: &Stored) -> String {
         let times = times(
-            timestamp(stored.timestamp_ms),
-            stored.commit_ms,
-            stored.source.map(|source| source.0),
+            timestamp(stored.position.timestamp_ms),
+            stored.position.commit_ms,
+            stored.position.source.map(|source| source.0),
         );
-        let since = stored.commit_ms.unwrap_or(stored.timestamp_ms);
+        let since = stored
+            .position
+            .commit_ms
+            .unwrap_or(stored.position.timestamp_ms);
         format!(
             "{}/{}@{}, {times}{}",
             stored.topic,
             stored.partition,
-            stored.offset,
+            stored.position.offset,
             age(self.now_ms, since)
         )
     }

@@ -219,8 +219,12 @@ fn why_another_vector(stored: &Stored, fingerprint: &Fingerprint) -> Reason {
 /// The record that a point is as of, if Vectide wrote it.
 pub(super) fn written_by(point: &FoundPoint) -> Option<(&str, i32, Offset)> {
     match &point.bookkeeping {
-        Bookkeeping::Row(row) => Some((&row.stored.topic, row.stored.partition, row.stored.offset)),
-        Bookkeeping::Tombstone(gone) => Some((&gone.topic, gone.partition, gone.offset)),
+        Bookkeeping::Row(row) => Some((
+            &row.stored.topic,
+            row.stored.partition,
+            row.stored.position.offset,
+        )),
+        Bookkeeping::Tombstone(gone) => Some((&gone.topic, gone.partition, gone.position.offset)),
         Bookkeeping::None => None,
     }
 }

@@ -55,10 +55,12 @@ fn point(offset: i64, title: &str, stock: i64) -> FoundPoint {
     let stored = Stored {
         topic: TOPIC.into(),
         partition: 2,
-        offset: Offset(offset),
-        timestamp_ms: offset,
-        commit_ms: Some(offset),
-        source: None,
+        position: Position {
+            offset: Offset(offset),
+            timestamp_ms: offset,
+            commit_ms: Some(offset),
+            source: None,
+        },
         key: "[17]".into(),
         text_hash: Some(document.text_hash),
         wanted: None,
@@ -167,10 +169,12 @@ fn a_point_that_stands_for_a_deleted_row_is_no_point_of_the_row() {
         bookkeeping: Bookkeeping::Tombstone(Box::new(Tombstone {
             topic: TOPIC.into(),
             partition: 2,
-            offset: Offset(40),
-            timestamp_ms: 40,
-            commit_ms: None,
-            source: None,
+            position: Position {
+                offset: Offset(40),
+                timestamp_ms: 40,
+                commit_ms: None,
+                source: None,
+            },
             key: "[17]".into(),
             deleted_ms: 41,
         })),
