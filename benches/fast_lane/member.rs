@@ -87,6 +87,8 @@ pub(crate) struct Figures {
     /// The most memory that its process had, from its start.
     pub(crate) peak_bytes: u64,
     pub(crate) received: u64,
+    /// Partitions that are paused.
+    pub(crate) paused: i64,
     pub(crate) settled: u64,
     /// Texts embedded.
     pub(crate) texts: u64,
@@ -160,6 +162,7 @@ fn figures(app: &App) -> Result<Figures> {
         cpu_seconds: cpu_seconds()?,
         peak_bytes: peak_bytes()?,
         received: metrics.pipeline.received.get(),
+        paused: metrics.kafka.paused.get(),
         settled: settled(app),
         texts: metrics.embed.inputs.get(),
         patched,

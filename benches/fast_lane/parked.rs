@@ -36,9 +36,9 @@ const A_KEY: u64 = 64;
 const FLIPS: u64 = 20;
 /// and one in so many a delete.
 const DELETES: u64 = 200;
-/// How long nothing may arrive any more, for all to have been received: longer than partitions are
-/// paused until enough rows are parked. What comes later supersedes texts that are bought by then.
-const QUIET: Duration = Duration::from_secs(30);
+/// How long nothing may arrive while no partition is paused, for all to have been received. What came
+/// later would supersede texts that are bought by then.
+const QUIET: Duration = Duration::from_secs(10);
 /// How long the backlog may take to be worked off.
 const PATIENCE: Duration = Duration::from_mins(20);
 
@@ -208,7 +208,7 @@ fn when_all_received(member: &mut Member) -> Result<Figures> {
     loop {
         thread::sleep(Duration::from_millis(200));
         let now = member.now()?;
-        if now.received != last.received {
+        if now.received != last.received || now.paused > 0 {
             since = Instant::now();
         } else if now.received > 0 && since.elapsed() > QUIET {
             return Ok(now);
