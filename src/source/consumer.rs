@@ -30,6 +30,7 @@ use super::{
     committer::{Committer, WishList, Wishes},
     gate::{Change, Pauses},
     group::Group,
+    leaving::Parting,
     settings,
     subscription::Subscription,
 };
@@ -120,6 +121,7 @@ impl Source {
             metrics: metrics.clone(),
             commit_interval: commit.interval,
             shutdown_timeout: pipeline.shutdown_timeout,
+            parting: Parting::of(kafka),
         };
         let poller = std::thread::Builder::new()
             .name("kafka-poll".to_owned())
@@ -151,6 +153,7 @@ struct PollLoop {
     metrics: Metrics,
     commit_interval: Duration,
     shutdown_timeout: Duration,
+    parting: Parting,
 }
 
 impl PollLoop {
@@ -170,6 +173,7 @@ impl PollLoop {
         let group = self.consumer.context();
         group.give_up_all(&self.consumer, self.shutdown_timeout);
         committer.stop();
+        self.parting.prepare(&self.consumer);
         // Dropping the consumer leaves the group.
         drop(self.consumer);
         info!("left the consumer group");

@@ -14,6 +14,7 @@ pub(crate) mod encryption;
 mod gate;
 mod group;
 mod lag;
+mod leaving;
 mod look_back;
 pub(crate) mod oauth;
 mod past_records;
