@@ -217,6 +217,25 @@ impl Batcher {
         known.filter_map(|wanted| wanted.tokens).sum()
     }
 
+    /// The texts of a request were sent in vain, and will be sent again.
+    pub(super) fn put_off(&self, texts: &[Arc<str>]) {
+        for asker in self.askers(texts) {
+            asker.note_put_off();
+        }
+    }
+
+    /// They are on their way again.
+    pub(super) fn send_again(&self, texts: &[Arc<str>]) {
+        for asker in self.askers(texts) {
+            asker.note_sent_again();
+        }
+    }
+
+    fn askers(&self, texts: &[Arc<str>]) -> impl Iterator<Item = &Asker> {
+        let known = texts.iter().filter_map(|text| self.wanted.get(text));
+        known.flat_map(|wanted| &wanted.askers)
+    }
+
     /// Drops from a request that was cut before the texts that nobody wants any more.
     pub(super) fn keep_wanted(&mut self, texts: &mut Vec<Arc<str>>) {
         texts.retain(|text| self.is_wanted(text));
@@ -224,10 +243,7 @@ impl Batcher {
 
     /// Whether any text of a request is still wanted.
     pub(super) fn is_any_wanted(&self, texts: &[Arc<str>]) -> bool {
-        let known = texts.iter().filter_map(|text| self.wanted.get(text));
-        known
-            .flat_map(|wanted| &wanted.askers)
-            .any(Asker::is_waiting)
+        self.askers(texts).any(Asker::is_waiting)
     }
 
     /// For whom a text is bought, in the order in which they asked.
@@ -313,6 +329,22 @@ impl Asker {
         };
         match &self.answer {
             AnswerTo::Chunk(chunk) if !chunk.note_sent() => wish.send_part(),
+            AnswerTo::Chunk(_) | AnswerTo::Whole(_) => wish.send(),
+        }
+    }
+
+    fn note_put_off(&self) {
+        if let Some(wish) = self.wanted.upgrade() {
+            wish.put_off();
+        }
+    }
+
+    fn note_sent_again(&self) {
+        let Some(wish) = self.wanted.upgrade() else {
+            return;
+        };
+        match &self.answer {
+            AnswerTo::Chunk(chunk) if !chunk.are_all_sent() => {}
             AnswerTo::Chunk(_) | AnswerTo::Whole(_) => wish.send(),
         }
     }

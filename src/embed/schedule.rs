@@ -67,6 +67,8 @@ pub(super) struct Schedule {
     condition: Condition,
     last_success: Option<Instant>,
     throttled_in_a_row: u32,
+    /// How many requests met an outage since one was answered.
+    outages_in_a_row: u32,
     /// When what waits was last looked through for what nobody wants any more.
     swept_at: Instant,
     metrics: EmbedMetrics,
@@ -98,6 +100,7 @@ impl Schedule {
             condition: Condition::new(settings.retry_max, health),
             last_success: None,
             throttled_in_a_row: 0,
+            outages_in_a_row: 0,
             swept_at: now,
             metrics,
         }
@@ -283,6 +286,7 @@ impl Schedule {
             let mut call = self.waiting.swap_remove(first);
             self.batcher.keep_wanted(&mut call.texts);
             if !call.texts.is_empty() {
+                self.batcher.send_again(&call.texts);
                 return Some(call);
             }
         }
@@ -369,6 +373,7 @@ impl Schedule {
     fn answered(&mut self, call: &Call, answer: Answer, now: Instant) {
         self.last_success = Some(now);
         self.throttled_in_a_row = 0;
+        self.outages_in_a_row = 0;
         self.condition.reachable(call.purpose);
         let charged = answer.charged.unwrap_or(0);
         self.limiter.accepted(call.charge, charged, now);

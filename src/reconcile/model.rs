@@ -320,6 +320,17 @@ impl World {
         self.act(Reconciler::on_time);
     }
 
+    /// What was sent was sent in vain, and will be sent again.
+    pub(super) fn put_off(&mut self) {
+        for pending in &self.owner.pending {
+            if let Action::Embed { wanted, .. } = &pending.action
+                && let Some(wish) = wanted.upgrade()
+            {
+                wish.put_off();
+            }
+        }
+    }
+
     /// The owner parks what waits, whatever it has waited.
     pub(super) fn park(&mut self) {
         let then = self.now;

@@ -102,8 +102,8 @@ impl Embedding {
 
     /// Whether the text is on its way to the provider, all of it: of one in chunks, some may be sent
     /// long before the others, and it is not held in memory for them.
-    fn is_sent(&self) -> bool {
-        self.wish.is_sent()
+    fn is_under_way(&self) -> bool {
+        self.wish.is_under_way()
     }
 }
 
@@ -295,14 +295,15 @@ impl Slot {
         Ok(())
     }
 
-    /// Whether the key waits for nothing but its vector since `then`, and the text is not yet on its
-    /// way.
+    /// Whether the key waits for nothing but its vector since `then`, and the text is not on its way. A
+    /// debt holds up no offset, and is parked already.
     pub(super) fn may_park(&self, then: Instant) -> bool {
         let waits = match &self.embedding {
-            Some(embedding) => !embedding.is_sent(),
+            Some(embedding) => !embedding.is_under_way(),
             None => self.held.is_some(),
         };
-        waits && self.since <= then && self.writing.is_none() && !self.parks
+        let is_debt = self.news.ack.is_debt();
+        waits && self.since <= then && self.writing.is_none() && !self.parks && !is_debt
     }
 
     /// From now on the text is not waited for.

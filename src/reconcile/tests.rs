@@ -331,6 +331,41 @@ fn a_text_that_is_sent_already_is_not_parked() {
 }
 
 #[test]
+fn a_text_that_was_sent_in_vain_is_parked_like_one_that_was_not_sent() {
+    let mut world = World::new();
+    world.produce(1, Some((0, 5)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.put_off();
+    world.park();
+    world.settle_pending();
+    assert!(world.owner.ledger.is_empty(), "its record has settled");
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 1);
+}
+
+#[test]
+fn a_debt_is_not_parked_once_more() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.deliver();
+    world.answer(0);
+    world.pass(DELAYS.quiet);
+    world.park();
+    world.settle_pending();
+    assert!(world.work_off(0));
+    world.settle_reads();
+    world.pass(DELAYS.quiet);
+    world.park();
+    assert!(world.owner.reconciler.is_buying());
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.bought.len(), 1);
+}
+
+#[test]
 fn a_delete_of_a_parked_row_takes_its_debt_along() {
     let mut world = World::new();
     world.produce(1, Some((1, 5)));
@@ -412,6 +447,7 @@ enum Step {
     Truncate,
     Learn,
     Park,
+    PutOff,
     WorkOff(usize),
     Ask(u8),
     Damage(u8, Doubt),
@@ -439,6 +475,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Truncate),
         1 => Just(Step::Learn),
         2 => Just(Step::Park),
+        1 => Just(Step::PutOff),
         2 => any::<usize>().prop_map(Step::WorkOff),
         1 => (0_u8..4).prop_map(Step::Ask),
         1 => (0_u8..4, prop_oneof![Just(Doubt::Payload), Just(Doubt::Vector)]).prop_map(|(key, doubt)| Step::Damage(key, doubt)),
@@ -479,6 +516,7 @@ proptest! {
                 Step::Truncate => world.truncate(),
                 Step::Learn => world.learn(),
                 Step::Park => world.park(),
+                Step::PutOff => world.put_off(),
                 Step::WorkOff(pick) => {
                     world.work_off(pick);
                 }

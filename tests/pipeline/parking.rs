@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use vectide_embedded::embeddings::Failure;
+
 use crate::shop::{Shop, row, until};
 
 /// Rows with long titles, more than the budget has room for.
@@ -76,6 +78,32 @@ async fn nothing_waits_behind_rows_whose_vectors_can_not_be_bought() {
     shop.equal().await;
     shop.at_rest().await;
     let all = u64::try_from(OLD + OLD / 2 + NEW).unwrap();
+    assert_eq!(texts(&shop), all, "each text is bought once");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offsets_move_on_while_every_request_fails() {
+    let mut shop = small_shop().await;
+    shop.config.embed.retry_initial = Duration::from_millis(20);
+    let app = shop.member().await;
+    shop.equal().await;
+    let before = texts(&shop);
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.fail = Some(Failure::status(503)));
+    for id in 0..OLD {
+        shop.put(id, row(&format!("frying pan {id}"), 1)).await;
+    }
+    // Also of the rows whose texts were sent, and will be sent again.
+    shop.committed().await;
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.fail = None);
+    let all = before + u64::try_from(OLD).unwrap();
+    until("the vectors to be bought", async || texts(&shop) >= all).await;
+    shop.equal().await;
+    shop.at_rest().await;
     assert_eq!(texts(&shop), all, "each text is bought once");
     app.stop().await.unwrap();
 }

@@ -26,6 +26,7 @@ impl Schedule {
         // stays charged, so that what the limit lacked can come back.
         let is_charged = is_news || matches!(refusal, Refusal::Outage { .. });
         self.limiter.failed(call.charge, is_charged);
+        self.batcher.put_off(&call.texts);
         match refusal {
             Refusal::Outage {
                 failure,
@@ -124,7 +125,12 @@ impl Schedule {
         };
         call.failures = call.failures.saturating_add(1);
         call.failed_at = Some(now);
-        call.due = now + self.backoff.delay(call.failures, self.random.f64());
+        // The texts of a request may be parked while it waits. Then another takes its place, and knocks no
+        // sooner than this one would have.
+        self.outages_in_a_row = self.outages_in_a_row.saturating_add(1);
+        let rounds = self.outages_in_a_row / u32::try_from(self.concurrency).unwrap_or(u32::MAX);
+        let failures = call.failures.max(rounds);
+        call.due = now + self.backoff.delay(failures, self.random.f64());
         if !is_own_fault {
             self.again(call);
             return;

@@ -140,10 +140,10 @@ fn a_text_is_sent_when_its_last_chunk_is_and_paid_for_from_the_first() {
     let _first = desk.sent();
     // As a chunk of theirs is under way, so that they can be parked.
     desk.ask(2, "hello world, or less");
-    assert!(desk.wishes[&1].is_partly_sent() && !desk.wishes[&1].is_sent());
-    assert!(desk.wishes[&2].is_partly_sent() && !desk.wishes[&2].is_sent());
+    assert!(desk.wishes[&1].is_partly_sent() && !desk.wishes[&1].is_under_way());
+    assert!(desk.wishes[&2].is_partly_sent() && !desk.wishes[&2].is_under_way());
     let second = desk.sent();
     assert_eq!(texts(&second), ["more", ", or"]);
-    assert!(desk.wishes[&1].is_sent());
-    assert!(!desk.wishes[&2].is_sent());
+    assert!(desk.wishes[&1].is_under_way());
+    assert!(!desk.wishes[&2].is_under_way());
 }

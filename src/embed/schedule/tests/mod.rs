@@ -146,6 +146,16 @@ impl Desk {
         }
     }
 
+    /// The request that goes out now, or when its time has come.
+    pub(super) fn sent_later_or_now(&mut self) -> Call {
+        loop {
+            match self.schedule.next(self.now) {
+                Next::Send(call) => return call,
+                Next::Wait(until) => self.now = until.expect("something is to be sent"),
+            }
+        }
+    }
+
     /// Turns the clock to when the next request goes out, and takes it.
     pub(super) fn sent_later(&mut self) -> Call {
         let quiet = self.quiet().unwrap();

@@ -29,6 +29,46 @@ fn an_outage_is_waited_out_with_growing_patience() {
 }
 
 #[test]
+fn a_text_that_was_sent_in_vain_is_not_under_way_until_it_is_sent_again() {
+    let mut desk = Desk::new(&settings());
+    desk.ask_all(&["a", "b", "c", "d"]);
+    let is_under_way = |desk: &Desk| desk.wishes[&2].is_under_way();
+    for failure in [outage(Blame::Endpoint), throttled(None)] {
+        let call = desk.sent_later_or_now();
+        assert!(is_under_way(&desk));
+        desk.refuse(call, failure);
+        assert!(!is_under_way(&desk));
+        assert!(
+            desk.wishes[&2].is_partly_sent(),
+            "it may have been paid for"
+        );
+    }
+}
+
+#[test]
+fn a_request_in_the_place_of_one_that_nobody_wants_any_more_knocks_no_sooner() {
+    let mut desk = Desk::new(&settings());
+    let mut ticket = 0;
+    for _ in 0..40 {
+        ticket += 1;
+        desk.ask(ticket, &format!("text {ticket}"));
+        desk.pass(LINGER);
+        let call = desk.sent_later_or_now();
+        desk.refuse(call, outage(Blame::Endpoint));
+        // As when the row is parked.
+        desk.forget(ticket);
+    }
+    ticket += 1;
+    desk.ask(ticket, "the last one");
+    desk.pass(LINGER);
+    let call = desk.sent_later_or_now();
+    desk.refuse(call, outage(Blame::Endpoint));
+    let failed_at = desk.now;
+    assert_eq!(texts(&desk.sent_later_or_now()), ["the last one"]);
+    assert!(desk.now - failed_at >= 30 * SECOND);
+}
+
+#[test]
 fn an_outage_meets_no_more_requests_than_may_be_under_way() {
     let mut desk = Desk::new(&settings());
     for ticket in 0..40 {
