@@ -9,7 +9,8 @@ ARGS ?=
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do \
-		printf '  make %-11s %s\n' "$$target" "$$text"; done
+		printf '%s\n' "$$text" | fold -s -w 60 | while IFS= read -r line; do \
+			printf '  %-16s %s\n' "$${target:+make $$target}" "$$line"; target=; done; done
 
 demo: tools ## build and run the whole pipeline on embedded servers (ARGS=--stay keeps it up)
 	@cargo build --bin vectide
