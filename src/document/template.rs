@@ -42,7 +42,7 @@ struct Variable {
 
 impl Template {
     /// The configured template or, without one, a line for each configured column:
-    /// `Product: …`, `Category: …`, `Price: …`, `Description: …`; null columns have no line.
+    /// `Product: …`, `Category: …`, `Price: …`, `Description: …`; null and empty columns have no line.
     ///
     /// A template may use `product`, `category`, `price` and `description`, which stand for the
     /// configured columns, and every other column by its own name. `section` is where that is
@@ -144,7 +144,7 @@ fn default_template(aliases: &BTreeMap<&'static str, &[String]>) -> String {
         if aliases.contains_key(name) {
             write!(
                 template,
-                "{{% if {name} is not none %}}{label}: {{{{ {name} }}}}\n{{% endif %}}"
+                "{{% if {name} is not none and {name} | trim %}}{label}: {{{{ {name} }}}}\n{{% endif %}}"
             )
             .expect("writing to a String cannot fail");
         }

@@ -226,6 +226,20 @@ fn a_row_that_makes_no_text_is_refused() {
 }
 
 #[test]
+fn an_empty_column_has_no_line_in_the_default_text_and_says_as_little_as_null() {
+    let mut bare = with(&tent(), "category", &text(" "));
+    let document = build(&DocumentConfig::default(), &bare).unwrap();
+    assert_eq!(&*document.text, "Product: Tent");
+    bare = with(&bare, "title", &text(""));
+    let failure = build(&DocumentConfig::default(), &bare).unwrap_err();
+    assert_eq!(failure.reason, "empty_text");
+    let mut config = DocumentConfig::default();
+    config.columns.price = Some("stock".into());
+    let document = build(&config, &with(&bare, "stock", &Value::Int(0))).unwrap();
+    assert_eq!(&*document.text, "Price: 0");
+}
+
+#[test]
 fn a_template_may_name_any_column() {
     let config = DocumentConfig {
         template: Some("{{ title }} ({{ stock }} left) {{ product|upper }}".into()),
