@@ -13,6 +13,7 @@ use crate::{
     admin::{InEffect, Job, Views, status::Observer},
     config::Config,
     cost::{Books, BoughtText},
+    pages,
     telemetry::{AssignedPartition, Health, Lane, LaneState, Metrics, Reading},
 };
 
@@ -162,17 +163,34 @@ fn no_id_is_there_twice_and_labels_lead_somewhere() {
 
 #[test]
 fn it_loads_what_is_built_in_and_nothing_else() {
-    let page = page(&views());
-    for path in quoted(&page, " src=\"") {
+    let views = views();
+    for (lane, state) in [
+        (Lane::Index, LaneState::Waiting("it is away".into())),
+        (Lane::Embed, LaneState::Blocked("renew the key".into())),
+    ] {
+        views.health.set(lane, state);
+        it_loads_what_is_built_in(&page(&views));
+    }
+}
+
+fn it_loads_what_is_built_in(page: &str) {
+    for path in quoted(page, " src=\"") {
         assert!(ASSETS.iter().any(|(asset, ..)| *asset == path), "{path}");
     }
     for (path, ..) in ASSETS {
         assert!(page.contains(&format!("\"{path}\"")), "{path} is not used");
     }
-    let links = quoted(&page, "href=\"");
+    let links = quoted(page, "href=\"");
+    assert!(links.iter().any(|link| link.contains("/runbooks/lane-")));
     // A runbook is elsewhere; it is loaded only by whoever follows the link.
     let runbook = "https://github.com/vectide/vectide/blob/main/docs/runbooks/";
     for link in links {
+        if let Some(file) = link.strip_prefix(runbook) {
+            assert!(
+                pages::root().join("docs/runbooks").join(file).exists(),
+                "{link}"
+            );
+        }
         let is_own = link.starts_with(['/', '#']) && !link.starts_with("//");
         assert!(is_own || link.starts_with(runbook), "{link}");
     }
