@@ -41,10 +41,12 @@ pub enum SessionError {
     #[error("postgres.ca_file: {0}")]
     Authorities(String),
     /// The server can't be reached, or does not let the role in.
-    #[error("can't connect to PostgreSQL at {at}: {}", told(.source))]
+    #[error("can't connect to PostgreSQL at {at}: {}{hint}", told(.source))]
     Connect {
         /// Host and port.
         at: String,
+        /// What the configuration has to do with it, where that may be it.
+        hint: &'static str,
         /// What the client or the server said.
         source: tokio_postgres::Error,
     },
@@ -70,6 +72,17 @@ fn told(error: &tokio_postgres::Error) -> String {
         (Some(said), _) => said.message().to_owned(),
         (None, Some(source)) => format!("{error}: {source}"),
         (None, None) => error.to_string(),
+    }
+}
+
+/// What to correct where no encrypted connection comes about. The client has no error of its own for it: neither
+/// the server nor the operating system has said anything then.
+fn hint(tls: PostgresTls, error: &tokio_postgres::Error) -> &'static str {
+    let is_of_handshake = error.to_string().contains("TLS");
+    if tls == PostgresTls::VerifyFull && is_of_handshake {
+        "; postgres.ca_file names the authority that has signed its certificate, postgres.tls = \"disable\" goes without encryption"
+    } else {
+        ""
     }
 }
 
@@ -129,6 +142,7 @@ impl Session {
         };
         let (client, connection) = connected.map_err(|source| SessionError::Connect {
             at: format!("{host}:{}", config.port),
+            hint: hint(config.tls, &source),
             source,
         })?;
         tokio::spawn(async move {
