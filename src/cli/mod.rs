@@ -17,6 +17,7 @@ mod explain;
 mod failure;
 mod health;
 mod inspect;
+mod layout;
 mod man;
 mod output;
 mod probe;
@@ -49,10 +50,13 @@ Exit codes:
   2  the command line or the configuration is wrong; nothing was begun
   3  index and table differ, and nothing is pending that would mend it (explain, audit)";
 
+/// How wide help is, in characters: as wide as the narrowest usual terminal.
+const HELP_WIDTH: usize = 80;
+
 /// Keeps a Qdrant collection equal to a database table.
 #[derive(Debug, Parser)]
 #[command(name = "vectide", version, after_help = EXIT_CODES)]
-#[command(propagate_version = true, arg_required_else_help = true)]
+#[command(propagate_version = true, arg_required_else_help = true, term_width = HELP_WIDTH)]
 pub struct Cli {
     #[command(flatten)]
     options: Options,
@@ -62,6 +66,7 @@ pub struct Cli {
 
 /// Options that every subcommand takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Options {
     /// The configuration file [default: vectide.toml, if present]
     #[arg(long, global = true, env = "VECTIDE_CONFIG", value_name = "FILE")]

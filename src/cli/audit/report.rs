@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::{
     super::{
-        inspect::{Length, align},
+        inspect::Length,
+        layout::{self, Side},
         recheck::{Receipts, unanswered},
     },
     Command, Drift,
@@ -218,7 +219,7 @@ impl Report {
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| vec![count.to_string(), what.to_owned()])
             .collect();
-        align(&mut text, "  ", &lines)?;
+        layout::table(&mut text, "  ", &[Side::Right, Side::Left], &lines)?;
         for Unsure { column, why } in self.postgres.iter().flat_map(|it| &it.unsure) {
             writeln!(
                 text,

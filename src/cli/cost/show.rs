@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    cli::inspect::align,
+    cli::layout::{self, Side},
     cost::{Account, Day, Entry, Figures, Month, Period, SpendingBudget, Why, grouped},
 };
 
@@ -70,7 +70,8 @@ fn section(text: &mut String, name: &str, account: &Account, share: Option<f64>)
         }
         let names = [head, "table", "model", "texts", "tokens", "money"];
         rows.insert(0, names.map(str::to_owned).to_vec());
-        align(text, "  ", &rows)?;
+        let sides = [Side::Left, Side::Left, Side::Left, Side::Right];
+        layout::table(text, "  ", &sides, &rows)?;
     }
     Ok(())
 }
@@ -176,10 +177,10 @@ mod tests {
             lines,
             [
                 "2026-11: $0.201 for 201,000 tokens, 50.0 % of the budget",
-                "  bought        table          model  texts  tokens   money",
-                "  new           shop.products  small  10     1,000    $0.001",
-                "  text_changed  shop.products  small  2,000  200,000  $0.20",
-                "  saved         table          model  texts   tokens      money",
+                "  bought        table          model  texts   tokens   money",
+                "  new           shop.products  small     10    1,000  $0.001",
+                "  text_changed  shop.products  small  2,000  200,000   $0.20",
+                "  saved         table          model   texts      tokens   money",
                 "  payload_only  shop.products  small  50,000  ~5,000,000  ~$5.00",
             ]
         );

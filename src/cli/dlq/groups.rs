@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     cli::{
-        inspect::show::{Length, align, time},
+        inspect::show::{Length, time},
+        layout::align,
         selection::counted,
     },
     dead_letter::{Letter, Place},

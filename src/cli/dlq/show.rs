@@ -6,7 +6,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    cli::inspect::show::{Length, align, time},
+    cli::{
+        inspect::show::{Length, time},
+        layout::align,
+    },
     dead_letter::Letter,
     record::RowKey,
 };

@@ -158,7 +158,7 @@ impl Command {
         if self.json {
             writeln!(out, "{:#}", report.to_json())?;
         } else {
-            write!(out, "{}", report.to_text()?)?;
+            write!(out, "{}", report.to_text(out.width())?)?;
         }
         out.flush()?;
         Ok(ExitStatus::Success)

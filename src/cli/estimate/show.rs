@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use crate::{
-    cli::inspect::align,
+    cli::layout::{self, Side},
     cost::{
         Model, PriceTable,
         estimate::{Baseline, Estimate, Spending, Workload},
@@ -63,8 +63,8 @@ impl<'a> Report<'a> {
         });
     }
 
-    /// What there is to be embedded, and a line a model.
-    pub(super) fn to_text(&self) -> Result<String, fmt::Error> {
+    /// What there is to be embedded, and a line a model, within so many characters a line.
+    pub(super) fn to_text(&self, within: Option<usize>) -> Result<String, fmt::Error> {
         let mut text = String::new();
         if let Some(sample) = self.sample {
             Self::found(&mut text, sample)?;
@@ -104,7 +104,8 @@ impl<'a> Report<'a> {
         ];
         let mut lines = vec![head.map(str::to_owned).to_vec()];
         lines.extend(self.rows.iter().map(Row::line));
-        align(&mut text, "", &lines)?;
+        let sides = [Side::Left, Side::Left, Side::Right];
+        layout::folded(&mut text, "", &sides, &lines, within)?;
         text.push_str(
             "\nMoney a month of 30 days, but backfill: once. Return: saved for each dollar spent. \
              Memory and disk: Qdrant's, for one copy.\n",

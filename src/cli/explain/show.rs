@@ -11,7 +11,10 @@ use crate::{
 };
 
 use super::{
-    super::inspect::{Length, Understood, align, times},
+    super::{
+        inspect::{Length, Understood, show::time, times},
+        layout::align,
+    },
     difference::{Ignored, differences},
     look::Looked,
     partition::Place,

@@ -29,7 +29,7 @@ use summary::Summary;
 
 pub(super) use interpreter::Interpreter;
 pub(super) use schemas::Schemas;
-pub(super) use show::{Length, align};
+pub(super) use show::Length;
 pub(super) use show_record::{payload as payload_json, times};
 pub(super) use understood::{News, Outcome, Understood};
 

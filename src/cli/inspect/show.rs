@@ -1,7 +1,7 @@
 //! How values, times and figures look to people.
 
 use std::{
-    fmt::{self, Display, Write as _},
+    fmt::{Display, Write as _},
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -63,30 +63,6 @@ pub(in crate::cli) fn time(milliseconds: i64) -> String {
         }
         _ => format!("{milliseconds} ms"),
     }
-}
-
-/// Lines of two or more columns, each as wide as it must be.
-pub(in crate::cli) fn align(
-    out: &mut impl fmt::Write,
-    indent: &str,
-    rows: &[Vec<String>],
-) -> fmt::Result {
-    let width = |text: &String| text.chars().count();
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|index| {
-            let cells = rows.iter().filter_map(|row| row.get(index));
-            cells.map(width).max().unwrap_or(0)
-        })
-        .collect();
-    for row in rows {
-        let mut line = indent.to_owned();
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(line, "{cell:<width$}  ")?;
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }
 
 /// `3 create, 1 delete`.

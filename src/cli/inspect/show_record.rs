@@ -10,8 +10,9 @@ use crate::{
 };
 
 use super::{
+    super::layout::align,
     columns::type_name,
-    show::{Length, align, time},
+    show::{Length, time},
     understood::{News, Outcome, Understood},
 };
 

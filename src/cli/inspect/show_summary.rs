@@ -8,8 +8,8 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{
-    super::selection::counted,
-    show::{Length, align, counts},
+    super::{layout::align, selection::counted},
+    show::{Length, counts},
     summary::{PartitionSummary, Summary, TopicSummary},
     warnings::{Warning, warnings},
 };

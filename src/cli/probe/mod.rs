@@ -155,7 +155,7 @@ impl Command {
         if self.json {
             writeln!(out, "{:#}", report.to_json())?;
         } else {
-            write!(out, "{}", report.to_text()?)?;
+            write!(out, "{}", report.to_text(out.width())?)?;
         }
         out.flush()?;
         let is_refused = |row: &Row| row.figures.success.is_some_and(|share| share <= 0.0);

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use crate::{
-    cli::inspect::align,
+    cli::layout::{self, Side},
     cost::{Price, grouped},
     probe::{End, Figures, Measured, Quality},
 };
@@ -154,10 +154,11 @@ impl Report {
         remarks
     }
 
-    /// Table and remarks.
-    pub(super) fn to_text(&self) -> Result<String, fmt::Error> {
+    /// Table and remarks, the table within so many characters a line.
+    pub(super) fn to_text(&self, within: Option<usize>) -> Result<String, fmt::Error> {
         let mut text = format!("{}\n\n", self.task());
-        align(&mut text, "", &self.table())?;
+        let sides = [Side::Left, Side::Right];
+        layout::folded(&mut text, "", &sides, &self.table(), within)?;
         let remarks = self.remarks();
         if !remarks.is_empty() {
             text.push('\n');

@@ -5,11 +5,16 @@ use std::fmt::{self, Write as _};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    cli::inspect::align,
+    cli::layout::{
+        self,
+        Side::{Left, Right},
+    },
     cost::{Money, grouped},
 };
 
 use super::standing::{Side, Standing};
+
+const SIDES: [layout::Side; 6] = [Left, Left, Right, Left, Right, Left];
 
 /// A line an index, then what else there is to know.
 pub(super) fn to_text(standing: &Standing, obstacles: &[String]) -> Result<String, fmt::Error> {
@@ -45,7 +50,7 @@ pub(super) fn to_text(standing: &Standing, obstacles: &[String]) -> Result<Strin
         line("current", current),
         line("next", next),
     ];
-    align(&mut text, "", &lines)?;
+    layout::table(&mut text, "", &SIDES, &lines)?;
     writeln!(
         text,
         "\nOf {} rows, {} are missing in {}",

@@ -10,7 +10,10 @@ use crate::{
     record::{Payload, Value},
 };
 
-use super::super::inspect::{Length, align, payload_json};
+use super::super::{
+    inspect::{Length, payload_json},
+    layout::{self, Side},
+};
 
 /// Fields that people know a row by, where the configuration does not say which it is.
 const TITLES: [&str; 6] = ["title", "name", "product", "label", "heading", "subject"];
@@ -40,7 +43,7 @@ pub(super) fn to_text(
         })
         .collect();
     let mut text = String::new();
-    align(&mut text, "", &rows)?;
+    layout::table(&mut text, "", &[Side::Right, Side::Left], &rows)?;
     Ok(text)
 }
 

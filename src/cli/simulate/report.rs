@@ -8,6 +8,7 @@ use super::{
     super::{
         Output,
         demo::report::{number, time},
+        layout::{self, Side},
     },
     counters::{Counters, Freshness},
     day::{Assumptions, Kind},
@@ -250,19 +251,10 @@ impl Report {
     pub(super) fn show(&self, out: &mut Output) -> std::io::Result<()> {
         let mut lines = vec![HEADS.map(str::to_owned)];
         lines.extend(self.parts.iter().chain([&self.day]).map(Row::cells));
-        let widths: Vec<usize> = (0..HEADS.len())
-            .map(|column| {
-                let cells = lines.iter().filter_map(|line| line.get(column));
-                cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        for line in lines {
-            let cells = line.iter().zip(&widths);
-            let cells: Vec<String> = cells
-                .map(|(cell, width)| format!("{cell:>width$}"))
-                .collect();
-            writeln!(out, "{}", cells.join("  ").trim_end())?;
-        }
+        let mut table = String::new();
+        layout::folded(&mut table, "", &[Side::Right], &lines, out.width())
+            .map_err(std::io::Error::other)?;
+        write!(out, "{table}")?;
         writeln!(
             out,
             "\nWithin: the bound within which half, 99 % and all were visible. Limits: how long requests were kept back."
