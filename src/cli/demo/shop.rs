@@ -33,6 +33,8 @@ impl Shop {
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("linger.ms", "1")
+            // As Kafka Connect's producer spreads keys.
+            .set("partitioner", "murmur2_random")
             .create()
             .context("can't make the shop's producer")?;
         Ok(Self {

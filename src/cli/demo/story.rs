@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     app::App,
-    config::{ByteSize, Config},
+    config::{ByteSize, Config, PREFIX},
     record::Vector,
     stand_ins::{Endpoints, StandIns},
     telemetry,
@@ -41,6 +41,7 @@ pub(super) struct Story {
 pub(super) struct Told {
     app: App,
     stand_ins: StandIns,
+    config: Config,
     differences: usize,
 }
 
@@ -81,6 +82,8 @@ impl Story {
             "A shop, its product table and a vector index beside it. Kafka, Qdrant and the embedding\nendpoint run inside this process and speak their own protocols.",
         )?;
         let (stand_ins, endpoints) = StandIns::start(&self.config).await?;
+        // Points name the endpoint that made their vectors: the one that other commands are told.
+        self.config.embed.url.clone_from(&endpoints.embed_url);
         let topic = Connector::new("demo").topic();
         let mut shop = Shop::new(&endpoints.brokers, Connector::new("demo"))?;
         let view = View::new(&self.config, &endpoints)?;
@@ -151,6 +154,7 @@ impl Story {
         Ok(Told {
             app,
             stand_ins,
+            config: self.config,
             differences: differences.len(),
         })
     }
@@ -302,11 +306,15 @@ impl Told {
         writeln!(out, "Kafka       {}", endpoints.brokers)?;
         writeln!(out, "Qdrant      {}  (gRPC)", endpoints.index_url)?;
         writeln!(out, "embeddings  {}", endpoints.embed_url)?;
-        writeln!(
-            out,
-            "\nTo search it, in another shell:\n  export VECTIDE__INDEX__URL={} VECTIDE__EMBED__URL={} VECTIDE__EMBED__DIMENSIONS={DIMENSIONS}\n  vectide search 'waterproof hiking boots' --filter 'stock > 0'\n\nCtrl-C ends it.",
-            endpoints.index_url, endpoints.embed_url
-        )?;
+        writeln!(out, "\nTo ask it more, in another shell:")?;
+        for variable in variables(&self.config, endpoints) {
+            writeln!(out, "  export {variable}")?;
+        }
+        let program = program();
+        for command in COMMANDS {
+            writeln!(out, "  {program} {command}")?;
+        }
+        writeln!(out, "\nCtrl-C ends it.")?;
         out.flush()?;
         tokio::select! {
             _ = signals.next() => Ok(()),
@@ -319,5 +327,66 @@ impl Told {
         self.app.stop().await?;
         self.stand_ins.stop().await;
         Ok(())
+    }
+}
+
+/// What to try on what the demonstration has left.
+const COMMANDS: [&str; 4] = [
+    "search 'waterproof hiking boots' --filter 'stock > 0'",
+    "explain 17",
+    "audit",
+    "dlq list",
+];
+
+/// The program, as it was called: it need not be on the path.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "vectide".into())
+}
+
+/// What of the configuration other commands must be told, as variables of the environment.
+fn variables(config: &Config, endpoints: &Endpoints) -> Vec<String> {
+    let Config { kafka, embed, .. } = config;
+    let of_keys = [
+        ("KAFKA__BROKERS", endpoints.brokers.clone()),
+        ("KAFKA__TOPICS", kafka.topics.join(",")),
+        ("KAFKA__GROUP", kafka.group.clone()),
+        ("DOCUMENT__IGNORE", config.document.ignore.join(",")),
+        ("INDEX__URL", endpoints.index_url.clone()),
+        ("EMBED__URL", endpoints.embed_url.clone()),
+        ("EMBED__DIMENSIONS", embed.dimensions.to_string()),
+    ];
+    let variables = of_keys.map(|(key, value)| format!("{PREFIX}{key}={value}"));
+    variables.into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[test]
+    fn other_commands_are_told_all_that_they_need_to_agree_with_the_demonstration() {
+        let mut story = Story::new(200, 7, None);
+        let endpoints = Endpoints {
+            brokers: "127.0.0.1:1".into(),
+            index_url: "http://127.0.0.1:2".into(),
+            embed_url: "http://127.0.0.1:3/v1".into(),
+        };
+        story.config.embed.url.clone_from(&endpoints.embed_url);
+        let variables = variables(&story.config, &endpoints);
+        let variables = variables.iter().map(|it| it.split_once('=').unwrap());
+        let sources = Sources {
+            environment: variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            ..Sources::default()
+        };
+        let told = sources.load().unwrap();
+        assert_eq!(told.kafka.topics, story.config.kafka.topics);
+        assert_eq!(told.kafka.group, story.config.kafka.group);
+        assert_eq!(told.document, story.config.document);
+        assert_eq!(told.embed.fingerprint(), story.config.embed.fingerprint());
+        assert_eq!(told.index.collection, story.config.index.collection);
     }
 }
