@@ -670,6 +670,17 @@ mod embedded {
         let first = "vectide.dead-letters: 5 letters; besides 1 record of another kind\n\ndecode not_json\n  letters  3 of shop.products\n";
         assert!(text.starts_with(first), "{text}");
         assert_eq!(listed(&["--key", "[3]"])["letters"], 1);
+        assert_eq!(listed(&["--key", "3"])["unmatched"], 4);
+        let each = done(&["list", "--each", "--reason", "not_json"]);
+        assert_eq!(each.lines().count(), 3, "{each}");
+        let line = "0@0  2026-01-31T12:00:00.000Z  decode not_json  shop.products/0@0  [0]  it says\\nthis";
+        assert_eq!(each.lines().next(), Some(line));
+        let each = done(&["list", "--each", "--json", "--key", "3"]);
+        let letter: serde_json::Value = serde_json::from_str(&each).unwrap();
+        assert_eq!(
+            (&letter["place"], &letter["value"]),
+            (&"1@1".into(), &"no JSON".into())
+        );
         assert_eq!(listed(&["--since", "2026-02-01T00:00:00Z"])["letters"], 0);
 
         let shown = done(&["show", "1@1"]);
@@ -683,7 +694,9 @@ mod embedded {
         assert_eq!((&left["letters"], &left["done"]), (&2.into(), &3.into()));
         assert_eq!(listed(&["--all"])["letters"], 5);
         assert!(done(&["drop", "1@0"]).starts_with("1 letter of "));
-        assert!(done(&["drop", "1@0"]).starts_with("0 letters of "));
+        let again = done(&["drop", "1@0"]);
+        assert!(again.starts_with("0 letters of "), "{again}");
+        assert!(again.ends_with("; 1 had been before\n"), "{again}");
         assert!(done(&["drop", "--all"]).starts_with("1 letter of "));
         assert_eq!(listed(&[])["letters"], 0);
 
@@ -710,6 +723,15 @@ mod embedded {
             .unwrap();
         let nothing = "vectide.dead-letters: 0 letters\n".to_owned();
         assert_eq!(texts(&output), (Some(0), nothing, String::new()));
+
+        let output = vectide(directory.path(), &["dlq", "show", "0@17"])
+            .env("VECTIDE__KAFKA__BROKERS", kafka.bootstrap_servers())
+            .output()
+            .unwrap();
+        let (code, _, errors) = texts(&output);
+        assert_eq!(code, Some(1));
+        let absent = "vectide: there are no letters: the topic vectide.dead-letters does not exist";
+        assert!(errors.starts_with(absent), "{errors}");
     }
 
     #[test]

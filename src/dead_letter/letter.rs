@@ -57,6 +57,8 @@ pub struct Letter {
     pub attempt: u32,
     /// When, in milliseconds since 1970: as the letter says, else the record's own time.
     pub failed_ms: Option<i64>,
+    /// Whose it is: the consumer group that wrote it, or the connector.
+    pub group: Option<Box<str>>,
     /// The version that wrote the letter.
     pub version: Option<Box<str>>,
 }
@@ -91,6 +93,7 @@ impl Letter {
             message: connect("exception.message").unwrap_or_default(),
             attempt: text(ATTEMPT).and_then(|it| it.parse().ok()).unwrap_or(1),
             failed_ms: failed_at.or(raw.timestamp_ms),
+            group: connect("connector.name"),
             version: text(VERSION),
             record: RawRecord {
                 topic: Arc::from(topic),
@@ -172,6 +175,7 @@ mod tests {
         assert_eq!((&*read.stage, &*read.reason), ("embed", "http_400"));
         assert_eq!((&*read.message, read.attempt), ("too long", 1));
         assert_eq!(read.failed_ms, Some(1_700_000_000_123));
+        assert_eq!(read.group.as_deref(), Some("vectide"));
         assert_eq!(read.version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
     }
 

@@ -1,6 +1,7 @@
 //! Which letters are meant.
 
 use std::{
+    convert::Infallible,
     str::FromStr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -8,6 +9,7 @@ use std::{
 use clap::Args;
 
 use crate::{
+    cli::explain::KeyArgument,
     config::RowsConfig,
     dead_letter::Letter,
     decode::{Decoder, RowSettings},
@@ -23,9 +25,9 @@ pub(super) struct Filter {
     /// That failed before this time
     #[arg(long, value_name = "TIME")]
     until: Option<Time>,
-    /// Of this row: its key as in the topic, or its values, such as [17]
+    /// Of this row: its key as for `vectide explain`, such as 17 or '["B-204",3]', or as in the topic
     #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    key: Option<WantedKey>,
     /// With this reason, such as undecodable_value
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
@@ -76,7 +78,36 @@ impl Filter {
                 .table
                 .as_deref()
                 .is_none_or(|table| is_of_table(&letter.record.topic, table))
-            && self.key.as_deref().is_none_or(|key| is_of_key(letter, key))
+            && self.key.as_ref().is_none_or(|key| key.is_of(letter))
+    }
+}
+
+/// The key of a row whose letters are meant.
+#[derive(Debug, Clone)]
+struct WantedKey {
+    /// As it was written: the bytes of a record's key, which need not be one that can be read.
+    text: String,
+    /// The rows that may be meant by it: of `17`, that with the number and that with the text.
+    rows: Vec<RowKey>,
+}
+
+impl FromStr for WantedKey {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let read: Option<KeyArgument> = text.parse().ok();
+        let rows = read.into_iter().flat_map(|it| [Some(it.key), it.as_text]);
+        Ok(Self {
+            text: text.to_owned(),
+            rows: rows.flatten().collect(),
+        })
+    }
+}
+
+impl WantedKey {
+    fn is_of(&self, letter: &Letter) -> bool {
+        let key = letter.record.key.as_deref().unwrap_or_default();
+        key == self.text.as_bytes() || row_key(letter).is_some_and(|key| self.rows.contains(&key))
     }
 }
 
@@ -84,11 +115,6 @@ fn is_of_table(topic: &str, table: &str) -> bool {
     topic
         .strip_suffix(table)
         .is_some_and(|before| before.is_empty() || before.ends_with('.'))
-}
-
-fn is_of_key(letter: &Letter, wanted: &str) -> bool {
-    let key = letter.record.key.as_deref().unwrap_or_default();
-    key == wanted.as_bytes() || row_key(letter).is_some_and(|key| key.as_str() == wanted)
 }
 
 /// The row's key, where the record's is JSON.
@@ -137,6 +163,7 @@ pub(super) mod tests {
             message: format!("the message of {offset}").into(),
             attempt: 1,
             failed_ms: Some(failed * 1_000),
+            group: Some("vectide".into()),
             version: None,
         }
     }
@@ -153,6 +180,7 @@ pub(super) mod tests {
             &["--reason", "not_json", "--stage", "decode"],
             &["--key", "[17]"],
             &["--key", "{\"id\":17}"],
+            &["--key", "17"],
             &["--table", "products"],
             &["--topic", "shop.public.products"],
             &["--since", "2023-11-14T22:13:20Z"],
@@ -164,6 +192,8 @@ pub(super) mod tests {
             &["--reason", "empty_text"][..],
             &["--reason", "not_json", "--stage", "embed"],
             &["--key", "[18]"],
+            &["--key", "18"],
+            &["--key", "no key of any row"],
             &["--table", "ducts"],
             &["--since", "2023-11-14T22:13:21Z"],
             &["--since", "2h"],

@@ -26,6 +26,8 @@ pub(super) struct Groups {
     by_reason: BTreeMap<(Box<str>, Box<str>), Group>,
     /// Letters that are done with.
     pub(super) done: u64,
+    /// Letters that were not asked for.
+    pub(super) unmatched: u64,
     /// Records that are no letters.
     pub(super) others: u64,
 }
@@ -96,6 +98,9 @@ impl Groups {
         if self.done > 0 {
             write!(text, ", and {} done with", self.done)?;
         }
+        if self.unmatched > 0 {
+            write!(text, "; {} not asked for", self.unmatched)?;
+        }
         if self.others > 0 {
             write!(text, "; besides {} of another kind", counted(self.others))?;
         }
@@ -147,6 +152,7 @@ impl Groups {
             "topic": topic,
             "letters": self.total(),
             "done": self.done,
+            "unmatched": self.unmatched,
             "others": self.others,
             "groups": groups,
         })
@@ -173,11 +179,12 @@ mod tests {
         groups.add(&letter(2, "not_json", 30));
         groups.add(&letter(3, "not_json", 20));
         groups.done = 2;
+        groups.unmatched = 4;
         groups.others = 1;
         assert_eq!(
             groups.to_text("dead").unwrap(),
             "\
-dead: 3 letters, and 2 done with; besides 1 record of another kind
+dead: 3 letters, and 2 done with; 4 not asked for; besides 1 record of another kind
 
 decode not_json
   letters  2 of shop.public.products

@@ -52,7 +52,10 @@ struct List {
     /// Also letters that are done with
     #[arg(long)]
     all: bool,
-    /// As one JSON object
+    /// A line for each letter in place of the groups
+    #[arg(long)]
+    each: bool,
+    /// As one JSON object; with --each one for each letter, a line each
     #[arg(long)]
     json: bool,
 }
@@ -73,6 +76,8 @@ struct Show {
 /// letters when it is time.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).multiple(true).args(WHICH))]
+#[command(override_usage = "vectide dlq drop [OPTIONS] <PLACES>...
+       vectide dlq drop [OPTIONS] <--all|--reason <REASON>|--key <KEY>|…>")]
 struct Drop {
     /// Which ones, as PARTITION@OFFSET; without any, those that the options select
     places: Vec<Place>,
@@ -129,15 +134,26 @@ impl List {
         let mut read = Letters::open(config).await?;
         while let Some(letter) = read.next().await? {
             if !self.filter.matches(&letter) {
+                groups.unmatched += 1;
                 continue;
             }
             let is_done = done.contains(letter.place);
             groups.done += u64::from(is_done);
-            if self.all || !is_done {
+            if !self.all && is_done {
+                continue;
+            }
+            if !self.each {
                 groups.add(&letter);
+            } else if self.json {
+                writeln!(out, "{}", show::to_json(&letter))?;
+            } else {
+                writeln!(out, "{}", show::to_line(&letter))?;
             }
         }
         groups.others = read.others;
+        if self.each {
+            return Ok(());
+        }
         if self.json {
             writeln!(out, "{:#}", groups.to_json(topic))?;
         } else {
@@ -156,13 +172,20 @@ impl Show {
             partition,
         };
         let open = move || TopicReader::open_partition(&base, &from, offset);
-        let raw = Records::of_kafka(open).await?.next().await?;
+        let topic = &config.dead_letter.topic;
+        let mut records = match Records::of_kafka(open).await {
+            Ok(records) => records,
+            Err(error) if is_absent(&error) => bail!(
+                "there are no letters: the topic {topic} does not exist, which is made for the first one"
+            ),
+            Err(error) => return Err(error),
+        };
+        let raw = records.next().await?;
         let raw = raw.filter(|raw| raw.offset == offset);
         let Some(Ok(letter)) = raw.map(Letter::read) else {
             bail!(
-                "there is no letter at {} of {}: `vectide dlq list` names some",
+                "there is no letter at {} of {topic}: `vectide dlq list` says what there is",
                 self.place,
-                config.dead_letter.topic
             );
         };
         if self.json {
@@ -179,12 +202,17 @@ impl Drop {
         let done = Letters::read_done(config).await?;
         let mut dropped = Done::default();
         let mut missing: BTreeSet<Place> = self.places.iter().copied().collect();
-        let mut count = 0;
+        let (mut count, mut before) = (0, 0);
         let mut read = Letters::open(config).await?;
         while let Some(letter) = read.next().await? {
             missing.remove(&letter.place);
             let is_named = self.places.is_empty() || self.places.contains(&letter.place);
-            if is_named && self.filter.matches(&letter) && !done.contains(letter.place) {
+            if !is_named || !self.filter.matches(&letter) {
+                continue;
+            }
+            if done.contains(letter.place) {
+                before += 1;
+            } else {
                 dropped.insert(letter.place);
                 count += 1;
             }
@@ -196,10 +224,14 @@ impl Drop {
         dead_letter::mark_done(&client(config)?, &config.dead_letter, &dropped).await?;
         let topic = &config.dead_letter.topic;
         if self.json {
-            let json = serde_json::json!({"topic": topic, "dropped": count});
+            let json = serde_json::json!({"topic": topic, "dropped": count, "before": before});
             writeln!(out, "{json:#}")?;
         } else {
-            writeln!(out, "{} of {topic} marked as done with", letters(count))?;
+            write!(out, "{} of {topic} marked as done with", letters(count))?;
+            if before > 0 {
+                write!(out, "; {before} had been before")?;
+            }
+            writeln!(out)?;
         }
         Ok(())
     }

@@ -37,6 +37,8 @@ use crate::{
 /// Ends with 1 when letters stay.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).multiple(true).args(WHICH))]
+#[command(override_usage = "vectide dlq replay [OPTIONS] <PLACES>...
+       vectide dlq replay [OPTIONS] <--all|--reason <REASON>|--key <KEY>|…>")]
 pub(super) struct Replay {
     /// Which ones, as PARTITION@OFFSET; without any, those that the options select
     places: Vec<Place>,

@@ -38,6 +38,9 @@ pub(super) fn to_text(letter: &Letter) -> Result<String, fmt::Error> {
         ("failed", when(letter.failed_ms)),
         ("attempt", letter.attempt.to_string()),
     ];
+    if let Some(group) = &letter.group {
+        facts.push(("group", full(group)));
+    }
     if let Some(version) = &letter.version {
         facts.push(("version", full(version)));
     }
@@ -63,6 +66,21 @@ pub(super) fn to_text(letter: &Letter) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
+/// One of many: where it is, when and why it failed, and of which row.
+pub(super) fn to_line(letter: &Letter) -> String {
+    let full = |text: &str| Length::Full.line(text);
+    let row = row_key(letter);
+    [
+        letter.place.to_string(),
+        letter.failed_ms.map_or_else(|| "?".to_owned(), time),
+        format!("{} {}", full(&letter.stage), full(&letter.reason)),
+        format!("{}@{}", letter.partition(), letter.record.offset),
+        row.map_or_else(|| "?".to_owned(), |row| full(row.as_str())),
+        full(&letter.message),
+    ]
+    .join("  ")
+}
+
 pub(super) fn to_json(letter: &Letter) -> Json {
     let record = &letter.record;
     let headers: Vec<Json> = record
@@ -77,6 +95,7 @@ pub(super) fn to_json(letter: &Letter) -> Json {
         "message": letter.message,
         "attempt": letter.attempt,
         "failed_ms": letter.failed_ms,
+        "group": letter.group,
         "version": letter.version,
         "topic": record.topic,
         "partition": record.partition,
@@ -130,6 +149,7 @@ mod tests {
   in Kafka  1970-01-01T00:00:00.000Z
   failed    1970-01-01T00:00:01.000Z
   attempt   1
+  group     vectide
   row       [17]
   key       {\"id\":17}
   headers

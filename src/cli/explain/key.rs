@@ -11,16 +11,16 @@ use crate::{
 
 /// A row's key from the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyArgument {
+pub(in crate::cli) struct KeyArgument {
     /// What was most likely meant.
-    pub(super) key: RowKey,
+    pub(in crate::cli) key: RowKey,
     /// What may have been meant instead: of `17`, the text.
-    pub(super) as_text: Option<RowKey>,
+    pub(in crate::cli) as_text: Option<RowKey>,
 }
 
 /// What is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum WrongKey {
+pub(in crate::cli) enum WrongKey {
     #[error("is empty")]
     Empty,
     #[error(

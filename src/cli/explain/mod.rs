@@ -40,7 +40,7 @@ use crate::{
 use bounds::{Bound, Bounds};
 pub(super) use difference::Ignored;
 
-use key::KeyArgument;
+pub(super) use key::KeyArgument;
 use look::{Looked, Looker};
 use report::Report;
 use verdict::{Last, Verdict};
