@@ -11,7 +11,7 @@ use vectide::{cli::ExitStatus, config::TableConfig, record::RowKey};
 use crate::shop::{Shop, TOPIC, envelope, key, row, until};
 
 impl Shop {
-    async fn explain(&self, arguments: &[&str]) -> (ExitStatus, Json) {
+    pub(crate) async fn explain(&self, arguments: &[&str]) -> (ExitStatus, Json) {
         let all = [&["explain", "--json"], arguments].concat();
         let (status, text) = self.vectide(&all).await;
         let json = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}"));
@@ -117,7 +117,7 @@ async fn a_difference_that_nothing_will_mend_ends_with_a_code_of_its_own() {
     assert_eq!(status, ExitStatus::Differs);
     assert_eq!(
         field(&told, "/verdict/text"),
-        "embed and upsert: the index has no point of the row; but nothing is pending: the next change of the row mends it, or reading the topic again"
+        "embed and upsert: the index has no point of the row; nothing is pending: `vectide audit --repair` mends it, or the row's next change"
     );
 
     // Another model is configured: every vector is to be bought anew.

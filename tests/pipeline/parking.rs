@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+use vectide::cli::ExitStatus;
 use vectide_embedded::embeddings::Failure;
 
 use crate::shop::{Shop, row, until};
@@ -122,6 +124,49 @@ async fn what_a_former_owner_parked_is_bought_by_the_next() {
     let app = shop.member().await;
     shop.equal().await;
     shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+/// What is explained of a row that is parked and whose record has settled. Of the partition whose text has been sent,
+/// and waits, no offset moves on: so several rows are asked for.
+async fn explained_parked_row(shop: &Shop) -> Option<(ExitStatus, Value)> {
+    for id in NEW - 8..NEW {
+        let (status, told) = shop.explain(&[&(1_000 + id).to_string()]).await;
+        let number = |pointer| told.pointer(pointer).and_then(Value::as_i64);
+        let is_parked = number("/index/made/parked_ms").is_some();
+        if is_parked && number("/kafka/committed") > number("/kafka/records/0/offset") {
+            return Some((status, told));
+        }
+    }
+    None
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_row_is_explained_as_one_that_is_owed_its_vector() {
+    let mut shop = small_shop().await;
+    // Texts that have been sent are not parked.
+    shop.config.embed.concurrency = 1;
+    shop.config.embed.batch_inputs = 1;
+    let app = shop.addressed_member().await;
+    shop.equal().await;
+    stall_and_change(&mut shop).await;
+    until("a row to be parked, and its record settled", async || {
+        explained_parked_row(&shop).await.is_some()
+    })
+    .await;
+    let (status, told) = explained_parked_row(&shop).await.unwrap();
+    assert_eq!(status, ExitStatus::Success, "{told:#}");
+    let verdict = &told["verdict"];
+    assert_eq!(verdict["action"], "embed", "{verdict:#}");
+    assert_eq!(verdict["is_pending"], true, "{verdict:#}");
+    let text = verdict["text"].as_str().unwrap();
+    assert!(
+        text.contains("this is pending: the row is parked"),
+        "{text}"
+    );
+    shop.embeddings
+        .control()
+        .update(|behaviour| behaviour.stall = false);
     app.stop().await.unwrap();
 }
 

@@ -4,11 +4,11 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     index::{Bookkeeping, FoundPoint},
-    record::{Fingerprint, Offset, PointId, Value},
+    record::{Fingerprint, Offset, PointId, Stored, TextHash, Value},
 };
 
 use super::{
-    super::inspect::{Understood, payload_json},
+    super::inspect::{News, Outcome, Understood, payload_json},
     difference::Difference,
     look::Looked,
     partition::Place,
@@ -39,8 +39,38 @@ impl Report {
         self.looked.committed.get(&partition).copied()
     }
 
-    /// Whether the last record has not settled, as far as the committed offset tells.
+    /// Whether what is to be done will be done without anybody's doing.
     pub(super) fn is_pending(&self) -> bool {
+        self.is_unsettled() || self.is_owed()
+    }
+
+    /// Whether the row is parked, and lacks nothing but the vector that it is owed: its record has settled, and
+    /// only the point says so.
+    pub(super) fn is_owed(&self) -> bool {
+        let stored = self.point.as_ref().and_then(stored);
+        let is_parked = stored.is_some_and(|stored| {
+            stored.parked.is_some() && stored.wanted.is_some() && stored.wanted == self.last_text()
+        });
+        let lacks_a_vector = |reason: &Reason| matches!(reason, Reason::Text | Reason::NoVector);
+        let Verdict::Act { reasons, .. } = &self.verdict else {
+            return false;
+        };
+        is_parked && reasons.iter().all(lacks_a_vector)
+    }
+
+    /// The hash of the text that the last record makes.
+    fn last_text(&self) -> Option<TextHash> {
+        match &self.records.last()?.news {
+            News::Row(row) => match &row.outcome {
+                Outcome::Document(document) => Some(document.text_hash),
+                Outcome::Refused(_) | Outcome::Incomplete(_) => None,
+            },
+            News::Gone { .. } | News::Truncate | News::Skip(_) | News::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the last record has not settled, as far as the committed offset tells.
+    pub(super) fn is_unsettled(&self) -> bool {
         let committed = self.committed();
         let last = self.records.last().map(|record| record.place.offset);
         last.is_some_and(|last| committed.is_none_or(|committed| last >= committed))
@@ -89,6 +119,7 @@ impl Report {
                     "key": stored.key,
                     "text_hash": stored.text_hash.map(|it| it.to_string()),
                     "wanted": stored.wanted.map(|it| it.to_string()),
+                    "parked_ms": stored.parked.as_ref().map(|it| it.at_ms),
                     "payload_hash": stored.payload_hash.to_string(),
                     "model": stored.fingerprint,
                     "model_is_configured": *stored.fingerprint == *self.fingerprint.as_str(),
@@ -137,6 +168,13 @@ impl Report {
             "is_pending": self.is_pending(),
             "differs": self.verdict.differs(),
         })
+    }
+}
+
+fn stored(point: &FoundPoint) -> Option<&Stored> {
+    match &point.bookkeeping {
+        Bookkeeping::Row(row) => Some(&row.stored),
+        Bookkeeping::Tombstone(_) | Bookkeeping::None => None,
     }
 }
 

@@ -16,12 +16,14 @@ impl Report {
         if !self.verdict.differs() {
             return text;
         }
-        text += if self.is_pending() {
+        text += if self.is_unsettled() {
             "; this is pending"
+        } else if self.is_owed() {
+            "; this is pending: the row is parked, and its vector is bought when the embedding endpoint has time for it"
         } else if matches!(self.verdict, Verdict::DeadLetter(_)) {
-            "; nothing is pending: look into the dead-letter topic, mend the cause, then touch the row"
+            "; nothing is pending: the record went to the dead letters (`vectide dlq list`): mend the cause, then `vectide dlq replay`, or touch the row"
         } else {
-            "; but nothing is pending: the next change of the row mends it, or reading the topic again"
+            "; nothing is pending: `vectide audit --repair` mends it, or the row's next change"
         };
         text
     }

@@ -73,6 +73,10 @@ impl Report {
             Bookkeeping::Row(row) => {
                 fact("as of", self.as_of(&row.stored));
                 fact("vector", vector(point, &row.stored));
+                if let Some(parked) = &row.stored.parked {
+                    let (since, age) = (time(parked.at_ms), age(self.now_ms, parked.at_ms));
+                    fact("parked", format!("since {since}{age}: its vector is owed"));
+                }
                 fact("model", self.model(&row.stored));
             }
         }
@@ -81,7 +85,9 @@ impl Report {
             fact("vector", there.to_owned());
         }
         align(text, "  ", &facts)?;
-        show_payload(text, "payload", point.payload.fields(), length)?;
+        if !matches!(point.bookkeeping, Bookkeeping::Tombstone(_)) {
+            show_payload(text, "payload", point.payload.fields(), length)?;
+        }
         if let Bookkeeping::Row(row) = &point.bookkeeping
             && !row.stored.source_columns.fields().is_empty()
         {
@@ -160,7 +166,7 @@ impl Report {
 
     fn pending_text(&self) -> String {
         let group = &self.group;
-        match (self.committed(), self.is_pending()) {
+        match (self.committed(), self.is_unsettled()) {
             (None, _) => {
                 format!("pending: the group {group} has committed nothing in this partition")
             }
@@ -205,7 +211,12 @@ fn vector(point: &FoundPoint, stored: &Stored) -> String {
         (true, None) => "there, of another model or text".to_owned(),
     };
     if let Some(wanted) = stored.wanted {
-        let _ = write!(text, "; it waits for that of another text, hash {wanted}");
+        let of = if point.has_vector {
+            "another text, hash"
+        } else {
+            "the text with the hash"
+        };
+        let _ = write!(text, "; it waits for that of {of} {wanted}");
     }
     text
 }
