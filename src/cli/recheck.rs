@@ -138,7 +138,7 @@ pub(super) fn unanswered(waiting: usize, group: &str, patience: Duration) -> Str
         "rows wait"
     };
     format!(
-        "{waiting} {plural}: no member of the group {group} has answered for {patience}. What was asked for stays, and is done once `vectide run` has the partitions and reaches Kafka; then ask again to see what came of it"
+        "{waiting} {plural}: no member of the group {group} has answered for {patience}. What was asked for stays, and is done once `vectide run` has the partitions, and reaches Kafka and, for new vectors, the embedding endpoint; then ask again to see what came of it"
     )
 }
 

@@ -50,7 +50,7 @@ const IDS: usize = 200;
 const EXAMPLES: &str = "\
 Examples:
   vectide audit
-  vectide audit --topic shop.public.products --json | jq '.topics[].drift'
+  vectide audit --topic shop.public.products --json | jq '.topics[].findings[]'
   vectide audit --repair
   vectide audit --source postgres";
 

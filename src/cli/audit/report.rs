@@ -169,6 +169,11 @@ impl Report {
         json
     }
 
+    fn has_judged_all(&self) -> bool {
+        let unsettled = self.postgres.as_ref().map_or(0, |it| it.unsettled);
+        self.pending == 0 && self.later == 0 && self.unusable == 0 && unsettled == 0
+    }
+
     fn to_text(&self, show: usize) -> Result<String, std::fmt::Error> {
         let mut text = format!(
             "{} and {}: {} rows, {} points\n",
@@ -190,7 +195,7 @@ impl Report {
             (self.owed, "points that wait for their vector"),
             (
                 self.unusable,
-                "rows not judged: nothing can be made of their last records (vectide dlq list)",
+                "rows not judged: nothing can be made of their last records (`vectide dlq list`, or /readyz where a table is blocked)",
             ),
             (
                 self.untold,
@@ -228,7 +233,11 @@ impl Report {
             )?;
         }
         if self.findings.is_empty() {
-            text.push_str("  index and table agree\n");
+            text.push_str(if self.has_judged_all() {
+                "  index and table agree\n"
+            } else {
+                "  index and table agree in all that was judged\n"
+            });
         }
         for finding in self.findings.iter().take(show) {
             let drift: Vec<&str> = finding.drift.iter().map(|drift| drift.label()).collect();
@@ -290,7 +299,8 @@ pub(super) fn write(
             writeln!(out, "{}", unanswered(waiting, group, command.patience))?;
         }
     }
-    if reports.iter().any(|report| !report.findings.is_empty()) {
+    let is_told = |report: &Report| report.findings.len() > report.untold_by_topic();
+    if reports.iter().any(is_told) {
         let next = if command.repair {
             "The members mend by their own configuration: `vectide audit` again shows whether all agrees by this one."
         } else {

@@ -81,9 +81,10 @@ impl<'a> Pair<'a> {
             alias,
         };
         pair.refuse_misfits()?;
-        for written in [pair.current(), pair.next()] {
+        for (name, written) in [("current", pair.current()), ("next", pair.next())] {
             let searcher = Searcher::new(pair.client.clone(), written, &current.index.vector);
-            searcher.ask().await?;
+            let asked = searcher.ask().await;
+            asked.with_context(|| format!("by the {name} configuration"))?;
             let is_alias =
                 written == alias || alias::meaning(&pair.client, written).await?.is_some();
             if is_alias {
