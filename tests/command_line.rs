@@ -674,7 +674,8 @@ mod embedded {
         let each = done(&["list", "--each", "--reason", "not_json"]);
         assert_eq!(each.lines().count(), 3, "{each}");
         let line = "0@0  2026-01-31T12:00:00.000Z  decode not_json  shop.products/0@0  [0]  it says\\nthis";
-        assert_eq!(each.lines().next(), Some(line));
+        // Partitions are read side by side.
+        assert!(each.lines().any(|it| it == line), "{each}");
         let each = done(&["list", "--each", "--json", "--key", "3"]);
         let letter: serde_json::Value = serde_json::from_str(&each).unwrap();
         assert_eq!(
