@@ -41,7 +41,8 @@ pub(super) struct Story {
 pub(super) struct Told {
     app: App,
     stand_ins: StandIns,
-    config: Config,
+    /// What other commands must be told, to ask the same servers.
+    variables: Vec<String>,
     differences: usize,
 }
 
@@ -154,7 +155,7 @@ impl Story {
         Ok(Told {
             app,
             stand_ins,
-            config: self.config,
+            variables: variables(&self.config, &endpoints),
             differences: differences.len(),
         })
     }
@@ -307,7 +308,7 @@ impl Told {
         writeln!(out, "Qdrant      {}  (gRPC)", endpoints.index_url)?;
         writeln!(out, "embeddings  {}", endpoints.embed_url)?;
         writeln!(out, "\nTo ask it more, in another shell:")?;
-        for variable in variables(&self.config, endpoints) {
+        for variable in &self.variables {
             writeln!(out, "  export {variable}")?;
         }
         let program = program();
