@@ -114,6 +114,14 @@ impl Debts {
         }
     }
 
+    /// A page has been read, and there was no room for its rows from this one on.
+    pub(super) fn on_part_of_page(&mut self, left: PointId, now: Instant) {
+        self.is_reading = false;
+        self.had_some = true;
+        self.next = Some(left);
+        self.not_before = now + REST;
+    }
+
     /// A row has been parked.
     pub(super) fn on_parked(&mut self) {
         self.is_owed = true;
@@ -211,5 +219,16 @@ mod tests {
         assert_eq!(budget.used(), 500);
         drop(debts);
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_there_was_no_room_for_is_read_again_after_a_while() {
+        let now = Instant::now();
+        let (mut debts, _rows) = Debts::new(budget(), now);
+        take(&mut debts, 2);
+        debts.on_part_of_page(row(), now);
+        assert_eq!(debts.due(), Some(now + REST));
+        assert_eq!(debts.next, Some(row()));
+        assert!(debts.may_be());
     }
 }

@@ -74,6 +74,12 @@ async fn nothing_waits_behind_rows_whose_vectors_can_not_be_bought() {
         indexed.len() == usize::try_from(OLD - 5).unwrap()
     })
     .await;
+    // Time to take in hand what is owed, which is more than memory has room for: what comes then is read all the same.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for id in OLD / 2..OLD - 5 {
+        shop.put(id, row(&format!("pan {id}"), 2)).await;
+    }
+    flips_are_visible(&shop).await;
     shop.embeddings
         .control()
         .update(|behaviour| behaviour.stall = false);

@@ -52,10 +52,17 @@ impl State {
             .reconciler
             .buying()
             .saturating_sub(self.debts.in_hand());
-        // Half of what makes memory scarce, so that nothing new is parked because of what was.
-        let has_room = self.uses_less_than(4);
+        let has_room = self.has_room_for_debts();
         self.debts
             .read(&self.index, &self.partition, others, has_room, now);
+    }
+
+    /// Whether one more parked row may be taken in hand. Of the budget they get half of what makes memory
+    /// scarce, so that nothing new is parked, and above all nothing paused, because of what was parked; but
+    /// one is always worked off.
+    fn has_room_for_debts(&self) -> bool {
+        let is_idle = self.debts.in_hand() == 0;
+        self.uses_less_than(if is_idle { 2 } else { 4 })
     }
 
     fn is_memory_scarce(&self) -> bool {
@@ -72,12 +79,15 @@ impl State {
     pub(super) fn on_parked_rows(&mut self, page: ParkedRows) {
         let now = Instant::now();
         let count = page.rows.len();
-        let budget = &self.services.budget;
         for (point, known) in page.rows {
             // News of the row are compared with its point anyway.
             if self.reconciler.latest(&point).is_some() {
                 continue;
             }
+            if !self.has_room_for_debts() {
+                return self.debts.on_part_of_page(point, now);
+            }
+            let budget = &self.services.budget;
             let cost = |record: &RawRecord, text: &str| budget.cost_of_parked(record, text);
             let Some(change) = KeyChange::of_parked(point, known, cost) else {
                 continue;
