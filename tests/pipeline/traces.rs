@@ -294,7 +294,16 @@ async fn what_ends_otherwise_says_how() {
         "unchanged",
         "written",
     ];
-    assert!(ends == expected || ends == unsuperseded, "{ends:?}");
+    // The tombstone came while the delete was being written, and found it done.
+    let overtaken = [
+        "dead_lettered",
+        "superseded",
+        "superseded",
+        "unchanged",
+        "written",
+    ];
+    let is_one_of_them = ends == expected || ends == unsuperseded || ends == overtaken;
+    assert!(is_one_of_them, "{ends:?}");
     let letter = traces.iter().find(|it| settled(it) == "dead_lettered");
     let letter = letter.unwrap();
     let status = record(letter).status.clone().unwrap();
