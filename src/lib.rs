@@ -16,8 +16,8 @@
 //!    epoch that a former owner wrote under.
 //! 2. The worker enters the offset into its [`commit::OffsetLedger`] and gets a [`record::Ack`]
 //!    for it: the right, and the duty, to settle the record once.
-//! 3. [`decode::Decoder`] reads Debezium's envelope or a flattened row, in JSON or in Avro. Where the record names a
-//!    schema that is not known yet, it waits, and its partition with it, until
+//! 3. [`decode::Decoder`] reads Debezium's envelope or a flattened row, in JSON or in Avro. Where
+//!    the record names a schema that is not known yet, it waits, and its partition with it, until
 //!    [`registry::Registry`] has asked for it. Out comes a [`record::RowChange`]: which row,
 //!    what it is now, as of which offset.
 //! 4. [`document::DocumentBuilder`] makes of the row what the index should hold, a
@@ -32,9 +32,10 @@
 //!    it says in [`reconcile::Action`]s, and the worker does it.
 //! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
 //!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions, within
-//!    the provider's limits, for which [`tokens`] counts, and as long as the budget lasts. What it costs, and what was saved, goes into [`cost::Books`], which an
-//!    [`index::Bookkeeper`] keeps. A row that would wait too long is [`record::Parked`] in the index, and
-//!    gets its vector when there is time.
+//!    the provider's limits, for which [`tokens`] counts, and as long as the budget lasts. What it
+//!    costs, and what was saved, goes into [`cost::Books`], which an [`index::Bookkeeper`] keeps. A
+//!    row that would wait too long is [`record::Parked`] in the index, and gets its vector when
+//!    there is time.
 //! 8. [`index::Index`] reads points and applies each [`record::Write`]: an upsert, a patch of the
 //!    payload, or a delete, which leaves a [`record::Tombstone`]. It answers when Qdrant has applied
 //!    it. An [`index::Fence`] keeps former owners from changing what their successors wrote, and
@@ -47,6 +48,10 @@
 //!     the lowest unsettled offset, is noted in the collection as a [`record::Watermark`], which
 //!     tells replays, and moves on through [`commit::Frontier`] to the source, which
 //!     commits it: on a timer, on a rebalance, on shutdown.
+//!
+//! When a partition goes to another member, and when the program stops, its worker takes nothing new
+//! on and finishes, for a bounded time, what is on its way; what has settled by then is committed, and
+//! only then the source gives the partition up or leaves the group.
 //!
 //! What the index holds can be looked at again on request, by `vectide dlq replay` and `vectide audit
 //! --repair`: a [`record::Recheck`] in the collection asks the worker that owns the rows' partition to

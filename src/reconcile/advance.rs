@@ -265,11 +265,16 @@ impl Reconciler {
         let ticket = self.issue(point);
         let parks = write.parks();
         if let Some(slot) = self.slots.get_mut(&point) {
+            let settles_late_as = match slot.news.desired {
+                Desired::Gone => settles_as,
+                Desired::Row(_) => Settled::Superseded,
+            };
             slot.writing = Some(InFlight {
                 becomes,
                 position: slot.news.position,
                 shows: shows(&slot.view, &write),
                 settles_as,
+                settles_late_as,
                 superseded: Superseded::new(),
                 is_doubtful: false,
                 parks,

@@ -143,6 +143,8 @@ pub(super) struct World {
     pub(super) conflicts: usize,
     /// What searchers came to see, write by write.
     pub(super) visible: Vec<WriteKind>,
+    /// How records came to rest, record by record.
+    pub(super) settled: Vec<Settled>,
     pub(super) version: Option<u64>,
     /// Keys that somebody asked to have rechecked.
     pub(super) asked: BTreeMap<u8, Asked>,
@@ -208,6 +210,7 @@ impl World {
             dead: Vec::new(),
             conflicts: 0,
             visible: Vec::new(),
+            settled: Vec::new(),
             version: None,
             asked: BTreeMap::new(),
             asks: 0,
@@ -337,6 +340,16 @@ impl World {
         self.act(|reconciler, now, out| reconciler.park(then, now, out));
     }
 
+    /// A row changes, and is parked once its text has been quiet: nothing was sent.
+    pub(super) fn produce_and_park(&mut self, key: u8, row: (u8, u8)) {
+        self.produce(key, Some(row));
+        self.deliver();
+        self.answer(0);
+        self.pass(DELAYS.quiet);
+        self.park();
+        self.settle_pending();
+    }
+
     /// The owner takes a parked row in hand; `false` when there is none that it could take.
     pub(super) fn work_off(&mut self, pick: usize) -> bool {
         let reconciler = &self.owner.reconciler;
@@ -462,6 +475,7 @@ impl World {
         for action in out {
             match action {
                 Action::Settle { ack, settled } => {
+                    self.settled.push(settled);
                     // Who is told that later news came asks again, in case they are lost.
                     let is_done = settled != Settled::Superseded;
                     rechecked.extend(ack.recheck().filter(|_| is_done));

@@ -74,9 +74,13 @@ pub(super) struct InFlight {
     pub(super) position: Position,
     /// What it does, if searchers see it.
     pub(super) shows: Option<WriteKind>,
-    /// How the record settles that it makes index and table agree about.
+    /// How the record settles if this write makes index and table agree.
     pub(super) settles_as: Settled,
-    /// Settle that news, which was superseded meanwhile, and what it carried.
+    /// How it settles if later news came before the answer: a delete is done by then, a row may
+    /// still owe its vector.
+    pub(super) settles_late_as: Settled,
+    /// The acknowledgements of news that was superseded while this was under way: they settle with
+    /// the answer.
     pub(super) superseded: Superseded,
     /// Whether its effect is in doubt, whatever the answer.
     pub(super) is_doubtful: bool,
@@ -264,9 +268,12 @@ impl Slot {
         let Some(write) = self.writing.take() else {
             return Ok(());
         };
-        for ack in write.superseded {
-            out.push(Action::superseded(ack));
-        }
+        let settled = match outcome {
+            WriteOutcome::Applied if !write.is_doubtful => write.settles_late_as,
+            _ => Settled::Superseded,
+        };
+        let superseded = write.superseded.into_iter();
+        out.extend(superseded.map(|ack| Action::Settle { ack, settled }));
         let of_this_news = write.position == self.news.position;
         match outcome {
             WriteOutcome::Applied if write.is_doubtful => self.view = View::Unknown,

@@ -13,7 +13,7 @@ use super::{
     model::{DELAYS, ModelRow, World, document, point},
     *,
 };
-use crate::record::{Document, Offset, RawRecord, Write, WriteKind};
+use crate::record::{Document, Offset, RawRecord, Settled, Write, WriteKind};
 
 #[test]
 fn a_new_row_is_embedded_once_its_text_has_been_quiet() {
@@ -49,6 +49,39 @@ fn a_change_of_stock_buys_nothing_and_waits_for_nothing() {
     world.settle_all();
     world.assert_equal();
     assert!(world.bought.is_empty());
+}
+
+#[test]
+fn a_delete_settles_as_one_though_its_tombstone_came_while_it_was_written() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.settled.clear();
+    world.produce(1, None);
+    world.deliver();
+    world.produce(1, None);
+    world.deliver();
+    world.settle_all();
+    world.assert_equal();
+    assert_eq!(world.settled, [Settled::Deleted, Settled::Unchanged]);
+}
+
+#[test]
+fn a_delete_that_came_too_late_to_be_written_settles_as_superseded() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.settled.clear();
+    world.produce(1, Some((1, 0)));
+    world.deliver();
+    world.produce(1, None);
+    world.deliver();
+    world.produce(1, None);
+    world.deliver();
+    world.settle_all();
+    world.assert_equal();
+    let [superseded, deleted] = [Settled::Superseded, Settled::Deleted];
+    assert_eq!(world.settled, [superseded, superseded, deleted]);
 }
 
 #[test]
@@ -280,12 +313,7 @@ fn a_topic_made_anew_is_not_taken_for_a_replay() {
 #[test]
 fn a_new_row_that_is_parked_settles_without_a_vector_and_gets_it_later() {
     let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.deliver();
-    world.answer(0);
-    world.pass(DELAYS.quiet);
-    world.park();
-    world.settle_pending();
+    world.produce_and_park(1, (1, 5));
     let parked = &world.index[&point(1)];
     assert_eq!(parked.payload, document((1, 5)).payload);
     assert_eq!(parked.vector_of, None);
@@ -304,12 +332,7 @@ fn a_payload_that_was_seen_at_once_is_not_seen_again_when_its_row_is_parked() {
     world.produce(1, Some((1, 5)));
     world.settle_all();
     world.visible.clear();
-    world.produce(1, Some((2, 0)));
-    world.deliver();
-    world.answer(0);
-    world.pass(DELAYS.quiet);
-    world.park();
-    world.settle_pending();
+    world.produce_and_park(1, (2, 0));
     assert!(world.owner.ledger.is_empty(), "it is parked");
     assert_eq!(world.visible, [WriteKind::PatchPayload]);
     world.settle_all();
@@ -349,12 +372,7 @@ fn a_text_that_was_sent_in_vain_is_parked_like_one_that_was_not_sent() {
 #[test]
 fn a_debt_is_not_parked_once_more() {
     let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.deliver();
-    world.answer(0);
-    world.pass(DELAYS.quiet);
-    world.park();
-    world.settle_pending();
+    world.produce_and_park(1, (1, 5));
     assert!(world.work_off(0));
     world.settle_reads();
     world.pass(DELAYS.quiet);
@@ -368,12 +386,7 @@ fn a_debt_is_not_parked_once_more() {
 #[test]
 fn a_delete_of_a_parked_row_takes_its_debt_along() {
     let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.deliver();
-    world.answer(0);
-    world.pass(DELAYS.quiet);
-    world.park();
-    world.settle_pending();
+    world.produce_and_park(1, (1, 5));
     world.produce(1, None);
     world.settle_all();
     world.assert_equal();
@@ -402,12 +415,7 @@ fn a_new_owner_works_off_what_the_former_one_parked() {
 #[test]
 fn a_parked_row_whose_text_is_refused_becomes_a_dead_letter_and_is_owed_nothing() {
     let mut world = World::new();
-    world.produce(1, Some((9, 5)));
-    world.deliver();
-    world.answer(0);
-    world.pass(DELAYS.quiet);
-    world.park();
-    world.settle_pending();
+    world.produce_and_park(1, (9, 5));
     world.settle_all();
     world.assert_equal();
     assert_eq!(world.dead.len(), 1);
@@ -416,12 +424,7 @@ fn a_parked_row_whose_text_is_refused_becomes_a_dead_letter_and_is_owed_nothing(
 #[test]
 fn a_payload_that_changes_while_its_row_is_parked_is_written_at_once() {
     let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.deliver();
-    world.answer(0);
-    world.pass(DELAYS.quiet);
-    world.park();
-    world.settle_pending();
+    world.produce_and_park(1, (1, 5));
     world.produce(1, Some((1, 0)));
     world.deliver();
     world.park();

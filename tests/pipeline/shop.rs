@@ -174,10 +174,20 @@ impl Shop {
 
     /// Deletes a row: the event, then the tombstone.
     pub(crate) async fn delete(&mut self, id: i64) {
+        self.delete_without_tombstone(id).await;
+        self.tombstone(id).await;
+    }
+
+    /// Deletes a row: the event alone.
+    pub(crate) async fn delete_without_tombstone(&mut self, id: i64) {
         let value = envelope("d", &serde_json::Value::Null);
         self.table.remove(&id);
         self.write(Some(key(id).as_bytes()), Some(value.as_bytes()))
             .await;
+    }
+
+    /// What Debezium writes after the event of a delete.
+    pub(crate) async fn tombstone(&self, id: i64) {
         self.write(Some(key(id).as_bytes()), None).await;
     }
 
