@@ -1,7 +1,7 @@
 //! Vectide keeps a Qdrant collection equal to a database table.
 //!
 //! This is the guided tour: one record's way from Kafka to Qdrant, in the order in which it meets
-//! the modules. `docs/architecture.md` has the same with the reasons.
+//! the modules. `docs/architecture.md` has the same with the reasons, and says what its words mean.
 //!
 //! [`app::App`] composes the program, which [`cli`] starts with a [`config::Config`]. It is the
 //! only place that knows every part. Where the configuration says `embedded`, [`stand_ins`] run
@@ -32,7 +32,7 @@
 //!    it says in [`reconcile::Action`]s, and the worker does it.
 //! 7. Where the text differs, it is held back until it has been quiet (see [`window::Debounce`]);
 //!    then [`embed::Embedder`] buys the vector, in batches with the texts of other partitions, within
-//!    the provider's limits, for which [`tokens`] counts, and as long as the budget lasts. What it
+//!    the provider's limits ([`tokens`] counts for them), while the spending budget lasts. What it
 //!    costs, and what was saved, goes into [`cost::Books`], which an [`index::Bookkeeper`] keeps. A
 //!    row that would wait too long is [`record::Parked`] in the index, and gets its vector when
 //!    there is time.

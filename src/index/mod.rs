@@ -1,9 +1,9 @@
 //! Index: [`Write`]s and reads by point id come in, answers go out; behind
 //! it is a Qdrant collection.
 //!
-//! [`Index::connect`] waits for the server, makes the collection or checks it, and starts two
-//! services shared by all partitions: some that read points, one that writes deletes and patches,
-//! and one that writes upserts, so that neither waits for the other. All
+//! [`Index::connect`] waits for the server, makes the collection or checks it, and starts four
+//! services shared by all partitions, so that none waits for another: one reads what the reconciler
+//! compares with, one looks whole points up, one writes deletes and patches, and one upserts. All
 //! batch what has queued up while their calls are under way, so a lone request goes out at once
 //! and a crowd goes out together. Every write waits until Qdrant has applied it (`wait=true`), and
 //! changes nothing where a later owner of the partition has written: see [`Fence`]. A partition's

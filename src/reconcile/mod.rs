@@ -10,7 +10,7 @@
 //!   with what was written.
 //! - An embedding in flight holds up neither a delete nor a payload patch of its own key. When it
 //!   comes back it is written with the latest row, if that still has the same text.
-//! - Nobody pays for a text that is no longer wanted: [`Action::Embed`] carries a token, and once
+//! - Nobody pays for a text that is no longer wanted: [`Action::Embed`] carries a wish, and once
 //!   the key drops its side of it the text is not sent.
 
 mod action;
