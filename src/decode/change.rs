@@ -123,9 +123,9 @@ pub(super) struct Source {
     pub(super) ts_ms: Option<i64>,
     /// PostgreSQL's log sequence number.
     pub(super) lsn: Option<i64>,
-    /// MySQL's and MariaDB's binary log file,
+    /// MySQL's and MariaDB's binary log file.
     pub(super) file: Option<Box<str>>,
-    /// and the position in it.
+    /// The position in that file.
     pub(super) pos: Option<i64>,
     /// Oracle's system change number.
     pub(super) scn: Option<i64>,

@@ -14,9 +14,9 @@ const SWEEP_FROM: usize = 256;
 /// One request that carried a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
-    /// When it was sent,
+    /// When it was sent.
     pub sent: Instant,
-    /// and when its answer was there.
+    /// When its answer was there.
     pub answered: Instant,
     /// How many texts it carried.
     pub texts: usize,

@@ -90,9 +90,9 @@ pub struct Calls {
     pub batch_points: usize,
     /// At most this many calls at a time, for reads and for writes each.
     pub concurrency: usize,
-    /// The first pause after an outage,
+    /// The first pause after an outage.
     pub retry_initial: Duration,
-    /// and the longest.
+    /// The longest pause after an outage.
     pub retry_max: Duration,
 }
 

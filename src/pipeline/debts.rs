@@ -11,14 +11,14 @@ use crate::{
     source::Budget,
 };
 
-/// So many rows are read at a time,
+/// So many rows are read at a time.
 const PAGE: u32 = 256;
-/// while fewer than this many are in hand, and fewer than this many other texts are being bought: those
+/// Rows are read while fewer than this many are in hand, and fewer than this many other texts are being bought: those
 /// come first.
 const FEW: usize = 128;
-/// How long it is rested where there is no time for debts,
+/// The rest where there is no time for debts.
 const REST: Duration = Duration::from_millis(200);
-/// and between two rounds through rows of which some could not be taken.
+/// The rest between two rounds through rows of which some could not be taken.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
 
 /// What the index owes, as far as the partition's worker knows.
@@ -26,9 +26,9 @@ const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
 pub(super) struct Debts {
     /// Whether there may be parked rows: at first that is not known.
     is_owed: bool,
-    /// Rows that are being worked off,
+    /// Rows that are being worked off.
     in_hand: usize,
-    /// and what was charged for them.
+    /// Bytes that were charged for them.
     charged: u64,
     budget: Budget,
     /// Where in this round the next page begins.

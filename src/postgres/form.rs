@@ -35,9 +35,9 @@ pub(super) enum Form {
     TrimmedDigits,
     /// The same as text.
     TrimmedText,
-    /// Money as an exact decimal,
+    /// Money as an exact decimal.
     Money,
-    /// or as a number.
+    /// Money as a number.
     MoneyNumber,
     /// Days since 1970.
     Days,
@@ -67,9 +67,9 @@ pub(super) enum Form {
     Json,
     /// Keys and values.
     Hstore,
-    /// `x`, `y` and well-known binary,
+    /// `x`, `y` and well-known binary.
     Point,
-    /// or longitude and latitude.
+    /// Longitude and latitude.
     Geo,
     /// PostGIS's: well-known binary and the reference system.
     Geometry,

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 /// Spreads requests and their tokens evenly, and holds them back when the provider asks for patience.
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// What a request takes of the minute,
+    /// What a request takes of the minute, in seconds.
     request: Duration,
-    /// and what a token does, in seconds.
+    /// What a token takes of the minute, in seconds.
     token: f64,
     next: Mutex<Instant>,
 }

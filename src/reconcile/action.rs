@@ -34,9 +34,9 @@ pub enum Action {
     Embed {
         /// To answer with.
         ticket: Ticket,
-        /// For this point,
+        /// For this point.
         point: PointId,
-        /// of this text.
+        /// The text to embed.
         text: Arc<str>,
         /// Why it is needed.
         reason: Reason,

@@ -52,15 +52,15 @@ pub(super) struct Compact {
 mod flag {
     /// The id is an integer.
     pub(super) const INTEGER: u8 = 1;
-    /// What there is, in two bits: no point,
+    /// There is no point.
     pub(super) const ABSENT: u8 = 0;
-    /// a row,
+    /// There is a row.
     pub(super) const PRESENT: u8 = 1 << 1;
-    /// a tombstone,
+    /// There is a tombstone.
     pub(super) const TOMBSTONE: u8 = 2 << 1;
-    /// or what is not known.
+    /// It is not known what there is.
     pub(super) const UNKNOWN: u8 = 3 << 1;
-    /// Those two bits.
+    /// The two bits that say what there is.
     pub(super) const KIND: u8 = 3 << 1;
     /// An owner of the partition at hand wrote it: the offset counts.
     pub(super) const THIS_PARTITION: u8 = 1 << 3;

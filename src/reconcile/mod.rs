@@ -53,18 +53,18 @@ use slot::{Slot, View};
 /// How long texts are held back.
 #[derive(Debug, Clone, Copy)]
 pub struct Delays {
-    /// A text is embedded once it has not changed for this long,
+    /// A text is embedded once it has not changed for this long.
     pub quiet: Duration,
-    /// but at the latest this long after it first changed.
+    /// A text is embedded at the latest this long after it first changed.
     pub max_hold: Duration,
 }
 
 /// How often it was known what the index holds for a key with news.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lookups {
-    /// It was remembered,
+    /// Keys of which it was remembered.
     pub hits: u64,
-    /// or the point had to be read.
+    /// Keys whose point had to be read.
     pub misses: u64,
 }
 

@@ -76,7 +76,7 @@ pub enum Writer {
     SomebodyElse,
 }
 
-/// What an observed record is compared with one at hand.
+/// How an observed record compares with the one at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comparison {
     /// Whether the observed one is later.
@@ -88,11 +88,11 @@ pub struct Comparison {
 /// Who looks at the index: points say something else to each partition's owner.
 #[derive(Debug, Clone)]
 pub struct Observer {
-    /// Of which partition.
+    /// The partition that it owns.
     pub partition: TopicPartition,
-    /// Who embeds as this.
+    /// The model that it embeds with.
     pub fingerprint: Fingerprint,
-    /// And owns it since this epoch.
+    /// The epoch since which it owns the partition.
     pub since: Epoch,
 }
 

@@ -24,9 +24,9 @@ pub enum Replay {
 pub struct TakeOver {
     /// Under which epoch the partition is owned.
     pub since: Epoch,
-    /// When it was taken over,
+    /// When it was taken over.
     pub at: Instant,
-    /// which was at this time, in milliseconds since 1970.
+    /// The time of day at `at`, in milliseconds since 1970.
     pub at_ms: i64,
     /// Whether there was an owner before, whose last writes may be under way still.
     pub had_owner: bool,

@@ -71,11 +71,11 @@ pub enum Expected {
 /// Under what a point was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// The topic,
+    /// The topic.
     pub topic: Arc<str>,
-    /// the partition,
+    /// The partition.
     pub partition: i32,
-    /// and the epoch, if the point says one.
+    /// The epoch, if the point says one.
     pub epoch: Option<Epoch>,
 }
 

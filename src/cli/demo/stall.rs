@@ -22,10 +22,10 @@ use crate::{
 /// Rows whose text changes during the stall; a third of them are about to leave, too.
 pub(super) const TEXTS: usize = 150;
 
-/// Rows that leave: the first so many sell out,
+/// The first so many of the rows that leave sell out.
 const SOLD_OUT: usize = 120;
 
-/// and the others are deleted.
+/// So many more are deleted.
 const DELETED: usize = 80;
 
 /// The pace at which they leave.

@@ -223,9 +223,9 @@ impl Found {
 
 /// The thread on which the Kafka client, whose calls block, is asked.
 struct Thread {
-    /// Asks for the records of a step,
+    /// Asks for the records of a step.
     steps: blocking::Sender<Step>,
-    /// which come here, and behind them `None`.
+    /// The records of the step that was asked for, and behind them `None`.
     records: mpsc::Receiver<Result<Option<RawRecord>, Failure>>,
     committed: mpsc::Receiver<Result<BTreeMap<i32, Offset>, Failure>>,
 }

@@ -23,13 +23,13 @@ const RECOVERY: f64 = 0.02;
 /// What is tried beyond that at each step.
 const PROBE: f64 = 0.004;
 
-/// So many steps of that; from then on the estimate was too low,
+/// So many steps of that: if it goes on, the estimate was too low.
 const PROBES: f64 = 30.0;
 
-/// and what is tried doubles in as many steps,
+/// From then on what is tried doubles in as many steps.
 const DOUBLING: f64 = 10.0;
 
-/// until it is so many times the estimate.
+/// What is tried ends at so many times the estimate, which is forgotten then.
 const FORGOTTEN: f64 = 64.0;
 
 /// The estimate goes down by no more than this at once.

@@ -12,9 +12,9 @@ use super::State;
 
 /// How long a text may wait while memory is scarce: longer than it takes where the provider keeps up.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked for rows to park: while memory is scarce,
+/// How often rows to park are looked for while memory is scarce.
 const WHILE_SCARCE: Duration = Duration::from_millis(100);
-/// and else.
+/// How often rows to park are looked for while there is memory.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// When rows are parked.

@@ -22,11 +22,11 @@ pub struct Exemplar {
 /// traced come here, so that a lock does.
 #[derive(Debug, Clone)]
 pub struct Exemplars {
-    /// The histogram's name,
+    /// The histogram's name.
     pub(super) histogram: &'static str,
-    /// its label,
+    /// The name of its label.
     pub(super) label: &'static str,
-    /// and the upper bounds of its buckets, but for the last, which has none.
+    /// The upper bounds of its buckets, but for the last, which has none.
     bounds: &'static [f64],
     /// By the label's value and the bucket's number.
     last: Arc<Mutex<BTreeMap<(&'static str, usize), Exemplar>>>,

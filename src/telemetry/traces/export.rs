@@ -28,9 +28,9 @@ use crate::{
 
 /// Traces that may wait to be sent; a trace has half a dozen spans, of half a kilobyte each.
 pub(super) const QUEUE: usize = 2_048;
-/// So many spans are sent at once,
+/// So many spans are sent at once, at most.
 const BATCH: usize = 512;
-/// or what has come in this time.
+/// Spans wait so long for others to be sent with.
 const LINGER: Duration = Duration::from_secs(1);
 /// How long the collector may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
