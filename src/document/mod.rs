@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::{
     config::DocumentConfig,
-    error::{Failure, quoted},
+    error::Failure,
     record::{Document, NeededColumns, Payload, Row, RowKey, TextHash, Value},
 };
 
@@ -64,25 +64,23 @@ impl DocumentBuilder {
         self.payload.needed_columns(made_of)
     }
 
+    /// Like [`build`](Self::build), but fails also when the text comes out empty: for whoever has no use
+    /// for a row that can't be embedded.
+    pub fn build_with_text(&mut self, key: &RowKey, row: &Row) -> Result<Document, Failure> {
+        let document = self.build(row)?;
+        document.without_text(key).map_or(Ok(document), Err)
+    }
+
     /// The document of a row without unavailable values; see [`Self::unavailable`].
     ///
     /// Fails as blocked, because it concerns the whole table, when a column is missing (which is
     /// not the same as null) that text or payload need. Fails, as a fault of the record, when one
-    /// is unavailable, or when the text comes out empty.
-    pub fn build(&mut self, key: &RowKey, row: &Row) -> Result<Document, Failure> {
+    /// is unavailable.
+    pub fn build(&mut self, row: &Row) -> Result<Document, Failure> {
         if let Some(column) = self.unavailable(row).next() {
             return Err(unavailable_value(column));
         }
         let text = self.template.render(row)?;
-        if text.is_empty() {
-            return Err(Failure::record(
-                "empty_text",
-                format!(
-                    "the template makes no text of row {}: all its columns are null or empty",
-                    quoted(key)
-                ),
-            ));
-        }
         let text_hash = TextHash::of_text(&text);
         let (payload, payload_hash) = self.payload.apply(row)?;
         let source_columns = if self.store_source_columns {

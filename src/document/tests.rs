@@ -41,7 +41,9 @@ fn with(row: &Row, column: &str, value: &Value) -> Row {
 
 fn build(config: &DocumentConfig, row: &Row) -> Result<Document, Failure> {
     let key = RowKey::from_canonical("[1]");
-    DocumentBuilder::new(config, None).unwrap().build(&key, row)
+    DocumentBuilder::new(config, None)
+        .unwrap()
+        .build_with_text(&key, row)
 }
 
 #[test]
@@ -121,7 +123,7 @@ fn a_needed_column_that_is_missing_is_no_fault_of_the_record_and_says_what_to_do
     let said = |config: &DocumentConfig| {
         let key = RowKey::from_canonical("[1]");
         let mut builder = DocumentBuilder::of_section("tables[1].document", config, None).unwrap();
-        let failure = builder.build(&key, &bare).unwrap_err();
+        let failure = builder.build_with_text(&key, &bare).unwrap_err();
         assert_eq!(failure.disposition, crate::error::Disposition::Blocked);
         failure.message
     };
@@ -201,7 +203,7 @@ fn an_unavailable_column_is_completed_from_an_earlier_document() {
     let mut builder = DocumentBuilder::new(&config, None).unwrap();
     let key = RowKey::from_canonical("[1]");
     let earlier = builder
-        .build(&key, &with(&tent(), "description", &text("two-person")))
+        .build_with_text(&key, &with(&tent(), "description", &text("two-person")))
         .unwrap();
     let mut row = with(&tent(), "stock", &Value::Int(2));
     for column in ["category", "description"] {
@@ -209,7 +211,7 @@ fn an_unavailable_column_is_completed_from_an_earlier_document() {
     }
     assert_eq!(builder.unavailable(&row).count(), 2);
     builder.complete(&mut row, &earlier.payload, &earlier.source_columns);
-    let completed = builder.build(&key, &row).unwrap();
+    let completed = builder.build_with_text(&key, &row).unwrap();
     assert_eq!(completed.text_hash, earlier.text_hash);
     assert_eq!(completed.payload.get("about"), Some(&text("two-person")));
     assert_eq!(completed.payload.get("stock"), Some(&Value::Int(2)));

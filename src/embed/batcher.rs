@@ -52,6 +52,8 @@ struct Wanted {
     tokens: Option<u64>,
     /// Where it is queued; none once it was cut.
     place: Option<Place>,
+    /// Whether it was sent in vain, and waits to be sent again.
+    is_put_off: bool,
 }
 
 #[derive(Debug)]
@@ -135,6 +137,9 @@ impl Batcher {
                 if known.place.is_none() {
                     asker.note_sent();
                 }
+                if known.is_put_off {
+                    asker.note_put_off();
+                }
                 known.askers.push(asker);
                 // Who is most urgent decides for all.
                 if let Some(place) = known.place.filter(|place| priority < place.priority) {
@@ -149,6 +154,7 @@ impl Batcher {
                     askers: SmallVec::from_buf([asker]),
                     tokens: None,
                     place: Some(place),
+                    is_put_off: false,
                 });
             }
         }
@@ -218,16 +224,23 @@ impl Batcher {
     }
 
     /// The texts of a request were sent in vain, and will be sent again.
-    pub(super) fn put_off(&self, texts: &[Arc<str>]) {
-        for asker in self.askers(texts) {
-            asker.note_put_off();
-        }
+    pub(super) fn put_off(&mut self, texts: &[Arc<str>]) {
+        self.set_put_off(texts, true, Asker::note_put_off);
     }
 
     /// They are on their way again.
-    pub(super) fn send_again(&self, texts: &[Arc<str>]) {
-        for asker in self.askers(texts) {
-            asker.note_sent_again();
+    pub(super) fn send_again(&mut self, texts: &[Arc<str>]) {
+        self.set_put_off(texts, false, Asker::note_sent_again);
+    }
+
+    fn set_put_off(&mut self, texts: &[Arc<str>], is_put_off: bool, note: impl Fn(&Asker)) {
+        for text in texts {
+            if let Some(wanted) = self.wanted.get_mut(text)
+                && wanted.is_put_off != is_put_off
+            {
+                wanted.is_put_off = is_put_off;
+                wanted.askers.iter().for_each(&note);
+            }
         }
     }
 
@@ -340,12 +353,8 @@ impl Asker {
     }
 
     fn note_sent_again(&self) {
-        let Some(wish) = self.wanted.upgrade() else {
-            return;
-        };
-        match &self.answer {
-            AnswerTo::Chunk(chunk) if !chunk.are_all_sent() => {}
-            AnswerTo::Chunk(_) | AnswerTo::Whole(_) => wish.send(),
+        if let Some(wish) = self.wanted.upgrade() {
+            wish.send_again();
         }
     }
 
@@ -359,10 +368,63 @@ impl Asker {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-    use super::*;
+    use super::{super::EmbedReply, *};
     use crate::{cost::Reason, record::Ticket};
+
+    fn request(text: &str, wish: &Arc<Wish>, reply: &UnboundedSender<EmbedReply>) -> EmbedRequest {
+        EmbedRequest {
+            ticket: Ticket(0),
+            text: text.into(),
+            purpose: Purpose {
+                table: "shop.public.products".into(),
+                reason: Reason::New,
+            },
+            priority: Priority::Fresh,
+            wanted: Arc::downgrade(wish),
+            seen: None,
+            reply: reply.clone(),
+        }
+    }
+
+    fn cut(batcher: &mut Batcher) -> Vec<Arc<str>> {
+        batcher.cut(1_000, |_| 1).texts
+    }
+
+    #[test]
+    fn who_asks_for_a_text_that_was_sent_in_vain_waits_like_who_asked_before() {
+        let now = Instant::now();
+        let mut batcher = Batcher::new(128, Duration::ZERO);
+        let (reply, _replies) = unbounded_channel();
+        let [first, second] = [(); 2].map(|()| Arc::new(Wish::default()));
+        batcher.push(request("kettle", &first, &reply), now);
+        let texts = cut(&mut batcher);
+        assert!(first.is_under_way());
+        batcher.put_off(&texts);
+        batcher.push(request("kettle", &second, &reply), now);
+        assert!(!first.is_under_way() && !second.is_under_way());
+        batcher.send_again(&texts);
+        assert!(first.is_under_way() && second.is_under_way());
+    }
+
+    #[test]
+    fn a_split_text_is_under_way_once_no_chunk_waits_to_be_sent_again() {
+        let now = Instant::now();
+        let mut batcher = Batcher::new(1, Duration::ZERO);
+        let (reply, _replies) = unbounded_channel();
+        let wish = Arc::new(Wish::default());
+        let chunks = vec!["copper".into(), "kettle".into()];
+        batcher.push_chunks(request("copper kettle", &wish, &reply), chunks, now);
+        let calls = [(); 2].map(|()| cut(&mut batcher));
+        assert!(wish.is_under_way());
+        calls.iter().for_each(|texts| batcher.put_off(texts));
+        let [one, other] = &calls;
+        batcher.send_again(one);
+        assert!(!wish.is_under_way(), "the other waits still");
+        batcher.send_again(other);
+        assert!(wish.is_under_way());
+    }
 
     #[test]
     fn what_nobody_wants_any_more_is_no_more_than_a_quarter_of_what_somebody_wants() {
@@ -374,19 +436,7 @@ mod tests {
         for number in 0..5 * WANTED {
             let given_up = Arc::new(Wish::default());
             let wish = if number < WANTED { &wish } else { &given_up };
-            let request = EmbedRequest {
-                ticket: Ticket(number as u64),
-                text: number.to_string().into(),
-                purpose: Purpose {
-                    table: "shop.public.products".into(),
-                    reason: Reason::New,
-                },
-                priority: Priority::Fresh,
-                wanted: Arc::downgrade(wish),
-                seen: None,
-                reply: reply.clone(),
-            };
-            batcher.push(request, now);
+            batcher.push(request(&number.to_string(), wish, &reply), now);
             assert!(batcher.queued() <= WANTED + WANTED / 4);
         }
     }

@@ -89,11 +89,6 @@ impl Chunk {
         state.unsent == 0
     }
 
-    /// Whether all chunks of the text have been sent.
-    pub(super) fn are_all_sent(&self) -> bool {
-        self.of.lock().unsent == 0
-    }
-
     /// The chunk's vector is there, or it is refused; the last vector, and the first refusal, is the whole
     /// text's.
     pub(super) fn answer(self, outcome: Result<Vector, Failure>) {

@@ -133,7 +133,7 @@ impl Debts {
     pub(super) fn on_taken(&mut self, bytes: u64) {
         self.in_hand += 1;
         self.charged += bytes;
-        self.budget.charge(bytes);
+        self.budget.charge_parked(bytes);
     }
 
     /// A row that was in hand is no more: it is paid for, superseded, refused, or parked still.
@@ -141,7 +141,7 @@ impl Debts {
         self.in_hand = self.in_hand.saturating_sub(1);
         let refund = charged.min(self.charged);
         self.charged -= refund;
-        self.budget.refund(refund);
+        self.budget.refund_parked(refund);
     }
 
     /// How many rows are being worked off.
@@ -153,7 +153,7 @@ impl Debts {
 impl Drop for Debts {
     /// The partition is given up: what was in hand is for its next owner.
     fn drop(&mut self) {
-        self.budget.refund(self.charged);
+        self.budget.refund_parked(self.charged);
     }
 }
 

@@ -283,8 +283,8 @@ impl Reconciler {
         }
     }
 
-    /// Sees to it that the key's text is bought once it has been quiet; gives the key up if the
-    /// text was refused before.
+    /// Sees to it that the key's text is bought once it has been quiet; gives the key up where
+    /// it can't be embedded.
     fn embed(&mut self, point: PointId, observed: &Observed, now: Instant, out: &mut Vec<Action>) {
         let next = self.next_ticket();
         let Some(slot) = self.slots.get_mut(&point) else {
@@ -295,11 +295,12 @@ impl Reconciler {
         };
         let (text, hash) = (document.text.clone(), document.text_hash);
         let priority = slot.news.priority;
-        if let Some(failure) = slot.refused(hash) {
+        if let Some(refused) = slot.refused() {
+            let (stage, failure) = (refused.stage, refused.failure.clone());
             return if slot.is_owed() {
                 self.cancel_debt(point, out);
             } else {
-                self.give_up(point, "embed", failure, out);
+                self.give_up(point, stage, failure, out);
             };
         }
         let is_under_way = |embedding: &Embedding| embedding.text == hash;

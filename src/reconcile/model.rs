@@ -36,8 +36,16 @@ pub(super) fn point(key: u8) -> PointId {
     PointId::Integer(u64::from(key))
 }
 
+/// The number of the text that the provider refuses.
+pub(super) const REFUSED: u8 = 9;
+/// The number of the text that is empty.
+pub(super) const EMPTY: u8 = 8;
+
 pub(super) fn document((text, stock): (u8, u8)) -> Document {
-    let text: Arc<str> = format!("text {text}").into();
+    let text: Arc<str> = match text {
+        EMPTY => "".into(),
+        text => format!("text {text}").into(),
+    };
     Document {
         text_hash: TextHash::of_text(&text),
         payload: Payload::from(vec![
@@ -396,7 +404,7 @@ impl World {
                 ..
             } => {
                 if Weak::upgrade(&wanted).is_some() {
-                    let outcome = if &*text == "text 9" {
+                    let outcome = if *text == *document((REFUSED, 0)).text {
                         Err(Failure::record("http_400", "refused"))
                     } else {
                         let numbers = TextHash::of_text(&text).to_string();
@@ -783,8 +791,8 @@ impl World {
             let indexed = self.index.get(&point(*key)).filter(|point| point.is_row());
             match row {
                 None => assert!(indexed.is_none(), "key {key} was deleted"),
-                // Refused: without a vector of its own, but never with another row's payload.
-                Some(row @ (9, _)) => {
+                // Without a vector of its own, but never with another row's payload.
+                Some(row @ (REFUSED | EMPTY, _)) => {
                     if let Some(indexed) = indexed {
                         assert_eq!(indexed.payload, document(*row).payload, "key {key}");
                     }

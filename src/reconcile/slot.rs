@@ -88,6 +88,29 @@ pub(super) struct InFlight {
     pub(super) parks: Option<TextHash>,
 }
 
+/// A text that can't be embedded, and what its dead letter says.
+#[derive(Debug)]
+pub(super) struct Refused {
+    text: TextHash,
+    pub(super) stage: &'static str,
+    pub(super) failure: Failure,
+}
+
+impl Refused {
+    /// Of a row that has no text to begin with.
+    fn of(change: &KeyChange) -> Option<Self> {
+        let Desired::Row(document) = &change.desired else {
+            return None;
+        };
+        let failure = document.without_text(&change.key)?;
+        Some(Self {
+            text: document.text_hash,
+            stage: "document",
+            failure,
+        })
+    }
+}
+
 /// An embedding on its way.
 #[derive(Debug)]
 pub(super) struct Embedding {
@@ -125,8 +148,8 @@ pub(super) struct Slot {
     pub(super) vector: Option<(TextHash, PointVector)>,
     /// A text that waits to be quiet.
     pub(super) held: Option<(TextHash, Debounce)>,
-    /// A text that the provider refused.
-    refused: Option<(TextHash, Failure)>,
+    /// A text that can't be embedded.
+    refused: Option<Refused>,
     /// Since when there has been unsettled news of the key.
     since: Instant,
     /// Whether the text is not to be waited for.
@@ -147,6 +170,7 @@ impl Slot {
             Desired::Row(document) if change.ack.is_debt() => Some(document.text_hash),
             _ => None,
         };
+        let refused = Refused::of(&change);
         Self {
             key: change.key.clone(),
             news: News::of(change),
@@ -156,7 +180,7 @@ impl Slot {
             embedding: None,
             vector: None,
             held: None,
-            refused: None,
+            refused,
             since: now,
             parks: false,
             parked,
@@ -172,6 +196,9 @@ impl Slot {
         out: &mut Vec<Action>,
     ) {
         self.parks = false;
+        if let Some(refused) = Refused::of(&change) {
+            self.refused = Some(refused);
+        }
         let earlier = std::mem::replace(&mut self.news, News::of(change));
         let position = earlier.position;
         let is_given_up = !earlier.has_text_of(&self.news)
@@ -233,16 +260,18 @@ impl Slot {
         self.vector.as_ref().map(|(text, _)| *text)
     }
 
-    pub(super) fn refused(&self, text: TextHash) -> Option<Failure> {
-        self.refused
-            .as_ref()
-            .filter(|(refused, _)| *refused == text)
-            .map(|(_, failure)| failure.clone())
+    /// Why the text of the news at hand can't be embedded, if that is known.
+    pub(super) fn refused(&self) -> Option<&Refused> {
+        let Desired::Row(document) = &self.news.desired else {
+            return None;
+        };
+        let refused = self.refused.as_ref();
+        refused.filter(|refused| refused.text == document.text_hash)
     }
 
-    /// Whether the text of the news at hand was refused.
+    /// Whether it can't.
     pub(super) fn is_refused(&self) -> bool {
-        matches!(&self.news.desired, Desired::Row(document) if self.refused(document.text_hash).is_some())
+        self.refused().is_some()
     }
 
     pub(super) fn on_embedded(&mut self, ticket: Ticket, outcome: Result<PointVector, Failure>) {
@@ -254,7 +283,13 @@ impl Slot {
         };
         match outcome {
             Ok(vector) => self.vector = Some((embedding.text, vector)),
-            Err(failure) => self.refused = Some((embedding.text, failure)),
+            Err(failure) => {
+                self.refused = Some(Refused {
+                    text: embedding.text,
+                    stage: "embed",
+                    failure,
+                });
+            }
         }
     }
 

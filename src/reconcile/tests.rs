@@ -10,7 +10,7 @@
 use proptest::prelude::*;
 
 use super::{
-    model::{DELAYS, ModelRow, World, document, point},
+    model::{DELAYS, EMPTY, ModelRow, REFUSED, World, document, point},
     *,
 };
 use crate::record::{Document, Offset, RawRecord, Settled, Write, WriteKind};
@@ -194,6 +194,32 @@ fn a_refused_text_is_dead_lettered_and_the_payload_still_goes_out() {
     assert_eq!(world.dead.len(), 1);
     assert!(world.owner.ledger.is_empty());
     assert_eq!(world.index[&point(1)].payload, document((9, 0)).payload);
+}
+
+#[test]
+fn a_row_that_lost_its_text_is_dead_lettered_and_its_payload_goes_out_at_once() {
+    let mut world = World::new();
+    world.produce(1, Some((1, 5)));
+    world.settle_all();
+    world.produce(1, Some((EMPTY, 0)));
+    world.deliver();
+    world.settle_pending();
+    assert_eq!(world.index[&point(1)].payload, document((EMPTY, 0)).payload);
+    let [failure] = &world.dead[..] else {
+        panic!("{:?}", world.dead)
+    };
+    assert_eq!(failure.reason, "empty_text");
+    assert!(world.owner.ledger.is_empty());
+    assert_eq!(world.bought.len(), 1, "only what it had before");
+}
+
+#[test]
+fn a_new_row_without_a_text_is_dead_lettered_and_written_nowhere() {
+    let mut world = World::new();
+    world.produce(1, Some((EMPTY, 5)));
+    world.settle_all();
+    assert_eq!(world.dead.len(), 1);
+    assert!(world.index.is_empty() && world.bought.is_empty());
 }
 
 #[test]
@@ -459,7 +485,7 @@ enum Step {
 
 /// Mostly a few texts, sometimes the one that the provider refuses.
 fn model_text() -> impl Strategy<Value = u8> {
-    prop_oneof![6 => 0_u8..3, 1 => Just(9)]
+    prop_oneof![12 => 0_u8..3, 2 => Just(REFUSED), 1 => Just(EMPTY)]
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Payload, PayloadHash, TextHash};
+use super::{Payload, PayloadHash, RowKey, TextHash};
+use crate::error::{Failure, quoted};
 
 /// What the index should hold for one row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// The text to embed, as the template renders it. Never empty.
+    /// The text to embed, as the template renders it. Of an [empty](Self::without_text) one there is no
+    /// vector.
     pub text: Arc<str>,
     /// The text's hash.
     pub text_hash: TextHash,
@@ -20,6 +22,22 @@ pub struct Document {
     pub source_columns: Payload,
     /// The row's version column, hashed, if one is configured and the row has it.
     pub version: Option<u64>,
+}
+
+impl Document {
+    /// Why the row can't be embedded, if the template makes no text of it. Its payload is owed to the
+    /// point all the same: it may say that the product sold out.
+    pub fn without_text(&self, key: &RowKey) -> Option<Failure> {
+        self.text.is_empty().then(|| {
+            let key = quoted(key);
+            Failure::record(
+                "empty_text",
+                format!(
+                    "the template makes no text of row {key}: all its columns are null or empty"
+                ),
+            )
+        })
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ const RESUME_SHARE: f64 = 0.7;
 #[derive(Debug, Clone)]
 pub struct Budget {
     used: Arc<AtomicU64>,
+    /// What of that is of parked rows.
+    parked: Arc<AtomicU64>,
     limit: u64,
     vector: u64,
     chunks: Option<Chunks>,
@@ -45,6 +47,7 @@ impl Budget {
     pub fn new(limit: u64, dimensions: u32, gauge: IntGauge) -> Self {
         Self {
             used: Arc::default(),
+            parked: Arc::default(),
             limit,
             vector: 4 * u64::from(dimensions),
             chunks: None,
@@ -94,6 +97,29 @@ impl Budget {
             self.used.fetch_sub(bytes, Ordering::Relaxed);
             self.gauge.sub(signed(bytes));
         }
+    }
+
+    /// Takes bytes for a parked row that is worked off.
+    pub fn charge_parked(&self, bytes: u64) {
+        self.parked.fetch_add(bytes, Ordering::Relaxed);
+        self.charge(bytes);
+    }
+
+    /// Gives them back.
+    pub fn refund_parked(&self, bytes: u64) {
+        self.parked.fetch_sub(bytes, Ordering::Relaxed);
+        self.refund(bytes);
+    }
+
+    /// Whether so much is in flight that what waits for vectors is in the way: half of the budget.
+    pub fn is_scarce(&self) -> bool {
+        self.used() > self.limit / 2
+    }
+
+    /// Whether another parked row may be taken in hand: they get a quarter of the budget, so that no
+    /// partition is paused because of them, and nothing where it is scarce.
+    pub fn has_room_for_parked(&self) -> bool {
+        !self.is_scarce() && self.parked.load(Ordering::Relaxed) <= self.limit / 4
     }
 
     /// How many bytes there are, used or not.
@@ -166,6 +192,28 @@ mod tests {
             1_000 + 2 * 8 * 4,
             "the text, and the vectors of two chunks more"
         );
+    }
+
+    #[test]
+    fn parked_rows_get_a_quarter_whatever_else_is_in_flight_and_nothing_where_it_is_scarce() {
+        let budget = Budget::new(100, 0, IntGauge::new("b", "b").unwrap());
+        budget.charge(30);
+        budget.charge_parked(20);
+        assert!(
+            budget.has_room_for_parked(),
+            "half is used, but not by them"
+        );
+        budget.charge(1);
+        assert!(budget.is_scarce() && !budget.has_room_for_parked());
+        budget.refund(31);
+        budget.charge_parked(6);
+        assert!(
+            !budget.has_room_for_parked(),
+            "they have more than a quarter"
+        );
+        budget.refund_parked(26);
+        assert!(budget.has_room_for_parked());
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn apply(records: &[RawRecord]) -> BTreeMap<RowKey, Document> {
                 if let Some(earlier) = rows.get(&change.key) {
                     documents.complete(&mut row, &earlier.payload, &earlier.source_columns);
                 }
-                let document = documents.build(&change.key, &row).unwrap();
+                let document = documents.build(&row).unwrap();
                 assert_eq!(document.payload.fields().len(), row.columns().len());
                 rows.insert(change.key, document);
             }

@@ -4,7 +4,7 @@
 use rdkafka::Message;
 use vectide::{app::App, stand_ins::StandIns, telemetry::Lane};
 
-use crate::shop::{Shop, TOPIC, envelope, header, key, lane, row};
+use crate::shop::{Shop, TOPIC, envelope, header, key, lane, row, until};
 
 /// Key, value, and what the dead letter says.
 type Bad<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'static str);
@@ -64,8 +64,8 @@ async fn a_row_that_can_not_be_used_does_not_supersede_one_that_can() {
     let mut shop = Shop::open().await;
     shop.put(1, row("kettle", 0)).await;
     let unusable = envelope(
-        "u",
-        &serde_json::json!({"id": 1, "title": null, "stock": 7}),
+        "?",
+        &serde_json::json!({"id": 1, "title": "kettle", "stock": 7}),
     );
     shop.write(Some(key(1).as_bytes()), Some(unusable.as_bytes()))
         .await;
@@ -74,9 +74,38 @@ async fn a_row_that_can_not_be_used_does_not_supersede_one_that_can() {
     let letters = shop.dead_letters(1).await;
     assert_eq!(
         header(&letters[0], "__connect.errors.exception.class.name").as_deref(),
-        Some("empty_text")
+        Some("unknown_operation")
     );
     shop.at_rest().await;
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_product_that_sold_out_without_a_text_shows_it_and_is_dead_lettered() {
+    let mut shop = Shop::open().await;
+    shop.put(1, row("kettle", 5)).await;
+    let app = shop.member().await;
+    shop.equal().await;
+    let bare = serde_json::json!({"id": 1, "title": " ", "stock": 0});
+    shop.write(
+        Some(key(1).as_bytes()),
+        Some(envelope("u", &bare).as_bytes()),
+    )
+    .await;
+    until("the stock to be gone", async || {
+        let points = shop.points().await;
+        let stock = points.iter().filter_map(|point| point.payload.get("stock"));
+        stock
+            .filter_map(|stock| stock.as_integer())
+            .eq(std::iter::once(0))
+    })
+    .await;
+    let letters = shop.dead_letters(1).await;
+    assert_eq!(
+        header(&letters[0], "__connect.errors.exception.class.name").as_deref(),
+        Some("empty_text")
+    );
+    shop.committed().await;
     app.stop().await.unwrap();
 }
 

@@ -138,7 +138,7 @@ impl Table {
 
     fn row(&mut self, key: &RowKey, row: &Row, documents: &mut DocumentBuilder) -> Option<Said> {
         let (text, payload) = if documents.unavailable(row).next().is_none() {
-            let document = documents.build(key, row).ok()?;
+            let document = documents.build_with_text(key, row).ok()?;
             (Some(document.text_hash), document.payload)
         } else {
             (None, documents.payload(row).ok()?)

@@ -49,7 +49,7 @@ fn document(builder: &mut DocumentBuilder, key: &RowKey, line: &[u8]) -> anyhow:
             let columns = fields
                 .into_iter()
                 .map(|(name, value)| (Arc::from(name), value_of(value)));
-            Ok(builder.build(key, &Row::new(columns.collect()))?)
+            Ok(builder.build_with_text(key, &Row::new(columns.collect()))?)
         }
         _ => {
             bail!("this is neither a row, as {{\"title\": \"Kettle\"}}, nor a text, as \"Kettle\"")

@@ -112,7 +112,7 @@ impl Interpreter {
     ) -> Outcome {
         let documents = &mut self.partition(raw).documents;
         documents.complete(row, payload, source_columns);
-        match documents.build(key, row) {
+        match documents.build_with_text(key, row) {
             Ok(document) => Outcome::Document(Box::new(document)),
             Err(failure) => Outcome::Refused(failure),
         }
@@ -232,7 +232,7 @@ impl Partition {
         if !unavailable.is_empty() {
             return Outcome::Incomplete(unavailable);
         }
-        match self.documents.build(key, row) {
+        match self.documents.build_with_text(key, row) {
             Ok(document) => Outcome::Document(Box::new(document)),
             Err(failure) => Outcome::Refused(failure),
         }

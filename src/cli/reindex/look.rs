@@ -181,7 +181,7 @@ impl<'a> Pair<'a> {
         let (mut tokens, mut texts) = (0, 0);
         for point in points {
             let key = RowKey::from_canonical(point.stored.key.clone());
-            if let Ok(document) = builder.build(&key, &row(point)) {
+            if let Ok(document) = builder.build_with_text(&key, &row(point)) {
                 tokens += match &chunking {
                     Some(chunking) => tokenizer.count_split(&document.text, chunking),
                     None => tokenizer.count(&document.text),

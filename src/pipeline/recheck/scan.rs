@@ -6,8 +6,7 @@ use crate::{
     document::DocumentBuilder,
     error::Failure,
     record::{
-        AskedRow, Offset, Payload, PointId, RawRecord, Row, RowChange, RowKey, RowState,
-        TopicPartition,
+        AskedRow, Offset, Payload, PointId, RawRecord, Row, RowChange, RowState, TopicPartition,
     },
     registry::Registry,
     source::{Past, PastRecords},
@@ -114,7 +113,7 @@ impl Story {
         match &mut change.state {
             RowState::Gone => self.known = None,
             RowState::Present(row) => {
-                if let Err(failure) = self.complete(&change.key, row, documents) {
+                if let Err(failure) = self.complete(row, documents) {
                     self.failure = Some(("document", failure));
                     return;
                 }
@@ -125,19 +124,14 @@ impl Story {
 
     /// Fills in what the record does not repeat, as far as earlier records say it; the point may say
     /// the rest.
-    fn complete(
-        &mut self,
-        key: &RowKey,
-        row: &mut Row,
-        documents: &mut DocumentBuilder,
-    ) -> Result<(), Failure> {
+    fn complete(&mut self, row: &mut Row, documents: &mut DocumentBuilder) -> Result<(), Failure> {
         if let Some((payload, source_columns)) = &self.known {
             documents.complete(row, payload, source_columns);
         }
         if documents.unavailable(row).next().is_some() {
             return Ok(());
         }
-        let document = documents.build(key, row)?;
+        let document = documents.build(row)?;
         self.known = Some((document.payload, document.source_columns));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     config::DocumentConfig,
-    record::{Origin, Position, Value},
+    record::{Origin, Position, RowKey, Value},
 };
 
 fn documents() -> DocumentBuilder {
@@ -45,12 +45,9 @@ fn row(offset: i64, title: &str, description: Value) -> (Result<RowChange, Failu
     news(offset, RowState::Present(Row::new(columns)))
 }
 
-/// A row of which no text can be made.
-fn textless(offset: i64) -> (Result<RowChange, Failure>, RawRecord) {
-    let columns = vec![
-        ("title".into(), Value::Null),
-        ("description".into(), Value::Null),
-    ];
+/// A row that lacks a column.
+fn columnless(offset: i64) -> (Result<RowChange, Failure>, RawRecord) {
+    let columns = vec![("title".into(), Value::Null)];
     news(offset, RowState::Present(Row::new(columns)))
 }
 
@@ -111,16 +108,16 @@ fn a_record_that_can_t_be_used_does_not_count_where_an_earlier_one_can() {
     let told = vec![
         row(4, "Tent", Value::Null),
         (Err(failure.clone()), record(5)),
-        textless(6),
+        columnless(6),
     ];
     assert_eq!(found(end(told, 4)).position.offset, Offset(4));
     let told = vec![(Err(failure.clone()), record(5))];
     assert_eq!(end(told, 4), Found::Refused("decode", failure));
-    let told = vec![textless(6)];
+    let told = vec![columnless(6)];
     let Found::Refused("document", failure) = end(told, 4) else {
-        unreachable!("it has no text")
+        unreachable!("a column is missing")
     };
-    assert_eq!(failure.reason, "empty_text");
+    assert_eq!(failure.reason, "missing_column");
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl State {
         let (Some(ParkAfter(age)), true) = (self.park_after, self.next_park <= now) else {
             return;
         };
-        let is_scarce = self.is_memory_scarce();
+        let is_scarce = self.services.budget.is_scarce();
         self.next_park = now + if is_scarce { WHILE_SCARCE } else { EVERY };
         let patience = match is_scarce {
             // Others have been waiting longer, and come first.
@@ -57,22 +57,12 @@ impl State {
             .read(&self.index, &self.partition, others, has_room, now);
     }
 
-    /// Whether one more parked row may be taken in hand. Of the budget they get half of what makes memory
-    /// scarce, so that nothing new is parked, and above all nothing paused, because of what was parked; but
-    /// one is always worked off.
+    /// Whether one more parked row may be taken in hand: where memory is not scarce, each partition has one
+    /// at least.
     fn has_room_for_debts(&self) -> bool {
-        let is_idle = self.debts.in_hand() == 0;
-        self.uses_less_than(if is_idle { 2 } else { 4 })
-    }
-
-    fn is_memory_scarce(&self) -> bool {
-        !self.uses_less_than(2)
-    }
-
-    /// Whether less is in flight than this part of the budget.
-    fn uses_less_than(&self, part: u64) -> bool {
         let budget = &self.services.budget;
-        budget.used() <= budget.limit() / part
+        let is_idle = self.debts.in_hand() == 0;
+        budget.has_room_for_parked() || (is_idle && !budget.is_scarce())
     }
 
     /// Parked rows were read.

@@ -146,7 +146,7 @@ impl State {
 
     /// A row that is as complete as it will be.
     pub(super) fn on_row(&mut self, row: IncompleteRow, now: Instant) {
-        match self.documents.build(&row.key, &row.row) {
+        match self.documents.build(&row.row) {
             Ok(document) => self.on_desired(
                 KeyChange {
                     key: row.key,
