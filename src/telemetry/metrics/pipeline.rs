@@ -9,8 +9,9 @@ use crate::record::Recheck;
 use super::{Exemplars, add};
 
 /// The upper bounds of the buckets of the time until a write is visible, in seconds.
-const LATENCIES: [f64; 15] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
+const LATENCIES: [f64; 17] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    1800.0,
 ];
 
 /// What the partition workers count. A clone counts into the same metrics.
