@@ -27,6 +27,7 @@ use crate::{
     document::{DocumentBuilder, PointIds},
     embed::{self, Embedder, Pace},
     index::{self, Bookkeeper, Calls, CollectionSpec, Index},
+    kafka,
     lease::Lease,
     pipeline::{
         BlockedTables, Breakers, ParkAfter, Pipeline, Routes, Services, Settings, TableSettings,
@@ -34,7 +35,7 @@ use crate::{
     },
     reconcile::{Delays, Replay},
     registry::{self, Registry},
-    source::{self, Budget, PastRecords, Source},
+    source::{Budget, PastRecords, Source},
     stand_ins::{Endpoints, StandIns},
     telemetry::{Exporting, Health, Lane, LanePart, LaneState, Log, Metrics, Tracer, of_embedding},
 };
@@ -81,7 +82,7 @@ impl App {
         let stop_on_failure = shared.shutdown.clone().drop_guard();
         let books = Books::open(config, shared.metrics.cost.clone())?;
         let admin = shared.start_admin(config, &books).await?;
-        let base = source::client_config(&config.kafka, &endpoints.brokers)
+        let base = kafka::client_config(&config.kafka, &endpoints.brokers)
             .context("can't read a secret of kafka")?;
         let embed_settings = embed::Settings::new(&config.embed, &endpoints.embed_url)?;
         let registry = shared.start_registry(config)?;

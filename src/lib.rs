@@ -71,9 +71,11 @@
 //! [`cost::estimate`] computes what that will cost. Before any of that, [`probe`] measures embedding
 //! providers side by side.
 //!
-//! Stages know [`record`], [`cost`], [`error`], [`telemetry`] and their own section of the configuration.
-//! Two borrow a small type of a neighbour: the reconciler [`window::Debounce`], the source
-//! [`commit::Frontier`]. Only [`app`] and [`pipeline`] know all stages. Pure parts (window,
+//! A stage knows the types that flow ([`record`]), [`cost`], [`error`], [`telemetry`], its own section of
+//! the configuration, and what several need: [`kafka`], [`lease`], [`tokens`], `http` and `backoff`. None of
+//! these knows a stage. Of other stages it knows nothing, with two exceptions: the reconciler waits by
+//! [`window::Debounce`], and the source, whose threads do it, asks and commits by [`commit`]. Only [`app`]
+//! and [`pipeline`] know all stages; a command of [`cli`] knows those that it asks. Pure parts (window,
 //! ledger, reconciler, embedding schedule) take the time as an argument.
 
 pub mod admin;
@@ -93,6 +95,7 @@ pub mod embed;
 pub mod error;
 mod http;
 pub mod index;
+pub mod kafka;
 pub mod lease;
 #[cfg(test)]
 mod pages;

@@ -12,8 +12,9 @@ use crate::{
     capture::CaptureReader,
     config::Config,
     error::Failure,
+    kafka,
     record::RawRecord,
-    source::{self, Polled, Reading, StartAt, TopicReader},
+    source::{Polled, Reading, StartAt, TopicReader},
 };
 
 use super::table::refuse_stand_in;
@@ -112,7 +113,7 @@ pub(super) fn client(config: &Config) -> anyhow::Result<ClientConfig> {
         config.kafka.is_embedded(),
         "localhost:9092",
     )?;
-    Ok(source::client_config(&config.kafka, &config.kafka.brokers)?)
+    Ok(kafka::client_config(&config.kafka, &config.kafka.brokers)?)
 }
 
 /// Records as they are read.

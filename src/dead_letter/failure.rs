@@ -3,7 +3,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-use crate::{error::Failure, source::encryption};
+use crate::{error::Failure, kafka::encryption};
 
 /// The code in an error; also where `rdkafka_error_code` leaves it out.
 pub(super) fn code(error: &KafkaError) -> Option<Code> {

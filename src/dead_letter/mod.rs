@@ -119,7 +119,7 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     /// Starts the service on the current Tokio runtime. `base` is what every client of the cluster
-    /// shares (see [`client_config`](crate::source::client_config)), `group` the consumer group
+    /// shares (see [`client_config`](crate::kafka::client_config)), `group` the consumer group
     /// that the letters name. It ends when `shutdown` is cancelled, and what is under way then
     /// stays unanswered; or when every handle is dropped and every letter delivered.
     ///

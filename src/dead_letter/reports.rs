@@ -10,9 +10,7 @@ use rdkafka::{
 };
 use tracing::{debug, trace};
 
-use crate::source::oauth;
-
-use crate::error::Disposition;
+use crate::{error::Disposition, kafka::oauth};
 
 use super::failure::{code, of_connection};
 

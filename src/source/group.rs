@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 use crate::{
     commit::{Committed, Frontier, Which, commit},
     error::{Disposition, Failure},
+    kafka::oauth,
     lease::Lease,
     record::{Share, TopicPartition},
     telemetry::{AssignedPartition, Health, KafkaMetrics, Lane, LaneState, Reading},
@@ -28,7 +29,6 @@ use super::{
     Drain, Feed, Partitions,
     committer::Wishes,
     gate::{Change, Pauses},
-    oauth,
     progress::Progress,
     trouble::{Standing, Trouble, meaning},
 };

@@ -10,13 +10,11 @@ mod brokers_session;
 mod budget;
 mod committer;
 mod consumer;
-pub(crate) mod encryption;
 mod gate;
 mod group;
 mod lag;
 mod leaving;
 mod look_back;
-pub(crate) mod oauth;
 mod past_records;
 mod probe;
 mod progress;
@@ -41,7 +39,6 @@ pub use look_back::LookBack;
 pub use past_records::{Past, PastReading, PastRecords};
 pub use probe::Probe;
 pub use reader::{Polled, Reading, StartAt, TopicReader};
-pub use settings::client_config;
 
 /// Whoever processes partitions.
 pub trait Partitions: Send + Sync + 'static {

@@ -17,9 +17,10 @@ use rdkafka::{
 use regex::Regex;
 use tracing::debug;
 
-use crate::error::Failure;
-
-use super::{encryption, oauth};
+use crate::{
+    error::Failure,
+    kafka::{encryption, oauth},
+};
 
 /// How long the brokers may take for each answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);

@@ -2,9 +2,10 @@
 
 use rdkafka::error::RDKafkaErrorCode as Code;
 
-use crate::error::{Disposition, Failure};
-
-use super::encryption;
+use crate::{
+    error::{Disposition, Failure},
+    kafka::encryption,
+};
 
 /// What is wrong with Kafka, by what shows that it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

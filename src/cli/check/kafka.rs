@@ -10,6 +10,7 @@ use crate::{
     config::{Config, GroupProtocol, KafkaConfig},
     dead_letter,
     error::Failure,
+    kafka,
     source::{self, Probe},
 };
 
@@ -19,7 +20,7 @@ pub(super) async fn check(config: &Config) -> Report {
         report.stand_in("kafka.brokers");
         return report;
     }
-    let Ok(base) = source::client_config(&config.kafka, &config.kafka.brokers) else {
+    let Ok(base) = kafka::client_config(&config.kafka, &config.kafka.brokers) else {
         report.bad("kafka.brokers", "not asked, because a secret is missing");
         return report;
     };

@@ -33,8 +33,9 @@ use crate::{
     config::{Config, TruncatePolicy},
     document::{PointIds, unavailable_value},
     index::{self, FoundPoint, Searcher},
+    kafka,
     record::{Desired, RawRecord, RowKey, TopicPartition},
-    source::{self, LookBack},
+    source::LookBack,
 };
 
 use bounds::{Bound, Bounds};
@@ -183,7 +184,7 @@ impl Command {
             config.kafka.is_embedded(),
             "localhost:9092",
         )?;
-        let base = source::client_config(&config.kafka, &config.kafka.brokers)?;
+        let base = kafka::client_config(&config.kafka, &config.kafka.brokers)?;
         let group = config.kafka.group.clone();
         let topics = match &self.topic {
             Some(topic) => vec![topic.clone()],

@@ -13,6 +13,7 @@ use crate::{
     cost::PriceTable,
     document::DocumentBuilder,
     index::{self, Client, Searcher, Survey, alias},
+    kafka,
     record::{KnownPoint, Payload, Row, RowKey, Value},
     source,
     tokens::Tokenizer,
@@ -48,9 +49,9 @@ impl<'a> Index<'a> {
     }
 
     async fn side(&self) -> anyhow::Result<Side> {
-        let kafka = self.config.kafka.clone();
-        let base = source::client_config(&kafka, &kafka.brokers)?;
-        let asked = move || source::lag(&base, &kafka.group, &kafka.topics);
+        let config = self.config.kafka.clone();
+        let base = kafka::client_config(&config, &config.brokers)?;
+        let asked = move || source::lag(&base, &config.group, &config.topics);
         Ok(Side {
             collection: self.table.collection.to_owned(),
             group: self.config.kafka.group.clone(),
