@@ -1,36 +1,36 @@
-//! Membership in the consumer group: what happens on a rebalance, on an error, and on the client's
-//! own statistics.
+//! Membership in the consumer group: the assigned partitions, and what happens on a rebalance. What
+//! else the client says is taken in by `client` and `statistics`.
+
+mod client;
+mod progress;
+mod statistics;
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use rdkafka::{
-    ClientContext, Statistics, TopicPartitionList,
-    client::OAuthToken,
+    TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, RDKafkaErrorCode},
+    error::RDKafkaErrorCode,
 };
 use tokio::{runtime::Handle, sync::oneshot, time::Instant};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     commit::{Committed, Frontier, Which, commit},
-    error::{Disposition, Failure},
-    kafka::oauth,
     lease::Lease,
     record::{Share, TopicPartition},
-    telemetry::{AssignedPartition, Health, KafkaMetrics, Lane, LaneState, Reading},
+    telemetry::{Health, KafkaMetrics, Lane, LaneState},
 };
 
 use super::{
     Drain, Feed, Partitions,
     committer::Wishes,
     gate::{Change, Pauses},
-    progress::Progress,
-    trouble::{Standing, Trouble, meaning},
+    trouble::{Standing, Trouble},
 };
 
 /// How often the lease is renewed while partitions are drained.
@@ -235,156 +235,6 @@ impl Group {
         };
         self.partitions.set_share(share);
     }
-
-    /// Shows how far the assigned partitions are behind, at `now_ms` (milliseconds since 1970).
-    fn show_lag(&self, statistics: &Statistics, now_ms: i64) {
-        let (mut records, mut seconds) = (Vec::new(), Vec::new());
-        for (partition, frontier) in self.frontiers() {
-            seconds.push((partition.clone(), frontier.unsettled_seconds(now_ms)));
-            if let Some(left) = progress(&partition, &frontier, statistics).left {
-                records.push((partition, left as f64));
-            }
-        }
-        self.metrics.lag_records.replace(records);
-        self.metrics.lag_seconds.replace(seconds);
-        for topic in statistics.topics.values() {
-            // The client keeps one more, of the number -1, for messages that have no partition yet.
-            let partitions = topic.partitions.keys().filter(|number| **number >= 0);
-            let partitions = i64::try_from(partitions.count()).unwrap_or(i64::MAX);
-            let shown = &self.metrics.topic_partitions;
-            shown.with_label_values(&[&topic.topic]).set(partitions);
-        }
-    }
-
-    /// How far each assigned partition is.
-    fn look(&self, statistics: &Statistics, now_ms: i64) -> Vec<AssignedPartition> {
-        let feeds = self.feeds();
-        let look = |(partition, feed): (&TopicPartition, &Feed)| {
-            let progress = progress(partition, &feed.frontier, statistics);
-            AssignedPartition {
-                topic: partition.topic.to_string(),
-                partition: partition.partition,
-                reading: if feed.frontier.epoch().is_none() {
-                    Reading::Starting
-                } else if self.health.is_table_paused(&partition.topic) {
-                    Reading::Paused
-                } else if feed.gate.is_closed() {
-                    Reading::Held
-                } else if feeds.over_budget {
-                    Reading::OverBudget
-                } else {
-                    Reading::Reading
-                },
-                settled_offset: progress.settled,
-                end_offset: progress.end,
-                lag_records: progress.left.unwrap_or(0),
-                lag_seconds: Duration::try_from_secs_f64(feed.frontier.unsettled_seconds(now_ms))
-                    .map_or(0, |lag| lag.as_secs()),
-            }
-        };
-        feeds.by_partition.iter().map(look).collect()
-    }
-
-    fn on_error(&self, error: &KafkaError, reason: &str) {
-        self.metrics.errors.inc();
-        let meaning = error
-            .rdkafka_error_code()
-            .and_then(|code| meaning(code, reason));
-        let Some((trouble, failure)) = meaning else {
-            // While no broker can be reached, much else goes wrong for that.
-            if self.feeds().standing.trouble() == Some(Trouble::Connection) {
-                return debug!("Kafka: {error}: {reason}");
-            }
-            return warn!("Kafka: {error}: {reason}");
-        };
-        debug!("Kafka: {failure}");
-        let told = self.feeds().standing.meet(trouble, failure);
-        if let Some(told) = told {
-            self.tell(told);
-        }
-    }
-
-    /// Says in the lane's state what is wrong.
-    fn tell(&self, failure: Failure) {
-        let state = match failure.disposition {
-            Disposition::Blocked => LaneState::Blocked(failure.message),
-            _ => LaneState::Waiting(failure.message),
-        };
-        self.health.set(Lane::Kafka, state);
-    }
-
-    /// An error that polling returned. The client has told most of them, with the reason, just before.
-    pub(super) fn on_poll_error(&self, error: &KafkaError) {
-        let said = self.feeds().said.take();
-        let said = said.filter(|(code, _)| Some(*code) == error.rdkafka_error_code());
-        match (error, said) {
-            (KafkaError::MessageConsumptionFatal(_), said) => {
-                let reason = said.map_or_else(|| error.to_string(), |(_, reason)| reason);
-                self.on_error(&KafkaError::Global(RDKafkaErrorCode::Fatal), &reason);
-            }
-            (_, Some(_)) => {}
-            (_, None) => self.on_error(error, "while polling"),
-        }
-    }
-}
-
-impl ClientContext for Group {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn generate_oauth_token(
-        &self,
-        reference: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        oauth::token(reference)
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.on_error(&error, reason);
-        let code = error.rdkafka_error_code();
-        self.feeds().said = code.map(|code| (code, reason.to_owned()));
-    }
-
-    fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
-        use rdkafka::config::RDKafkaLogLevel as Level;
-        if is_offset_reset(facility, message) {
-            self.metrics.offset_resets.inc();
-            return warn!(
-                "the committed offset is gone, records may have been lost to retention: {message}"
-            );
-        }
-        match level {
-            Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
-                tracing::debug!(facility, "{message}");
-            }
-            _ => tracing::trace!(facility, "{message}"),
-        }
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        let is_up = statistics
-            .brokers
-            .values()
-            .any(|broker| broker.state == "UP");
-        let (is_over, trouble) = {
-            let mut feeds = self.feeds();
-            if is_up {
-                feeds.standing.others_stand();
-                let is_over = feeds.joined && feeds.standing.broker_is_up();
-                (is_over, None)
-            } else {
-                (false, feeds.standing.no_broker_is_up())
-            }
-        };
-        if is_over {
-            self.health.set(Lane::Kafka, LaneState::Ready);
-        }
-        if let Some(trouble) = trouble {
-            self.tell(trouble);
-        }
-        self.show_lag(&statistics, now_ms());
-        let shown = self.look(&statistics, now_ms());
-        self.metrics.partitions.replace(shown);
-    }
 }
 
 impl ConsumerContext for Group {
@@ -451,27 +301,6 @@ impl ConsumerContext for Group {
     }
 }
 
-fn progress(partition: &TopicPartition, frontier: &Frontier, statistics: &Statistics) -> Progress {
-    let topic = statistics.topics.get(&*partition.topic);
-    let known = topic.and_then(|topic| topic.partitions.get(&partition.partition));
-    Progress::of(frontier.get(), known)
-}
-
-/// Whether the client says that it goes on elsewhere, because Kafka does not have the offset that it
-/// was to go on from. It says so in its log alone; see `rd_kafka_offset_reset` in librdkafka. That a
-/// group has never committed anything is not told this way.
-fn is_offset_reset(facility: &str, message: &str) -> bool {
-    facility == "OFFSET" && message.contains(": offset reset (")
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or(0)
-}
-
 fn topic_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.elements()
         .iter()
@@ -480,18 +309,4 @@ fn topic_partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
             partition: element.partition(),
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_offset_that_kafka_does_not_have_any_more_is_told_from_other_words_of_the_client() {
-        let reset = "[thrd:main]: shop.public.products [2]: offset reset (at offset 41 (leader epoch 0), broker 1) to BEGINNING: fetch failed due to requested offset not available on the broker: Broker: Offset out of range";
-        assert!(is_offset_reset("OFFSET", reset));
-        let other = "[thrd:main]: shop.public.products [2]: Invalid offset metadata";
-        assert!(!is_offset_reset("OFFSET", other));
-        assert!(!is_offset_reset("FAIL", reset));
-    }
 }

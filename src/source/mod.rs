@@ -17,7 +17,6 @@ mod leaving;
 mod look_back;
 mod past_records;
 mod probe;
-mod progress;
 mod reader;
 mod settings;
 mod subscription;
