@@ -1,10 +1,12 @@
 //! One partition: records come in, its frontier goes out.
 //!
-//! An [`Assignment`] takes the partition over; then its [`State`] waits for whatever comes next and lets its state take it in; each file has one
-//! kind of news: [`records`], [`rows`] and [`truncate`]s on the way in, [`answers`] of the services,
-//! what is [held](hold) or dead-lettered, and what somebody asked to be [rechecked](recheck).
+//! An [`Assignment`] takes the partition over and makes its [`State`]. The state then waits for the next
+//! event and handles it; each file has one kind of event: [`records`], [`rows`] and [`truncate`]s on the
+//! way in, [`answers`] of the services, what is [held](hold) or dead-lettered, and what somebody asked to
+//! be [rechecked](recheck).
 
 mod answers;
+mod assignment;
 mod hold;
 mod parking;
 mod recheck;
@@ -15,59 +17,48 @@ mod truncate;
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::{
-    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    oneshot, watch,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 use tracing::debug;
 
 use crate::{
     commit::{Frontier, OffsetLedger},
     config::TruncatePolicy,
-    dead_letter::Delivered,
     decode::{Decoder, RowSettings},
     document::{DocumentBuilder, PointIds},
-    embed::EmbedReply,
-    index::{Index, IndexReply, LookedUp, MarkState, ParkedRows},
-    reconcile::{Action, ObservedCache, Reconciler, TakeOver},
+    index::Index,
+    reconcile::{Action, Reconciler},
     record::{
-        Ack, Offset, RawRecord, Recheck, Reflected, Ticket, TopicPartition, TruncateMark,
-        Watermark, Write,
+        Ack, Offset, RawRecord, Reflected, Ticket, TopicPartition, TruncateMark, Watermark, Write,
     },
-    source::{Drain, Gate, LastCommitted},
+    source::{Drain, Gate},
     window::Window,
 };
 
 use super::{
-    Services, Settings, TableSettings,
+    Services,
     debts::Debts,
     held::{Cause, Held},
     incomplete::IncompleteRows,
-    recheck::{Rechecks, Scanned},
+    recheck::Rechecks,
     stall::Stall,
     tally::Tally,
     traced::TracedRecords,
     truncates::Truncates,
-    upkeep::{Keeper, Kept},
+    upkeep::Keeper,
     withheld::Withheld,
 };
 
-use show::now_ms;
-
 pub use parking::ParkAfter;
+
+pub(super) use assignment::Assignment;
+use assignment::{Receivers, Senders};
 
 /// How long a partition that is given up waits for vectors on their way. They are paid for, but
 /// while the endpoint stalls, waiting would hold up the partitions that this member keeps.
 const LAST_VECTORS: Duration = Duration::from_secs(1);
-
-/// After this time without an answer of the index, a partition that begins stops fetching.
-const SLOW_INDEX: Duration = Duration::from_millis(500);
 
 /// All state of one assigned partition.
 struct State {
@@ -129,134 +120,6 @@ struct Shown {
     stalled: i64,
 }
 
-/// Where the services answer to.
-struct Senders {
-    lookup: UnboundedSender<LookedUp>,
-    index: UnboundedSender<IndexReply>,
-    embed: UnboundedSender<EmbedReply>,
-    dead: UnboundedSender<Delivered>,
-}
-
-struct Receivers {
-    mark: watch::Receiver<MarkState>,
-    rechecks: watch::Receiver<Arc<[Recheck]>>,
-    scanned: UnboundedReceiver<Scanned>,
-    swept: UnboundedReceiver<TruncateMark>,
-    kept: UnboundedReceiver<Kept>,
-    parked: UnboundedReceiver<ParkedRows>,
-    lookup: UnboundedReceiver<LookedUp>,
-    index: UnboundedReceiver<IndexReply>,
-    embed: UnboundedReceiver<EmbedReply>,
-    dead: UnboundedReceiver<Delivered>,
-}
-
-/// One assigned partition, to be processed.
-pub(super) struct Assignment {
-    pub(super) partition: TopicPartition,
-    pub(super) settings: Arc<Settings>,
-    pub(super) table: TableSettings,
-    pub(super) services: Services,
-    pub(super) frontier: Frontier,
-    pub(super) gate: Gate,
-}
-
-impl Assignment {
-    /// Takes the partition over, then processes records until it is given up.
-    pub(super) async fn process(
-        self,
-        committed: LastCommitted,
-        mut queue: UnboundedReceiver<Vec<RawRecord>>,
-        mut drain: oneshot::Receiver<Drain>,
-    ) {
-        let (gate, budget) = (self.gate.clone(), self.services.budget.clone());
-        let until = CancellationToken::new();
-        let _given_up = until.clone().drop_guard();
-        let begun = tokio::select! {
-            drain = &mut drain => Err(drain),
-            never = close_when_slow(&gate) => match never {},
-            begun = self.begin(committed, &until) => Ok(begun),
-        };
-        let drain = match begun {
-            Ok((mut state, mut receivers)) => {
-                gate.set_closed(false);
-                let drain = state.process(&mut queue, &mut receivers, &mut drain).await;
-                queue.close();
-                if let Some(drain) = drain {
-                    state.drain(&mut receivers, drain).await;
-                }
-                None
-            }
-            Err(drain) => drain.ok(),
-        };
-        queue.close();
-        while let Ok(records) = queue.try_recv() {
-            budget.refund_all(&records);
-        }
-        drop(drain);
-    }
-
-    /// Makes the partition's state, once it is known what the index holds of it and nobody else can
-    /// write it any more.
-    async fn begin(
-        self,
-        committed: LastCommitted,
-        until: &CancellationToken,
-    ) -> (State, Receivers) {
-        let Ok(committed) = committed.await else {
-            // Nobody will answer: the partition is about to be given up.
-            return std::future::pending().await;
-        };
-        let index = self.table.index.clone();
-        let partition = self.partition.clone();
-        let claimed = index.claim(partition, committed.epoch, now_ms, until);
-        let Some((claim, predecessor)) = claimed.await else {
-            return std::future::pending().await;
-        };
-        // What a former owner has under way may still arrive in an empty collection.
-        let is_empty = predecessor.is_none() && index.is_empty().await;
-        // A row from before a truncate must not be written, so none is before this is known.
-        let kept = index.mark(&self.partition.topic);
-        kept.read_now().await;
-        let truncated = kept.watch().borrow().clone();
-
-        let watermark = predecessor.and_then(|found| found.watermark);
-        let epoch = claim.fence().epoch();
-        self.frontier.set_epoch(epoch);
-        let now = Instant::now();
-        let mut reconciler = Reconciler::new(
-            self.partition.clone(),
-            self.settings.fingerprint.clone(),
-            self.settings.delays,
-            self.settings.replay,
-            ObservedCache::new(self.settings.cache_keys),
-            TakeOver {
-                since: epoch,
-                at: now,
-                at_ms: now_ms(),
-                had_owner: predecessor.is_some(),
-                watermark,
-            },
-        );
-        if is_empty {
-            reconciler.assume_empty_index();
-        }
-        let reflected = Reflected::new(watermark, committed.offset);
-        let (keeper, kept) = Keeper::new(claim, watermark, self.settings.upkeep, now);
-        let (mut state, receivers) = State::new(self, reconciler, reflected, keeper, kept);
-        state.received = committed.offset.unwrap_or(Offset(0));
-        state.index_was_empty = is_empty;
-        state.begin_with(&truncated);
-        (state, receivers)
-    }
-}
-
-/// A partition whose collection does not answer must not fetch on: the budget is everybody's.
-async fn close_when_slow(gate: &Gate) -> Infallible {
-    tokio::time::sleep(SLOW_INDEX).await;
-    gate.set_closed(true);
-    std::future::pending().await
-}
-
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -265,100 +128,6 @@ async fn sleep_until(due: Option<Instant>) {
 }
 
 impl State {
-    fn new(
-        assignment: Assignment,
-        reconciler: Reconciler,
-        reflected: Reflected,
-        keeper: Keeper,
-        kept: UnboundedReceiver<Kept>,
-    ) -> (Self, Receivers) {
-        let Assignment {
-            partition,
-            settings,
-            table,
-            services,
-            frontier,
-            gate,
-        } = assignment;
-        let (index, index_answers) = unbounded_channel();
-        let (embed, embed_answers) = unbounded_channel();
-        let (dead, dead_answers) = unbounded_channel();
-        let (lookup, lookup_answers) = unbounded_channel();
-        let (truncates, swept) = Truncates::new(
-            table.index.mark(&partition.topic),
-            partition.partition,
-            settings.upkeep,
-        );
-        let (rechecks, scanned) = Rechecks::new(
-            table.index.rechecks(&partition.topic),
-            partition.partition,
-            services.past_records.clone(),
-        );
-        services.breakers.assign(&partition.topic);
-        let now = Instant::now();
-        let (debts, parked) = Debts::new(services.budget.clone(), now);
-        let receivers = Receivers {
-            mark: truncates.watch(),
-            rechecks: rechecks.watch(),
-            scanned,
-            swept,
-            kept,
-            parked,
-            lookup: lookup_answers,
-            index: index_answers,
-            embed: embed_answers,
-            dead: dead_answers,
-        };
-        let traced = TracedRecords::new(services.tracing.clone(), table.index.collection());
-        let state = Self {
-            partition,
-            decoder: Decoder::new(table.rows.clone()),
-            rows: table.rows,
-            received: Offset(0),
-            stall: Stall::default(),
-            documents: table.documents,
-            point_ids: table.point_ids,
-            index: table.index,
-            truncated: None,
-            truncates,
-            on_truncate: table.on_truncate,
-            incomplete: IncompleteRows::default(),
-            rechecks,
-            window: Window::default(),
-            linger: settings.linger,
-            reconciler,
-            ledger: OffsetLedger::default(),
-            reflected,
-            keeper,
-            park_after: settings.park_after,
-            log_row_values: settings.log_row_values,
-            next_park: now,
-            debts,
-            suspended: None,
-            frontier,
-            gate,
-            held: Held::default(),
-            told: None,
-            withheld: Withheld::default(),
-            dead: HashMap::new(),
-            index_was_empty: false,
-            next_dead: 0,
-            tally: Tally::new(services.budget.clone(), &services.metrics),
-            traced,
-            came: now,
-            services,
-            actions: Vec::new(),
-            shown: Shown::default(),
-            answers: Senders {
-                lookup,
-                index,
-                embed,
-                dead,
-            },
-        };
-        (state, receivers)
-    }
-
     /// What the index reflects now.
     fn watermark(&self) -> Option<Watermark> {
         self.reflected.watermark(self.ledger.frontier()?)
