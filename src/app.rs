@@ -2,6 +2,7 @@
 //! and stop.
 
 mod reload;
+mod settings;
 
 use std::{
     collections::BTreeMap,
@@ -14,30 +15,25 @@ use std::{
 };
 
 use anyhow::Context;
+use rdkafka::ClientConfig;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 pub use self::reload::Reloaded;
 use crate::{
     admin::{Admin, Control, InEffect, Job, ReloadRequest, Reloads, Views},
-    config::{Config, Parking, Problems, ReplayPolicy},
+    config::{Config, Problems},
     cost::{Books, KnownPrice, SpendingBudget},
     dead_letter::DeadLetters,
-    decode::RowSettings,
-    document::{DocumentBuilder, PointIds},
     embed::{self, Embedder, Pace},
     index::{self, Bookkeeper, Calls, CollectionSpec, Index},
     kafka,
     lease::Lease,
-    pipeline::{
-        BlockedTables, Breakers, ParkAfter, Pipeline, Routes, Services, Settings, TableSettings,
-        Tracing, Upkeep,
-    },
-    reconcile::{Delays, Replay},
+    pipeline::{BlockedTables, Breakers, Pipeline, Services},
     registry::{self, Registry},
     source::{Budget, PastRecords, Source},
     stand_ins::{Endpoints, StandIns},
-    telemetry::{Exporting, Health, Lane, LanePart, LaneState, Log, Metrics, Tracer, of_embedding},
+    telemetry::{Exporting, Health, Lane, LanePart, LaneState, Log, Metrics},
 };
 
 /// What the last commit and leaving the group may take beyond `pipeline.shutdown_timeout`.
@@ -95,25 +91,23 @@ impl App {
             config.cost.keep_days,
         )
         .await;
-        let settings = Shared::settings(config, &indexes)?;
-        let dead_letters = DeadLetters::start(
-            &base,
-            &config.dead_letter,
-            &config.kafka.group,
-            shared.health.clone(),
-            shared.shutdown.clone(),
-        )?;
-        let past = PastRecords::new(base.clone());
-        let mut services = shared.start_services(
-            config,
-            &embed_settings,
-            books.clone(),
+        let settings = settings::settings(config, &indexes)?;
+        let dead_letters = shared.start_dead_letters(config, &base)?;
+        let embedder = shared.start_embedder(&embed_settings, &books)?;
+        let budget = shared.budget(config);
+        let blocked = BlockedTables::new(shared.health.clone());
+        let services = Services {
+            embedder: embedder.clone(),
+            books: books.clone(),
             registry,
             dead_letters,
-            past,
-        )?;
-        services.tracing = tracer.map(|tracer| Shared::tracing(config, &endpoints, tracer));
-        let (budget, embedder) = (services.budget.clone(), services.embedder.clone());
+            breakers: Breakers::new(&config.dead_letter.breaker, blocked.clone()),
+            blocked,
+            budget: budget.clone(),
+            past_records: PastRecords::new(base.clone()),
+            tracing: tracer.map(|tracer| settings::tracing(config, &endpoints, tracer)),
+            metrics: shared.metrics.pipeline.clone(),
+        };
         let pipeline = Pipeline::new(settings, services, shared.broken.clone());
         let source = Source::start(
             &base,
@@ -309,70 +303,6 @@ impl Shared {
         Ok(Some(Admin::start(&config.admin, views).await?))
     }
 
-    /// How every partition is processed.
-    fn settings(config: &Config, indexes: &BTreeMap<String, Index>) -> anyhow::Result<Settings> {
-        let version_column = config.window.version_column.as_deref();
-        let mut documents = Vec::new();
-        for table in config.table_sections() {
-            if config.is_used(&table) {
-                let section = table.document_key();
-                let builder =
-                    DocumentBuilder::of_section(&section, table.document, version_column)?;
-                documents.push((table, builder));
-            }
-        }
-        let mut tables = Routes::default();
-        for (table, documents) in documents {
-            let index = indexes.get(table.collection);
-            let rows = RowSettings::new(table.rows, documents.needed_columns());
-            let settings = TableSettings {
-                rows: rows.in_section(table.rows_key()),
-                documents,
-                point_ids: PointIds(table.document.point_id),
-                on_truncate: table.rows.truncate,
-                index: index.context("a collection was forgotten")?.clone(),
-            };
-            match table.entry {
-                Some(_) => tables.push(table.topics, settings)?,
-                None => tables.set_others(settings),
-            }
-        }
-        Ok(Settings {
-            linger: config.window.linger,
-            delays: Delays {
-                quiet: config.window.quiet,
-                max_hold: config.window.max_hold,
-            },
-            fingerprint: config.embed.fingerprint(),
-            replay: match config.index.replay {
-                ReplayPolicy::Skip => Replay::Skip,
-                ReplayPolicy::Repair => Replay::Repair,
-            },
-            cache_keys: config.index.cache_keys,
-            upkeep: Upkeep {
-                note_every: config.commit.interval,
-                retention: config.index.tombstone_retention,
-            },
-            park_after: match config.pipeline.parking {
-                Parking::Auto => Some(ParkAfter(config.pipeline.park_after)),
-                Parking::Never => None,
-            },
-            log_row_values: config.log.row_values,
-            tables,
-        })
-    }
-
-    /// What the spans of all records say.
-    fn tracing(config: &Config, endpoints: &Endpoints, tracer: Tracer) -> Arc<Tracing> {
-        let embed = &config.embed;
-        Arc::new(Tracing {
-            tracer,
-            group: config.kafka.group.as_str().into(),
-            embedding: of_embedding(&endpoints.embed_url, &embed.model, embed.dimensions),
-            shows_keys: config.log.row_values,
-        })
-    }
-
     /// The collections that are written to, by name, once the server answers and each is there.
     async fn connect_indexes(
         &self,
@@ -411,43 +341,45 @@ impl Shared {
         Ok(Registry::new(&settings, health, self.shutdown.clone())?)
     }
 
-    /// The services that all partitions share.
-    fn start_services(
+    fn start_dead_letters(
         &self,
         config: &Config,
-        embed_settings: &embed::Settings,
-        books: Books,
-        registry: Registry,
-        dead_letters: DeadLetters,
-        past_records: PastRecords,
-    ) -> anyhow::Result<Services> {
+        base: &ClientConfig,
+    ) -> anyhow::Result<DeadLetters> {
+        Ok(DeadLetters::start(
+            base,
+            &config.dead_letter,
+            &config.kafka.group,
+            self.health.clone(),
+            self.shutdown.clone(),
+        )?)
+    }
+
+    fn start_embedder(
+        &self,
+        settings: &embed::Settings,
+        books: &Books,
+    ) -> anyhow::Result<Embedder> {
+        Ok(Embedder::start(
+            settings,
+            self.metrics.embed.clone(),
+            books.clone(),
+            self.health.clone(),
+            self.shutdown.clone(),
+        )?)
+    }
+
+    /// The memory budget of all partitions together. Shows its limit.
+    fn budget(&self, config: &Config) -> Budget {
         let metrics = &self.metrics.pipeline;
         let limit = config.pipeline.budget.bytes();
         let shown = i64::try_from(limit).unwrap_or(i64::MAX);
         metrics.budget_limit.set(shown);
         let used = metrics.budget_used.clone();
         let budget = Budget::new(limit, config.embed.dimensions, used);
-        let blocked = BlockedTables::new(self.health.clone());
-        Ok(Services {
-            embedder: Embedder::start(
-                embed_settings,
-                self.metrics.embed.clone(),
-                books.clone(),
-                self.health.clone(),
-                self.shutdown.clone(),
-            )?,
-            books,
-            registry,
-            dead_letters,
-            breakers: Breakers::new(&config.dead_letter.breaker, blocked.clone()),
-            blocked,
-            budget: match config.embed.chunking() {
-                Some(chunking) => budget.with_chunks(chunking.longest, chunking.most),
-                None => budget,
-            },
-            past_records,
-            tracing: None,
-            metrics: metrics.clone(),
-        })
+        match config.embed.chunking() {
+            Some(chunking) => budget.with_chunks(chunking.longest, chunking.most),
+            None => budget,
+        }
     }
 }
