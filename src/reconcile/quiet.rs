@@ -47,7 +47,7 @@ impl Reconciler {
 
 /// How old a change is, if it was made before the partition was taken over.
 fn age_before(taken_over: &TakeOver, position: &Position, now: Instant) -> Option<Duration> {
-    let changed_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
+    let changed_ms = position.changed_ms();
     let is_before = changed_ms < taken_over.at_ms;
     let age_ms = taken_over.ms_at(now).saturating_sub(changed_ms);
     let age_ms = u64::try_from(age_ms).ok()?;

@@ -58,6 +58,12 @@ impl Position {
             source: None,
         }
     }
+
+    /// When the row changed, in milliseconds since 1970: when the database committed it or, where
+    /// that is not known, Kafka's timestamp.
+    pub fn changed_ms(&self) -> i64 {
+        self.commit_ms.unwrap_or(self.timestamp_ms)
+    }
 }
 
 /// Where a change stands in the database's log, as one number: PostgreSQL's log sequence number,

@@ -20,7 +20,7 @@ impl TruncateMark {
     pub fn at(position: &Position) -> Self {
         Self {
             source: position.source,
-            commit_ms: commit_ms(position),
+            commit_ms: position.changed_ms(),
         }
     }
 
@@ -31,13 +31,13 @@ impl TruncateMark {
     /// more: clearly, because some databases tell when a statement began, not when it committed.
     /// Without places the time alone decides.
     pub fn covers(&self, position: &Position) -> bool {
-        let commit_ms = commit_ms(position);
+        let changed_ms = position.changed_ms();
         match (position.source, self.source) {
             (Some(row), Some(truncate)) => {
-                commit_ms < self.clearly_before()
-                    || (row < truncate && commit_ms <= self.not_clearly_after())
+                changed_ms < self.clearly_before()
+                    || (row < truncate && changed_ms <= self.not_clearly_after())
             }
-            _ => commit_ms < self.commit_ms,
+            _ => changed_ms < self.commit_ms,
         }
     }
 
@@ -61,10 +61,6 @@ impl TruncateMark {
     pub fn is_later_than(&self, other: &Self) -> bool {
         (self.commit_ms, self.source) > (other.commit_ms, other.source)
     }
-}
-
-fn commit_ms(position: &Position) -> i64 {
-    position.commit_ms.unwrap_or(position.timestamp_ms)
 }
 
 #[cfg(test)]

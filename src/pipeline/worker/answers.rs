@@ -168,9 +168,8 @@ impl State {
                 }
                 Action::Settle { ack, settled } => self.settle(ack, settled),
                 Action::Visible { position, kind } => {
-                    let since_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
                     let at_ms = now_ms();
-                    let latency_ms = at_ms.saturating_sub(since_ms).max(0);
+                    let latency_ms = at_ms.saturating_sub(position.changed_ms()).max(0);
                     let value = latency_ms as f64 / 1_000.0;
                     self.tally.visible_after(kind, value);
                     if let Some(trace) = self.traced.trace(position.offset) {

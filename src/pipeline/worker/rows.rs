@@ -39,8 +39,7 @@ impl State {
             position,
             origin,
         } = news;
-        let changed_ms = position.commit_ms.unwrap_or(position.timestamp_ms);
-        let age_ms = now_ms().saturating_sub(changed_ms);
+        let age_ms = now_ms().saturating_sub(position.changed_ms());
         let priority = Priority::of(origin, age_ms);
         // A former owner that did not know of the truncate may be writing the row still.
         let (state, replaces) = match (state, self.truncated) {
