@@ -72,8 +72,8 @@
 //! providers side by side.
 //!
 //! A stage knows the types that flow ([`record`]), [`cost`], [`error`], [`telemetry`], its own section of
-//! the configuration, and what several need: [`kafka`], [`lease`], [`tokens`], `http` and `backoff`. None of
-//! these knows a stage. Of other stages it knows nothing, with two exceptions: the reconciler waits by
+//! the configuration, and what several need: [`kafka`], [`lease`], [`tokens`], `http`, `clock` and `backoff`. None
+//! of these knows a stage. Of other stages it knows nothing, with two exceptions: the reconciler waits by
 //! [`window::Debounce`], and the source, whose threads do it, asks and commits by [`commit`]. Only [`app`]
 //! and [`pipeline`] know all stages; a command of [`cli`] knows those that it asks. Pure parts (window,
 //! ledger, reconciler, embedding schedule) take the time as an argument.
@@ -83,6 +83,7 @@ pub mod app;
 mod backoff;
 pub mod capture;
 pub mod cli;
+mod clock;
 pub mod commit;
 pub mod config;
 pub mod cost;

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use tracing::debug;
 use uuid::Uuid;
 
 use crate::{
+    clock::now_ms,
     error::Disposition,
     index::RecheckDesk,
     record::{AskedRow, PointId, Receipt, TopicPartition},
@@ -140,13 +141,6 @@ pub(super) fn unanswered(waiting: usize, group: &str, patience: Duration) -> Str
     format!(
         "{waiting} {plural}: no member of the group {group} has answered for {patience}. What was asked for stays, and is done once `vectide run` has the partitions, and reaches Kafka and, for new vectors, the embedding endpoint; then ask again to see what came of it"
     )
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 #[cfg(test)]

@@ -5,11 +5,7 @@
 //! and has all else as JSON. It has no `topic` and no `partition`, so it is never taken for a row's
 //! point, and no fence and no sweep matches it.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use qdrant_client::qdrant::{
     Condition, DeletePointsBuilder, Filter, GetPointsBuilder, PointStruct, RetrievedPoint,
@@ -23,6 +19,7 @@ use tracing::debug;
 use uuid::Uuid;
 
 use crate::{
+    clock::now_ms,
     error::Failure,
     record::{
         Answer, AskedRow, Doubt, Offset, PointId, RESERVED_FIELD, Receipt, Recheck, RowKey,
@@ -129,13 +126,11 @@ impl Rechecks {
 
     /// Removes what was answered long ago: whoever asked is gone.
     async fn forget_old(&self, answered: &[Recheck]) -> Result<(), Failure> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now_ms = u128::try_from(now_ms()).unwrap_or(0);
         let is_old = |it: &&Recheck| {
             let answer = it.answer.as_ref();
             let at_ms = answer.and_then(|answer| u128::try_from(answer.at_ms).ok());
-            at_ms.is_some_and(|at_ms| at_ms + KEPT.as_millis() < now.as_millis())
+            at_ms.is_some_and(|at_ms| at_ms + KEPT.as_millis() < now_ms)
         };
         let old: Vec<_> = answered.iter().filter(is_old).map(|it| it.id).collect();
         if old.is_empty() {

@@ -15,10 +15,7 @@ mod sentence;
 mod show;
 mod verdict;
 
-use std::{
-    io::Write,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::io::Write;
 
 use anyhow::bail;
 use clap::Args;
@@ -30,6 +27,7 @@ use super::{
     table::{refuse_stand_in, sections_of},
 };
 use crate::{
+    clock::now_ms,
     config::{Config, TruncatePolicy},
     document::{PointIds, unavailable_value},
     index::{self, FoundPoint, Searcher},
@@ -276,11 +274,4 @@ fn unknown(looked: &Looked, collection: &str) -> String {
     };
     let how_far = show::how_far(looked);
     format!("no row {key}: {topic} has no record of it ({how_far}), and {no_point}{further}")
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{info, warn};
 
 use crate::{
+    clock::now_ms,
     cost::Purpose,
     embed::{EmbedReply, EmbedRequest},
     index::IndexReply,
@@ -14,7 +15,7 @@ use crate::{
     telemetry::Exemplar,
 };
 
-use super::{super::upkeep::Kept, State, show::now_ms};
+use super::{super::upkeep::Kept, State};
 
 impl State {
     pub(super) fn on_index(&mut self, reply: IndexReply, more: &mut UnboundedReceiver<IndexReply>) {

@@ -14,6 +14,7 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::now_ms,
     commit::{Frontier, OffsetLedger},
     dead_letter::Delivered,
     decode::Decoder,
@@ -38,7 +39,7 @@ use super::super::{
     upkeep::{Keeper, Kept},
     withheld::Withheld,
 };
-use super::{Shown, State, show::now_ms};
+use super::{Shown, State};
 
 /// After this time without an answer of the index, a partition that begins stops fetching.
 const SLOW_INDEX: Duration = Duration::from_millis(500);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use crate::{
+    clock::now_ms,
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, KeyChange, Offset, PointId, Position, Priority,
@@ -14,7 +15,7 @@ use super::super::{
     RowReader,
     recheck::{Found, Ready, Scanned, Unsettled},
 };
-use super::{State, show::now_ms};
+use super::State;
 
 impl State {
     /// What is asked for now.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tracing::{debug, warn};
 
 use crate::{
+    clock::now_ms,
     decode::Decoded,
     error::Failure,
     record::{Ack, Offset, PointId, Position, RawRecord, SchemaId, Settled},
@@ -12,7 +13,7 @@ use crate::{
 };
 
 use super::super::held::HeldRecord;
-use super::{State, show::now_ms};
+use super::State;
 
 impl State {
     /// An empty index, and a group that goes on in the middle of the topic: what lies before won't

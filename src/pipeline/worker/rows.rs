@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::{
+    clock::now_ms,
     error::{Disposition, Failure},
     index::LookedUp,
     record::{
@@ -15,7 +16,7 @@ use super::super::{
     held::{HELD_ENTRY, HeldRecord},
     incomplete::IncompleteRow,
 };
-use super::{State, show::now_ms};
+use super::State;
 
 impl State {
     /// The document is made before the window collapses: a row that can't be used must not

@@ -1,7 +1,5 @@
 //! What others see of the worker: gauges, and what goes back to the budget at its end.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::{Shown, State};
 use crate::cost::Saving;
 
@@ -68,12 +66,4 @@ impl Drop for State {
 
 fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or(0)
 }

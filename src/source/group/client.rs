@@ -1,7 +1,5 @@
 //! What the client asks for and says beside records: a token, errors, its log, its statistics.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use rdkafka::{
     ClientContext, Statistics,
     client::OAuthToken,
@@ -10,6 +8,7 @@ use rdkafka::{
 use tracing::{debug, warn};
 
 use crate::{
+    clock::now_ms,
     error::{Disposition, Failure},
     kafka::oauth,
     telemetry::{Lane, LaneState},
@@ -106,14 +105,6 @@ impl Group {
 /// group has never committed anything is not told this way.
 fn is_offset_reset(facility: &str, message: &str) -> bool {
     facility == "OFFSET" && message.contains(": offset reset (")
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .unwrap_or(0)
 }
 
 #[cfg(test)]
