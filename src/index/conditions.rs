@@ -5,7 +5,7 @@
 
 use qdrant_client::qdrant::{Condition, Filter, Range};
 
-use crate::record::{Assignment, Epoch, Expected, Offset, TextHash, TopicPartition, Write};
+use crate::record::{Epoch, Expected, Offset, TextHash, TopicPartition, Write, WrittenUnder};
 
 use super::{
     fence::Fence,
@@ -13,18 +13,18 @@ use super::{
     value,
 };
 
-/// The assignment of another partition from which the point is taken over.
-pub(super) fn taken_from(write: &Write) -> Option<&Assignment> {
+/// The partition and the epoch from which the point is taken over.
+pub(super) fn taken_from(write: &Write) -> Option<&WrittenUnder> {
     match write.expected() {
-        Some(Expected::Assignment(assignment)) => Some(assignment),
+        Some(Expected::WrittenUnder(written)) => Some(written),
         Some(Expected::Offset(_)) | None => None,
     }
 }
 
 /// Matches the points that may be written.
-pub(super) fn writable(fence: &Fence, epoch: Epoch, taken_from: Option<&Assignment>) -> Filter {
+pub(super) fn writable(fence: &Fence, epoch: Epoch, taken_from: Option<&WrittenUnder>) -> Filter {
     match taken_from {
-        Some(assignment) => elsewhere(assignment),
+        Some(written) => elsewhere(written),
         None => own(fence.partition(), epoch),
     }
 }
@@ -62,10 +62,10 @@ pub(super) fn own(partition: &TopicPartition, epoch: Epoch) -> Filter {
     }
 }
 
-/// Matches the points that one assignment of another partition wrote last.
-fn elsewhere(assignment: &Assignment) -> Filter {
-    let mut filter = of_partition(&assignment.topic, assignment.partition);
-    filter.must.push(match assignment.epoch {
+/// Matches the points that were written last under one epoch of another partition.
+fn elsewhere(WrittenUnder { partition, epoch }: &WrittenUnder) -> Filter {
+    let mut filter = of_partition(&partition.topic, partition.partition);
+    filter.must.push(match *epoch {
         Some(Epoch(epoch)) => Condition::matches(field(EPOCH), epoch),
         None => Condition::is_empty(field(EPOCH)),
     });

@@ -11,7 +11,7 @@ use qdrant_client::qdrant::{
     vectors::VectorsOptions,
 };
 
-use crate::record::{Assignment, Epoch, Payload, RESERVED_FIELD, Stored, Write};
+use crate::record::{Epoch, Payload, RESERVED_FIELD, Stored, Write, WrittenUnder};
 
 use super::{
     conditions,
@@ -142,7 +142,7 @@ struct List<'a> {
     epoch: Epoch,
     mode: UpdateMode,
     /// What other partition's points these are; then there is but one.
-    taken_from: Option<&'a Assignment>,
+    taken_from: Option<&'a WrittenUnder>,
     /// What each of them must be besides, if more is asked than that they may be written.
     each: Vec<Condition>,
     /// The points, written.
@@ -366,12 +366,14 @@ mod tests {
     #[test]
     fn a_point_of_another_partition_is_taken_over_by_an_operation_of_its_own() {
         let take_over = |id| {
-            let assignment = Assignment {
-                topic: "t".into(),
-                partition: 9,
+            let elsewhere = WrittenUnder {
+                partition: TopicPartition {
+                    topic: "t".into(),
+                    partition: 9,
+                },
                 epoch: Some(EPOCH),
             };
-            delete_of(id, Expected::Assignment(assignment))
+            delete_of(id, Expected::WrittenUnder(elsewhere))
         };
         let writes: Vec<Write> = (0..3).map(take_over).chain((3..9).map(delete)).collect();
         assert_eq!(count(&writes, None), 3 + 4);

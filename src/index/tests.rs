@@ -17,8 +17,8 @@ use super::*;
 use crate::{
     config::{Config, EmbedConfig},
     record::{
-        Assignment, Content, Expected, Offset, Parked, Payload, PayloadHash, Position, Stored,
-        TextHash, Tombstone, TruncateMark, Value, Vector, Watermark,
+        Content, Expected, Offset, Parked, Payload, PayloadHash, Position, Stored, TextHash,
+        Tombstone, TruncateMark, Value, Vector, Watermark, WrittenUnder,
     },
     telemetry::{Health, Lane, Metrics},
 };
@@ -104,9 +104,11 @@ fn delete(offset: i64) -> Write {
 
 /// The same write as the owner of partition 1 makes it, of a point that partition 0 wrote.
 fn taking_over(mut write: Write, epoch: Epoch) -> Write {
-    let from = Some(Expected::Assignment(Assignment {
-        topic: "t".into(),
-        partition: 0,
+    let from = Some(Expected::WrittenUnder(WrittenUnder {
+        partition: TopicPartition {
+            topic: "t".into(),
+            partition: 0,
+        },
         epoch: Some(epoch),
     }));
     match &mut write {

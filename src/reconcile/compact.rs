@@ -264,6 +264,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::record::{TopicPartition, WrittenUnder};
 
     proptest! {
         #[test]
@@ -287,9 +288,11 @@ mod tests {
         }
         let elsewhere = Observed::Tombstone(Written {
             by: Writer::AnotherPartition {
-                assignment: Box::new(crate::record::Assignment {
-                    topic: "t".into(),
-                    partition: 1,
+                under: Box::new(WrittenUnder {
+                    partition: TopicPartition {
+                        topic: "t".into(),
+                        partition: 1,
+                    },
                     epoch: None,
                 }),
                 source: None,

@@ -4,8 +4,8 @@ use std::{cmp::Ordering, sync::Arc};
 
 use crate::cost::Reason;
 use crate::record::{
-    Assignment, Content, Doubt, Epoch, Fingerprint, Offset, PointState, Position, ShortHash,
-    ShortVersion, SourcePosition, Stored, TextHash, Tombstone, TopicPartition,
+    Content, Doubt, Epoch, Fingerprint, Offset, PointState, Position, ShortHash, ShortVersion,
+    SourcePosition, Stored, TextHash, Tombstone, TopicPartition, WrittenUnder,
 };
 
 /// What the index holds for one key, as far as planning needs it: hashes, not rows.
@@ -68,7 +68,7 @@ pub enum Writer {
     /// The owner of another partition: offsets of different partitions can't be compared.
     AnotherPartition {
         /// Which, and under which epoch.
-        assignment: Box<Assignment>,
+        under: Box<WrittenUnder>,
         /// Where the database's log had the record's change.
         source: Option<SourcePosition>,
     },
@@ -175,9 +175,11 @@ impl Observer {
             }
         } else {
             Writer::AnotherPartition {
-                assignment: Box::new(Assignment {
-                    topic: topic.clone(),
-                    partition,
+                under: Box::new(WrittenUnder {
+                    partition: TopicPartition {
+                        topic: topic.clone(),
+                        partition,
+                    },
                     epoch,
                 }),
                 source: position.source,
@@ -295,9 +297,9 @@ impl Observed {
     }
 
     /// Under what the point was written, where another partition wrote it.
-    pub fn elsewhere(&self) -> Option<&Assignment> {
+    pub fn elsewhere(&self) -> Option<&WrittenUnder> {
         match self.written().map(|written| &written.by) {
-            Some(Writer::AnotherPartition { assignment, .. }) => Some(assignment),
+            Some(Writer::AnotherPartition { under, .. }) => Some(under),
             _ => None,
         }
     }
@@ -310,9 +312,11 @@ mod tests {
     fn elsewhere(source: Option<i64>, timestamp_ms: i64) -> Written {
         Written {
             by: Writer::AnotherPartition {
-                assignment: Box::new(Assignment {
-                    topic: "t".into(),
-                    partition: 9,
+                under: Box::new(WrittenUnder {
+                    partition: TopicPartition {
+                        topic: "t".into(),
+                        partition: 9,
+                    },
                     epoch: None,
                 }),
                 source: source.map(SourcePosition),

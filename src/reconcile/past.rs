@@ -113,8 +113,8 @@ impl Past {
     /// The next owner reads no record again that has settled: so what is written of one, and arrives
     /// late, must not replace what the next owner has found to be right.
     pub(super) fn expected(&self, news: &News, observed: &Observed) -> Option<Expected> {
-        if let Some(assignment) = observed.elsewhere() {
-            return Some(Expected::Assignment(assignment.clone()));
+        if let Some(written) = observed.elsewhere() {
+            return Some(Expected::WrittenUnder(written.clone()));
         }
         let has_settled = news.ack.is_debt() || self.is_covered(&news.position);
         let offset = observed.written().and_then(Written::offset);

@@ -52,4 +52,4 @@ pub use value::{NeededColumns, Row, Value, exact_number};
 pub use vector::{PointVector, Vector};
 pub use watermark::{Reflected, Watermark};
 pub use wish::Wish;
-pub use write::{Assignment, Expected, Write, WriteKind, WriteOutcome};
+pub use write::{Expected, Write, WriteKind, WriteOutcome, WrittenUnder};

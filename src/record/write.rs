@@ -1,11 +1,10 @@
 //! Writes to points, and what became of them.
 
-use std::sync::Arc;
-
 use crate::error::Failure;
 
 use super::{
     Epoch, Offset, Payload, PointId, PointState, PointVector, Stored, TextHash, Tombstone,
+    TopicPartition,
 };
 
 /// One write to one point. Whoever carries it out fences it: it changes nothing where the point was
@@ -61,7 +60,7 @@ pub enum Write {
 pub enum Expected {
     /// An assignment of another partition wrote it last, and now it is taken over: epochs of different
     /// partitions say nothing about each other.
-    Assignment(Assignment),
+    WrittenUnder(WrittenUnder),
     /// It is as of this record of the partition's own. The write is of a record that has settled
     /// before, so that the next owner does not read it again: it must not arrive late, in the place of
     /// what the next owner has found to be right.
@@ -70,11 +69,9 @@ pub enum Expected {
 
 /// Under what a point was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    /// The topic.
-    pub topic: Arc<str>,
+pub struct WrittenUnder {
     /// The partition.
-    pub partition: i32,
+    pub partition: TopicPartition,
     /// The epoch, if the point says one.
     pub epoch: Option<Epoch>,
 }
