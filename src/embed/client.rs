@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use super::{
     EmbedError, Proxy, Settings,
-    refusal::{self, Asked, Blame, Complaint, Refusal},
+    complaint::Complaint,
+    refusal::{self, Asked, Blame, Refusal},
     response::{self, Answer, BadAnswer},
 };
 use crate::{

@@ -20,8 +20,8 @@
 //! - `schedule` decides what goes out next and what follows from an answer; `condition` knows
 //!   whether the lane works at all. They do no I/O, and time is an argument.
 //! - `under_way` has the requests that were sent. One that is late may be sent once more, as `hedging` allows.
-//! - `client` sends one request; `response` checks the vectors that come back, `refusal` finds
-//!   out what is wrong when none do.
+//! - `client` sends one request; `response` checks the vectors that come back. When none do, `complaint`
+//!   reads what the endpoint says instead, and `refusal` finds out what it means.
 //!
 //! What is asked for is answered once, in any order: with a vector, or with the failure of that
 //! one text. An outage, a rate limit, a wrong key are no answers: the text waits until they pass,
@@ -31,6 +31,7 @@
 mod batcher;
 mod call;
 mod client;
+mod complaint;
 mod condition;
 mod gathering;
 mod hedging;
