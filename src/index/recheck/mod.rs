@@ -1,17 +1,14 @@
 //! Requests to recheck rows, kept in the collection as points without a vector, so that whoever owns
 //! the partition finds them, also after a crash or a rebalance.
-//!
-//! A request's bookkeeping object names the topic in a field of its own, by which requests are found,
-//! and has all else as JSON. It has no `topic` and no `partition`, so it is never taken for a row's
-//! point, and no fence and no sweep matches it.
+
+mod wire;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use qdrant_client::qdrant::{
-    Condition, DeletePointsBuilder, Filter, GetPointsBuilder, PointStruct, RetrievedPoint,
-    ScrollPointsBuilder, SetPayloadPointsBuilder, Struct, UpsertPointsBuilder, Value, value::Kind,
+    Condition, DeletePointsBuilder, Filter, GetPointsBuilder, PointStruct, ScrollPointsBuilder,
+    SetPayloadPointsBuilder, UpsertPointsBuilder, Value,
 };
-use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -21,18 +18,13 @@ use uuid::Uuid;
 use crate::{
     clock::now_ms,
     error::Failure,
-    record::{
-        Answer, AskedRow, Doubt, Offset, PointId, RESERVED_FIELD, Receipt, Recheck, RowKey,
-        TopicPartition,
-    },
+    record::{AskedRow, RESERVED_FIELD, Recheck, TopicPartition},
 };
 
-use super::{
-    Claim, Client, Connection,
-    operations::no_vectors,
-    stored::{Object, field},
-    value,
-};
+use super::{Claim, Client, Connection, operations::no_vectors, stored::field, value};
+
+pub(super) use wire::RECHECK_OF;
+use wire::{RECHECK, from_point, id_of, to_json, to_value};
 
 /// How often requests are looked for.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -42,12 +34,6 @@ const KEPT: Duration = Duration::from_hours(1);
 
 /// More requests than that are looked at later.
 const PAGE: u32 = 256;
-
-/// Names the topic of a request; no other point has it.
-pub(super) const RECHECK_OF: &str = "recheck_of";
-
-/// The request itself.
-const RECHECK: &str = "recheck";
 
 /// Follows the requests of one table.
 #[derive(Debug, Clone)]
@@ -247,153 +233,7 @@ async fn forget(client: &Client, collection: &str, ids: &[Uuid]) -> Result<(), S
     client.points().delete(request.build()).await.map(|_| ())
 }
 
-fn id_of(id: Uuid) -> qdrant_client::qdrant::PointId {
-    value::point_id(PointId::Uuid(id))
-}
-
 /// Matches the requests of a topic.
 fn of_topic(topic: &str) -> Filter {
     Filter::must([Condition::matches(field(RECHECK_OF), topic.to_owned())])
-}
-
-/// A request as JSON, without its topic and its id.
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    partition: i32,
-    asked_ms: i64,
-    rows: Vec<WireRow>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answered_ms: Option<i64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    receipts: Vec<Receipt>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireRow {
-    point: String,
-    key: String,
-    from: i64,
-    doubt: Doubt,
-}
-
-fn to_value(request: &Recheck) -> Value {
-    let topic = value::text(&*request.partition.topic);
-    value::wrap(Kind::StructValue(Struct {
-        fields: [
-            (RECHECK_OF.to_owned(), topic),
-            (RECHECK.to_owned(), value::text(to_json(request))),
-        ]
-        .into(),
-    }))
-}
-
-fn to_json(request: &Recheck) -> String {
-    let rows = request.rows.iter().map(|row| WireRow {
-        point: row.point.to_string(),
-        key: row.key.as_str().to_owned(),
-        from: row.from.0,
-        doubt: row.doubt,
-    });
-    let answer = request.answer.as_ref();
-    let wire = Wire {
-        partition: request.partition.partition,
-        asked_ms: request.asked_ms,
-        rows: rows.collect(),
-        answered_ms: answer.map(|answer| answer.at_ms),
-        receipts: answer.map_or_else(Vec::new, |answer| answer.receipts.clone()),
-    };
-    serde_json::to_string(&wire).expect("it has text, numbers and lists alone")
-}
-
-/// The request that a point is.
-fn from_point(point: &RetrievedPoint) -> Option<Recheck> {
-    let PointId::Uuid(id) = value::shown_id(point.id.as_ref()?).parse().ok()? else {
-        return None;
-    };
-    let object = Object::of(&point.payload)?;
-    let topic = object.text(RECHECK_OF)?;
-    let wire: Wire = serde_json::from_str(object.text(RECHECK)?).ok()?;
-    let rows = wire.rows.into_iter().map(|row| {
-        Some(AskedRow {
-            point: row.point.parse().ok()?,
-            key: RowKey::from_canonical(row.key),
-            from: Offset(row.from),
-            doubt: row.doubt,
-        })
-    });
-    let receipts = wire.receipts;
-    Some(Recheck {
-        id,
-        partition: TopicPartition {
-            topic: topic.into(),
-            partition: wire.partition,
-        },
-        asked_ms: wire.asked_ms,
-        rows: rows.collect::<Option<_>>()?,
-        answer: wire.answered_ms.map(|at_ms| Answer { at_ms, receipts }),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request() -> Recheck {
-        let row = |point, doubt| AskedRow {
-            point,
-            key: RowKey::from_canonical("[\"B-204\",3]"),
-            from: Offset(40),
-            doubt,
-        };
-        Recheck {
-            id: Uuid::new_v5(&Uuid::NAMESPACE_OID, b"request"),
-            partition: TopicPartition {
-                topic: "shop.public.products".into(),
-                partition: 3,
-            },
-            asked_ms: 1_700_000_000_000,
-            rows: vec![
-                row(PointId::Integer(17), Doubt::Memory),
-                row(PointId::Uuid(Uuid::nil()), Doubt::Vector),
-            ],
-            answer: None,
-        }
-    }
-
-    fn stored(request: &Recheck) -> RetrievedPoint {
-        RetrievedPoint {
-            id: Some(id_of(request.id)),
-            payload: [(RESERVED_FIELD.to_owned(), to_value(request))].into(),
-            ..RetrievedPoint::default()
-        }
-    }
-
-    #[test]
-    fn a_request_is_read_as_it_was_written() {
-        let mut request = request();
-        assert_eq!(from_point(&stored(&request)), Some(request.clone()));
-        let refused = Receipt::Refused {
-            stage: "decode".to_owned(),
-            reason: "not_json".to_owned(),
-            message: "no “JSON”".to_owned(),
-        };
-        request.answer = Some(Answer {
-            at_ms: 1_700_000_000_500,
-            receipts: vec![Receipt::Written { offset: 41 }, refused],
-        });
-        assert_eq!(from_point(&stored(&request)), Some(request));
-    }
-
-    #[test]
-    fn a_request_is_never_taken_for_a_row() {
-        let point = stored(&request());
-        let state = super::super::stored::from_payload(&point.payload);
-        assert_eq!(state, crate::record::PointState::Foreign);
-        let Some(Kind::StructValue(object)) = to_value(&request()).kind else {
-            unreachable!("it is an object")
-        };
-        for field in ["topic", "partition", "epoch", "commit_ms"] {
-            assert!(!object.fields.contains_key(field), "{field}");
-        }
-    }
 }
