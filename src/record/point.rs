@@ -1,6 +1,6 @@
 //! Points of the index: their ids, and what is kept in them about their making.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use uuid::Uuid;
 
@@ -21,6 +21,22 @@ impl fmt::Display for PointId {
             Self::Uuid(id) => id.fmt(f),
             Self::Integer(id) => id.fmt(f),
         }
+    }
+}
+
+/// A text that is no point's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no UUID, and no whole number from 0 on")]
+pub struct NoPointId;
+
+impl FromStr for PointId {
+    type Err = NoPointId;
+
+    fn from_str(text: &str) -> Result<Self, NoPointId> {
+        let integer = text.parse().map(Self::Integer);
+        integer
+            .or_else(|_| Uuid::try_parse(text).map(Self::Uuid))
+            .map_err(|_| NoPointId)
     }
 }
 
@@ -155,5 +171,20 @@ impl PointState {
             } => Some(stored),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_points_id_is_read_as_it_is_shown() {
+        let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"a");
+        for id in [PointId::Integer(17), PointId::Uuid(uuid)] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        assert_eq!("-1".parse::<PointId>(), Err(NoPointId));
     }
 }

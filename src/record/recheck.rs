@@ -1,7 +1,5 @@
 //! Requests to look again at rows, and what came of them.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -124,36 +122,5 @@ impl Receipt {
             }
             Self::Overtaken | Self::Refused { .. } | Self::Unknown { .. } => None,
         }
-    }
-}
-
-/// A text that is no point's id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no UUID, and no whole number from 0 on")]
-pub struct NoPointId;
-
-impl FromStr for PointId {
-    type Err = NoPointId;
-
-    fn from_str(text: &str) -> Result<Self, NoPointId> {
-        let integer = text.parse().map(Self::Integer);
-        integer
-            .or_else(|_| Uuid::try_parse(text).map(Self::Uuid))
-            .map_err(|_| NoPointId)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_points_id_is_read_as_it_is_shown() {
-        let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"a");
-        for id in [PointId::Integer(17), PointId::Uuid(uuid)] {
-            assert_eq!(id.to_string().parse(), Ok(id));
-        }
-        assert_eq!("-1".parse::<PointId>(), Err(NoPointId));
     }
 }
