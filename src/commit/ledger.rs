@@ -71,19 +71,14 @@ impl OffsetLedger {
 
     /// The offset of an unsettled record.
     pub fn offset(&self, ack: &Ack) -> Option<Offset> {
-        let index = ack.sequence()?.checked_sub(self.first)?;
-        let entry = self.entries.get(usize::try_from(index).ok()?)?;
+        let entry = self.entries.get(self.place(ack)?)?;
         entry.unsettled.map(|_| entry.offset)
     }
 
     /// An unsettled record costs less from now on: `charge` bytes at most. Returns the bytes
     /// refunded.
     pub fn lighten(&mut self, ack: &Ack, charge: u64) -> u64 {
-        let entry = ack
-            .sequence()
-            .and_then(|sequence| sequence.checked_sub(self.first))
-            .and_then(|index| usize::try_from(index).ok())
-            .and_then(|index| self.entries.get_mut(index));
+        let entry = self.entry_mut(ack);
         let Some(left) = entry.and_then(|entry| entry.unsettled.as_mut()) else {
             return 0;
         };
@@ -101,18 +96,22 @@ impl OffsetLedger {
         reason = "settling uses the acknowledgement up"
     )]
     pub fn settle(&mut self, ack: Ack) -> u64 {
-        let Some(entry) = ack
-            .sequence()
-            .and_then(|sequence| sequence.checked_sub(self.first))
-            .and_then(|index| usize::try_from(index).ok())
-            .and_then(|index| self.entries.get_mut(index))
-        else {
-            return 0;
-        };
-        let Some(charge) = entry.unsettled.take() else {
+        let entry = self.entry_mut(&ack);
+        let Some(charge) = entry.and_then(|entry| entry.unsettled.take()) else {
             return 0;
         };
         charge - SETTLED_ENTRY + self.pop_settled()
+    }
+
+    fn entry_mut(&mut self, ack: &Ack) -> Option<&mut Entry> {
+        let place = self.place(ack)?;
+        self.entries.get_mut(place)
+    }
+
+    /// Where the record's entry is; `None` if it was forgotten, or never was in a ledger.
+    fn place(&self, ack: &Ack) -> Option<usize> {
+        let place = ack.sequence()?.checked_sub(self.first)?;
+        usize::try_from(place).ok()
     }
 
     /// Forgets the settled entries that no unsettled one is below, and returns the bytes refunded.
