@@ -28,9 +28,9 @@ use vectide::{
     document::{DocumentBuilder, PointIds},
     reconcile::{Action, Delays, ObservedCache, Reconciler, Replay, TakeOver},
     record::{
-        Ack, Completion, Content, Creation, Desired, Epoch, Fingerprint, KeyChange, NeededColumns,
-        Offset, PointId, PointState, Position, Priority, RawRecord, Row, RowChange, RowKey,
-        RowState, Stored, TopicPartition, WriteOutcome,
+        Ack, Content, Desired, Epoch, Fingerprint, KeyChange, NeededColumns, Offset, PointId,
+        PointState, Position, Priority, Provenance, RawRecord, Row, RowChange, RowKey, RowState,
+        Stored, TopicPartition, WriteOutcome,
     },
     window::Window,
 };
@@ -168,14 +168,14 @@ fn window(criterion: &mut Criterion) {
             .map(|offset| KeyChange {
                 key: RowKey::single_integer(offset % KEYS),
                 desired: Desired::Gone,
-                position: change.position,
                 point: PointId::Integer((offset % KEYS).unsigned_abs()),
-                raw: raw.clone(),
-                ack: ledger.receive(Offset(offset), 0, 1).unwrap(),
-                creation: Creation::No,
-                completion: Completion::default(),
+                from: Provenance::of_record(
+                    change.position,
+                    raw.clone(),
+                    ledger.receive(Offset(offset), 0, 1).unwrap(),
+                    Priority::Fresh,
+                ),
                 replaces: false,
-                priority: Priority::Fresh,
             })
             .collect()
     };
@@ -339,21 +339,21 @@ impl Reconciliation {
             .map(|key| {
                 let offset = Offset(offset + key);
                 let key = RowKey::single_integer(key);
-                let change = decoded(&raw);
+                let position = Position {
+                    offset,
+                    ..decoded(&raw).position
+                };
                 KeyChange {
                     point: self.ids.of(&topic, &key).unwrap(),
                     desired: Desired::Row(Box::new(self.builder.build(&key, &row).unwrap())),
                     key,
-                    position: Position {
-                        offset,
-                        ..change.position
-                    },
-                    raw: raw.clone(),
-                    ack: ledger.receive(offset, 0, 1).unwrap(),
-                    creation: Creation::No,
-                    completion: Completion::default(),
+                    from: Provenance::of_record(
+                        position,
+                        raw.clone(),
+                        ledger.receive(offset, 0, 1).unwrap(),
+                        Priority::Fresh,
+                    ),
                     replaces: false,
-                    priority: Priority::Fresh,
                 }
             })
             .collect()

@@ -4,22 +4,16 @@
 use std::collections::HashMap;
 
 use crate::record::{
-    Ack, Completion, Creation, Desired, KeyChange, PointId, Position, Priority, RawRecord, Row,
-    RowKey, Ticket, TruncateMark,
+    Ack, Completion, Desired, KeyChange, PointId, Provenance, Row, RowKey, Ticket, TruncateMark,
 };
 
-/// A row with unavailable values, and all that belongs to its record.
+/// A row with unavailable values, and the records that say so.
 #[derive(Debug)]
 pub(super) struct IncompleteRow {
     pub(super) key: RowKey,
     pub(super) point: PointId,
     pub(super) row: Row,
-    pub(super) position: Position,
-    pub(super) raw: RawRecord,
-    pub(super) ack: Ack,
-    pub(super) creation: Creation,
-    pub(super) completion: Completion,
-    pub(super) priority: Priority,
+    pub(super) from: Provenance,
 }
 
 impl IncompleteRow {
@@ -29,13 +23,8 @@ impl IncompleteRow {
             key: self.key,
             point: self.point,
             desired: Desired::Gone,
-            position: self.position,
-            raw: self.raw,
-            ack: self.ack,
-            creation: self.creation,
-            completion: self.completion,
+            from: self.from,
             replaces: true,
-            priority: self.priority,
         }
     }
 }
@@ -65,9 +54,10 @@ impl IncompleteRows {
     pub(super) fn wait(&mut self, mut row: IncompleteRow) -> Option<Ticket> {
         if let Some((_, waiting)) = self.waiting.get_mut(&row.point) {
             row.row.fill(|column| waiting.row.get(column).cloned());
-            row.completion = Completion::owed();
-            let earlier = std::mem::replace(waiting, row);
+            row.from.completion = Completion::owed();
+            let earlier = std::mem::replace(waiting, row).from;
             let kept = waiting
+                .from
                 .completion
                 .keep(std::iter::once(earlier.ack).chain(earlier.completion.into_acks()));
             debug_assert!(kept.is_empty(), "it owes them something");
@@ -86,8 +76,8 @@ impl IncompleteRows {
             return Vec::new();
         };
         self.asked.remove(&ticket);
-        let mut superseded = row.completion.into_acks();
-        superseded.push(row.ack);
+        let mut superseded = row.from.completion.into_acks();
+        superseded.push(row.from.ack);
         superseded
     }
 
@@ -95,7 +85,7 @@ impl IncompleteRows {
     pub(super) fn take_covered(&mut self, mark: &TruncateMark) -> Vec<IncompleteRow> {
         let asked = &mut self.asked;
         self.waiting
-            .extract_if(|_, (_, row)| mark.covers(&row.position))
+            .extract_if(|_, (_, row)| mark.covers(&row.from.position))
             .map(|(_, (ticket, row))| {
                 asked.remove(&ticket);
                 row
@@ -118,11 +108,27 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Offset, Value},
+        record::{Offset, Position, Priority, RawRecord, Value},
     };
 
     fn row(ledger: &mut OffsetLedger, offset: i64, columns: &[(&str, Value)]) -> IncompleteRow {
         let offset = Offset(offset);
+        let position = Position {
+            offset,
+            timestamp_ms: 0,
+            commit_ms: None,
+            source: None,
+        };
+        let raw = RawRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let ack = ledger.receive(offset, 0, 1).unwrap();
         IncompleteRow {
             key: RowKey::single_integer(1),
             point: PointId::Integer(1),
@@ -132,25 +138,7 @@ mod tests {
                     .map(|(name, value)| (Arc::from(*name), value.clone()))
                     .collect(),
             ),
-            position: Position {
-                offset,
-                timestamp_ms: 0,
-                commit_ms: None,
-                source: None,
-            },
-            raw: RawRecord {
-                topic: "t".into(),
-                partition: 0,
-                offset,
-                timestamp_ms: None,
-                key: None,
-                value: None,
-                headers: Vec::new(),
-            },
-            ack: ledger.receive(offset, 0, 1).unwrap(),
-            creation: Creation::No,
-            completion: Completion::default(),
-            priority: Priority::Fresh,
+            from: Provenance::of_record(position, raw, ack, Priority::Fresh),
         }
     }
 
@@ -166,11 +154,11 @@ mod tests {
         ];
         assert_eq!(rows.wait(row(&mut ledger, 1, &second)), None);
         let waited = rows.answered(ticket).unwrap();
-        assert_eq!(waited.position.offset, Offset(1));
+        assert_eq!(waited.from.position.offset, Offset(1));
         assert_eq!(waited.row.get("text"), Some(&Value::Int(1)));
         assert_eq!(waited.row.get("image"), Some(&Value::Unavailable));
         assert_eq!(rows.len(), 0);
-        let earlier = waited.completion.into_acks();
+        let earlier = waited.from.completion.into_acks();
         assert_eq!(earlier.len(), 1, "which settles with it and no earlier");
     }
 

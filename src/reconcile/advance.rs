@@ -27,7 +27,7 @@ impl Reconciler {
         if slot.writing.is_some() {
             return;
         }
-        let position = slot.news.position;
+        let position = slot.news.from.position;
         if observed.compare(&position).by_clock && !slot.news.by_clock_counted {
             slot.news.by_clock_counted = true;
             out.push(Action::OrderedByClock);
@@ -96,7 +96,7 @@ impl Reconciler {
             && is_to_be_read
         {
             self.doubts.insert(point, doubt);
-            if slot.news.ack.recheck().is_some() {
+            if slot.news.from.ack.recheck().is_some() {
                 slot.news.settles_as = Settled::Superseded;
             }
         }
@@ -109,11 +109,11 @@ impl Reconciler {
         if let Some(mut slot) = self.slots.remove(&point) {
             slot.forget_text(&mut self.embeddings);
             self.savings.merge(slot.news.saved());
-            for earlier in earlier_acks(slot.news.creation, slot.news.completion) {
+            for earlier in earlier_acks(slot.news.from.creation, slot.news.from.completion) {
                 out.push(Action::superseded(earlier));
             }
             out.push(Action::Settle {
-                ack: slot.news.ack,
+                ack: slot.news.from.ack,
                 settled: slot.news.settles_as,
             });
         }
@@ -271,7 +271,7 @@ impl Reconciler {
             };
             slot.writing = Some(InFlight {
                 becomes,
-                position: slot.news.position,
+                position: slot.news.from.position,
                 shows: shows(&slot.view, &write),
                 settles_as,
                 settles_late_as,
@@ -294,7 +294,7 @@ impl Reconciler {
             return;
         };
         let (text, hash) = (document.text.clone(), document.text_hash);
-        let priority = slot.news.priority;
+        let priority = slot.news.from.priority;
         if let Some(refused) = slot.refused() {
             let (stage, failure) = (refused.stage, refused.failure.clone());
             return if slot.is_owed() {

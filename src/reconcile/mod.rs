@@ -164,7 +164,7 @@ impl Reconciler {
     /// The latest that the table says about a key with unsettled news, and what settles its record.
     pub fn latest(&self, point: &PointId) -> Option<(&Desired, &Ack)> {
         let news = &self.slots.get(point)?.news;
-        Some((&news.desired, &news.ack))
+        Some((&news.desired, &news.from.ack))
     }
 
     /// Whether all that the index was known to reflect when the partition was taken over lies before
@@ -206,7 +206,7 @@ impl Reconciler {
             let doubt = self.doubts.remove(&point);
             // What is remembered may be older than the debt, if a former owner parked the row late.
             let remembered = self.cache.get(&point);
-            let remembered = remembered.filter(|_| doubt.is_none() && !change.ack.is_debt());
+            let remembered = remembered.filter(|_| doubt.is_none() && !change.from.ack.is_debt());
             let slot = Slot::new(change, remembered, doubt, now);
             if slot.view == View::Unknown {
                 self.lookups.misses += 1;
@@ -226,7 +226,7 @@ impl Reconciler {
         self.cache.forget_all();
         let mut gone = Vec::new();
         for (point, slot) in &mut self.slots {
-            if mark.covers(&slot.news.position) && slot.news.desired != Desired::Gone {
+            if mark.covers(&slot.news.from.position) && slot.news.desired != Desired::Gone {
                 slot.news.replaces = true;
                 slot.news.desired = Desired::Gone;
                 gone.push(*point);

@@ -116,7 +116,7 @@ impl Past {
         if let Some(written) = observed.elsewhere() {
             return Some(Expected::WrittenUnder(written.clone()));
         }
-        let has_settled = news.ack.is_debt() || self.is_covered(&news.position);
+        let has_settled = news.from.ack.is_debt() || self.is_covered(&news.from.position);
         let offset = observed.written().and_then(Written::offset);
         offset.filter(|_| has_settled).map(Expected::Offset)
     }
@@ -131,7 +131,7 @@ impl Past {
     /// what earlier news said that was superseded before it was compared with the index; or, of a row
     /// that is rechecked, what the former owner was asked to recheck.
     pub(super) fn is_contested(&self, slot: &Slot, observed: &Observed) -> bool {
-        let replaces = slot.news.replaces && !self.is_covered(&slot.news.position);
+        let replaces = slot.news.replaces && !self.is_covered(&slot.news.from.position);
         self.taken_over.had_owner
             && (replaces || slot.doubt.is_some())
             && !observed.written().is_some_and(Written::is_current)

@@ -28,8 +28,8 @@ impl Reconciler {
         let Some((_, debounce)) = &mut slot.held else {
             return;
         };
-        let age = age_before(&self.past.taken_over, &slot.news.position, now);
-        let Some(age) = age.filter(|_| slot.news.priority == Priority::Fresh) else {
+        let age = age_before(&self.past.taken_over, &slot.news.from.position, now);
+        let Some(age) = age.filter(|_| slot.news.from.priority == Priority::Fresh) else {
             return;
         };
         let counted = age.min(quiet.saturating_sub(READ_ON));
@@ -63,7 +63,7 @@ mod tests {
             Action,
             model::{DELAYS, World, member},
         },
-        record::{Epoch, KeyChange, Offset},
+        record::{Epoch, Offset},
     };
 
     use super::*;
@@ -156,10 +156,8 @@ mod tests {
         let Ok(ack) = world.owner.ledger.receive(Offset(0), 0, 100) else {
             panic!("it is the first");
         };
-        let change = KeyChange {
-            priority: Priority::Backfill,
-            ..world.news(0, ack)
-        };
+        let mut change = world.news(0, ack);
+        change.from.priority = Priority::Backfill;
         world.act(|reconciler, now, out| reconciler.on_change(change, now, out));
         world.answer(0);
         world.pass(DELAYS.quiet.saturating_sub(STEP));

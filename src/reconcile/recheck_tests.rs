@@ -12,7 +12,7 @@ use super::{
     *,
 };
 use crate::record::{
-    Completion, Creation, Desired, KeyChange, Offset, Payload, RawRecord, RowKey, Value,
+    Desired, KeyChange, Offset, Payload, Priority, Provenance, RawRecord, RowKey, Value,
 };
 
 /// Hands the reconciler what the log says last of a key up to the owner's place.
@@ -24,29 +24,26 @@ fn recheck(world: &mut World, key: u8, doubt: Doubt) {
 
 fn recheck_as(world: &mut World, key: u8, place: usize, row: Option<(u8, u8)>, doubt: Doubt) {
     let offset = Offset(i64::try_from(place).unwrap());
+    let position = Position {
+        offset,
+        timestamp_ms: offset.0,
+        commit_ms: None,
+        source: Some(World::place(place)),
+    };
+    let raw = RawRecord {
+        topic: "t".into(),
+        partition: 0,
+        offset,
+        timestamp_ms: Some(offset.0),
+        key: None,
+        value: None,
+        headers: Vec::new(),
+    };
     let change = KeyChange {
         key: RowKey::from_canonical(format!("[{key}]")),
         point: point(key),
         desired: row.map_or(Desired::Gone, |row| Desired::Row(Box::new(document(row)))),
-        position: Position {
-            offset,
-            timestamp_ms: offset.0,
-            commit_ms: None,
-            source: Some(World::place(place)),
-        },
-        raw: RawRecord {
-            topic: "t".into(),
-            partition: 0,
-            offset,
-            timestamp_ms: Some(offset.0),
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        },
-        priority: crate::record::Priority::Fresh,
-        ack: Ack::of_recheck(Ticket(0)),
-        creation: Creation::No,
-        completion: Completion::default(),
+        from: Provenance::of_record(position, raw, Ack::of_recheck(Ticket(0)), Priority::Fresh),
         replaces: false,
     };
     world.owner.reconciler.doubt(point(key), doubt);

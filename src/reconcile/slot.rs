@@ -12,9 +12,8 @@ use crate::{
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, Document, Doubt, Fingerprint, KeyChange, PointId,
-        PointState, PointVector, Position, Priority, RawRecord, RowKey, Settled, ShortVersion,
-        Stored, Superseded, TextHash, Ticket, Tombstone, TopicPartition, Wish, WriteKind,
-        WriteOutcome,
+        PointState, PointVector, Position, Provenance, RowKey, Settled, ShortVersion, Stored,
+        Superseded, TextHash, Ticket, Tombstone, TopicPartition, Wish, WriteKind, WriteOutcome,
     },
     window::Debounce,
 };
@@ -37,18 +36,13 @@ pub(super) enum View {
 #[derive(Debug)]
 pub(super) struct News {
     pub(super) desired: Desired,
-    pub(super) position: Position,
-    pub(super) raw: RawRecord,
-    pub(super) ack: Ack,
-    pub(super) creation: Creation,
-    pub(super) completion: Completion,
+    pub(super) from: Provenance,
     /// Whether it superseded news that said something else.
     pub(super) replaces: bool,
     /// How the record settles once index and table agree.
     pub(super) settles_as: Settled,
     /// What became of its text.
     pub(super) text: Text,
-    pub(super) priority: Priority,
     version_counted: bool,
     /// Whether it was counted that the clock alone told its order.
     pub(super) by_clock_counted: bool,
@@ -167,7 +161,7 @@ impl Slot {
         now: Instant,
     ) -> Self {
         let parked = match &change.desired {
-            Desired::Row(document) if change.ack.is_debt() => Some(document.text_hash),
+            Desired::Row(document) if change.from.ack.is_debt() => Some(document.text_hash),
             _ => None,
         };
         let refused = Refused::of(&change);
@@ -200,26 +194,16 @@ impl Slot {
             self.refused = Some(refused);
         }
         let earlier = std::mem::replace(&mut self.news, News::of(change));
-        let position = earlier.position;
+        let position = earlier.from.position;
         let is_given_up = !earlier.has_text_of(&self.news)
             && self
                 .embedding
                 .as_ref()
                 .is_some_and(|it| !it.wish.is_partly_sent());
         savings.merge(earlier.superseded(is_given_up));
-        let News {
-            desired,
-            creation,
-            completion,
-            replaces,
-            ..
-        } = &mut self.news;
-        *replaces |= earlier.replaces || !earlier.desired.is_same(desired);
-        let superseded = earlier
-            .creation
-            .hand_on(position.offset, earlier.ack, creation, desired);
-        let superseded = superseded.into_iter().flatten();
-        let superseded = completion.keep(superseded.chain(earlier.completion.into_acks()));
+        let news = &mut self.news;
+        news.replaces |= earlier.replaces || !earlier.desired.is_same(&news.desired);
+        let superseded = earlier.from.hand_on(&mut news.from, &news.desired);
         match &mut self.writing {
             Some(write) if write.position == position => write.superseded.extend(superseded),
             _ => {
@@ -233,7 +217,8 @@ impl Slot {
     /// What is observed, as far as the news at hand may rely on it: of a created row over a point
     /// from before, only the vector; see [`Creation`].
     pub(super) fn observed(&self, observed: &Observed) -> Observed {
-        let created = self.news.creation.offset(self.news.position.offset);
+        let from = &self.news.from;
+        let created = from.creation.offset(from.position.offset);
         match observed.clone() {
             // An unknown offset is of another partition: as good as from before.
             Observed::Present(present)
@@ -309,7 +294,7 @@ impl Slot {
         };
         let superseded = write.superseded.into_iter();
         out.extend(superseded.map(|ack| Action::Settle { ack, settled }));
-        let of_this_news = write.position == self.news.position;
+        let of_this_news = write.position == self.news.from.position;
         match outcome {
             WriteOutcome::Applied if write.is_doubtful => self.view = View::Unknown,
             WriteOutcome::Applied => {
@@ -344,7 +329,7 @@ impl Slot {
             Some(embedding) => !embedding.is_under_way(),
             None => self.held.is_some(),
         };
-        let is_debt = self.news.ack.is_debt();
+        let is_debt = self.news.from.ack.is_debt();
         waits && self.since <= then && self.writing.is_none() && !self.parks && !is_debt
     }
 
@@ -423,7 +408,7 @@ impl Slot {
     /// Whether the news is a debt, and the point not what owed it any more.
     pub(super) fn is_debt_of_another_time(&self, observed: &Observed) -> bool {
         let offset = observed.written().and_then(Written::offset);
-        self.news.ack.is_debt() && offset != Some(self.news.position.offset)
+        self.news.from.ack.is_debt() && offset != Some(self.news.from.position.offset)
     }
 
     /// What the point is to say about its making.
@@ -436,7 +421,7 @@ impl Slot {
         Stored {
             topic: partition.topic.clone(),
             partition: partition.partition,
-            position: self.news.position,
+            position: self.news.from.position,
             key: self.key.as_str().into(),
             text_hash: Some(document.text_hash),
             wanted: None,
@@ -453,7 +438,7 @@ impl Slot {
         Tombstone {
             topic: partition.topic.clone(),
             partition: partition.partition,
-            position: self.news.position,
+            position: self.news.from.position,
             key: self.key.as_str().into(),
             deleted_ms: now_ms,
         }
@@ -465,10 +450,11 @@ impl Slot {
         failure: Failure,
         out: &mut Vec<Action>,
     ) {
+        let from = self.news.from;
         out.push(Action::DeadLetter {
-            raw: self.news.raw,
-            ack: self.news.ack,
-            earlier: earlier_acks(self.news.creation, self.news.completion).collect(),
+            raw: from.raw,
+            ack: from.ack,
+            earlier: earlier_acks(from.creation, from.completion).collect(),
             stage,
             failure,
         });
@@ -501,7 +487,7 @@ impl News {
         let saving = match (self.text, self.settles_as) {
             // A parked row's text is bought later; a debt is no record.
             (Text::AskedFor, _) | (_, Settled::Parked) => return Savings::default(),
-            _ if self.ack.is_debt() => return Savings::default(),
+            _ if self.from.ack.is_debt() => return Savings::default(),
             (Text::Inherited, _) => Saving::Collapsed,
             (Text::Spared, Settled::Unchanged) => Saving::Unchanged,
             (Text::Spared, _) => Saving::PayloadOnly,
@@ -513,7 +499,7 @@ impl News {
     /// and `is_given_up`, it costs nothing, either.
     fn superseded(&self, is_given_up: bool) -> Savings {
         let is_paid = self.text == Text::AskedFor && !is_given_up;
-        if is_paid || self.ack.is_debt() {
+        if is_paid || self.from.ack.is_debt() {
             return Savings::default();
         }
         self.savings_of(Saving::Collapsed)
@@ -538,15 +524,10 @@ impl News {
     fn of(change: KeyChange) -> Self {
         Self {
             desired: change.desired,
-            position: change.position,
-            raw: change.raw,
-            ack: change.ack,
-            creation: change.creation,
-            completion: change.completion,
+            from: change.from,
             replaces: change.replaces,
             settles_as: Settled::Unchanged,
             text: Text::Spared,
-            priority: change.priority,
             version_counted: false,
             by_clock_counted: false,
         }

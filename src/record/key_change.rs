@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Ack, Document, KnownPoint, Offset, PointId, Position, Priority, RawRecord, RowKey};
+use super::{Ack, Document, KnownPoint, Offset, PointId, Priority, Provenance, RawRecord, RowKey};
 
 /// What the table says about a key.
 #[derive(Debug, Clone, PartialEq)]
@@ -143,21 +143,11 @@ pub struct KeyChange {
     pub point: PointId,
     /// What the table says.
     pub desired: Desired,
-    /// As of when.
-    pub position: Position,
-    /// The record that says so, in case it has to be dead-lettered.
-    pub raw: RawRecord,
-    /// Settles the record.
-    pub ack: Ack,
-    /// Whether the row was created.
-    pub creation: Creation,
-    /// What the row owes to earlier news.
-    pub completion: Completion,
+    /// The records that say so.
+    pub from: Provenance,
     /// Whether earlier news of the key, which this superseded, said something else. A former owner
     /// of the partition may be writing that.
     pub replaces: bool,
-    /// How urgent it is to embed the row, if it has to be.
-    pub priority: Priority,
 }
 
 impl KeyChange {
@@ -189,10 +179,10 @@ impl KeyChange {
             value: serde_json::to_vec(&row).ok().map(Into::into),
             headers: Vec::new(),
         };
+        let ack = Ack::of_debt(cost(&raw, &parked.text));
         Some(Self {
-            position: stored.position,
-            ack: Ack::of_debt(cost(&raw, &parked.text)),
-            raw,
+            // It has waited for long already; what changes now is looked for now.
+            from: Provenance::of_record(stored.position, raw, ack, Priority::Backfill),
             key: RowKey::from_canonical(stored.key),
             point,
             desired: Desired::Row(Box::new(Document {
@@ -203,11 +193,7 @@ impl KeyChange {
                 source_columns: stored.source_columns,
                 version: stored.version,
             })),
-            creation: Creation::No,
-            completion: Completion::default(),
             replaces: false,
-            // It has waited for long already; what changes now is looked for now.
-            priority: Priority::Backfill,
         })
     }
 }

@@ -40,16 +40,7 @@ impl Window {
                 self.savings.add(Saving::Collapsed, &document.text);
             }
             slot.replaces |= earlier.replaces || !earlier.desired.is_same(&slot.desired);
-            let superseded = earlier.creation.hand_on(
-                earlier.position.offset,
-                earlier.ack,
-                &mut slot.creation,
-                &slot.desired,
-            );
-            let superseded = superseded.into_iter().flatten();
-            return slot
-                .completion
-                .keep(superseded.chain(earlier.completion.into_acks()));
+            return earlier.from.hand_on(&mut slot.from, &slot.desired);
         }
         self.by_point.insert(change.point, self.pending.len());
         self.pending.push(change);
@@ -64,7 +55,7 @@ impl Window {
     /// The table was truncated: the rows from before are gone.
     pub fn truncate(&mut self, mark: &TruncateMark) {
         for change in &mut self.pending {
-            if mark.covers(&change.position) {
+            if mark.covers(&change.from.position) {
                 change.replaces |= change.desired != Desired::Gone;
                 change.desired = Desired::Gone;
             }
@@ -75,7 +66,7 @@ impl Window {
     pub fn latest(&self, point: &PointId) -> Option<(&Desired, &Ack)> {
         let index = self.by_point.get(point)?;
         let change = self.pending.get(*index)?;
-        Some((&change.desired, &change.ack))
+        Some((&change.desired, &change.from.ack))
     }
 
     /// When the changes collected so far are due at the latest; `None` while there are none.
@@ -111,35 +102,33 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Completion, Creation, Offset, Position, RawRecord, RowKey},
+        record::{Completion, Creation, Offset, Position, Priority, Provenance, RawRecord, RowKey},
     };
 
     fn change(ledger: &mut OffsetLedger, key: u64, offset: i64) -> KeyChange {
         let offset = Offset(offset);
+        let position = Position {
+            offset,
+            timestamp_ms: 0,
+            commit_ms: None,
+            source: None,
+        };
+        let raw = RawRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let ack = ledger.receive(offset, 0, 1).unwrap();
         KeyChange {
             key: RowKey::from_canonical(format!("[{key}]")),
             point: PointId::Integer(key),
             desired: Desired::Gone,
-            position: Position {
-                offset,
-                timestamp_ms: 0,
-                commit_ms: None,
-                source: None,
-            },
-            raw: RawRecord {
-                topic: "t".into(),
-                partition: 0,
-                offset,
-                timestamp_ms: None,
-                key: None,
-                value: None,
-                headers: Vec::new(),
-            },
-            ack: ledger.receive(offset, 0, 1).unwrap(),
-            creation: Creation::No,
-            completion: Completion::default(),
+            from: Provenance::of_record(position, raw, ack, Priority::Fresh),
             replaces: false,
-            priority: crate::record::Priority::Fresh,
         }
     }
 
@@ -167,7 +156,7 @@ mod tests {
         let mut push = |offset, desired, creation| {
             let mut change = change(&mut ledger, 1, offset);
             change.desired = desired;
-            change.creation = creation;
+            change.from.creation = creation;
             window.push(change, now).len()
         };
         let row = || Desired::Row(Box::new(crate::record::Document::empty()));
@@ -184,7 +173,7 @@ mod tests {
             window
                 .take()
                 .iter()
-                .all(|change| change.creation == Creation::This)
+                .all(|change| change.from.creation == Creation::This)
         );
     }
 
@@ -194,7 +183,7 @@ mod tests {
             (Window::default(), OffsetLedger::default(), Instant::now());
         let mut push = |offset, completion| {
             let mut change = change(&mut ledger, 1, offset);
-            change.completion = completion;
+            change.from.completion = completion;
             window.push(change, now).len()
         };
         assert_eq!(push(0, Completion::default()), 0);
@@ -207,7 +196,7 @@ mod tests {
         assert_eq!(push(3, Completion::default()), 3, "a whole row needs none");
         assert_eq!(push(4, Completion::owed()), 0);
         let last = window.take().pop().unwrap();
-        assert_eq!(last.completion.into_acks().len(), 1);
+        assert_eq!(last.from.completion.into_acks().len(), 1);
     }
 
     proptest! {
@@ -220,7 +209,7 @@ mod tests {
             for (offset, key) in keys.iter().enumerate() {
                 if offset == cut {
                     for taken in window.take() {
-                        ledger.settle(taken.ack);
+                        ledger.settle(taken.from.ack);
                     }
                     model.clear();
                 }
@@ -233,11 +222,11 @@ mod tests {
             let taken = window.take();
             let mut last: Vec<i64> = model.values().copied().collect();
             last.sort_unstable();
-            let mut offsets: Vec<i64> = taken.iter().map(|change| change.position.offset.0).collect();
+            let mut offsets: Vec<i64> = taken.iter().map(|change| change.from.position.offset.0).collect();
             offsets.sort_unstable();
             prop_assert_eq!(offsets, last);
             for change in taken {
-                ledger.settle(change.ack);
+                ledger.settle(change.from.ack);
             }
             prop_assert!(ledger.is_empty());
         }

@@ -53,7 +53,7 @@ impl State {
                 Creation::No
             };
             let offset = held.position.offset;
-            let later = &mut change.creation;
+            let later = &mut change.from.creation;
             for superseded in creation
                 .hand_on(offset, held.ack, later, &change.desired)
                 .into_iter()

@@ -84,10 +84,11 @@ impl State {
             };
             // A truncated row's point is about to go.
             let truncated = self.truncated;
-            if truncated.is_some_and(|mark| mark.covers(&change.position)) {
+            if truncated.is_some_and(|mark| mark.covers(&change.from.position)) {
                 continue;
             }
-            self.debts.on_taken(change.ack.debt().unwrap_or_default());
+            self.debts
+                .on_taken(change.from.ack.debt().unwrap_or_default());
             self.reconciler.on_change(change, now, &mut self.actions);
         }
         self.debts.on_page(count, page.next, now);

@@ -6,8 +6,8 @@ use crate::{
     clock::now_ms,
     error::Failure,
     record::{
-        Ack, Completion, Creation, Desired, KeyChange, Offset, PointId, Position, Priority,
-        RawRecord, Receipt, Recheck, Settled, Ticket,
+        Ack, Desired, KeyChange, Offset, PointId, Position, Priority, Provenance, RawRecord,
+        Receipt, Recheck, Settled, Ticket,
     },
 };
 
@@ -82,23 +82,20 @@ impl State {
             let (change, raw) = *news;
             return self.on_change(change, Some(Ok(point)), raw, ack, now);
         }
+        // Nothing is known but the offset: whatever another partition says is later.
+        let position = Position {
+            offset: last,
+            timestamp_ms: 0,
+            commit_ms: None,
+            source: None,
+        };
+        let raw = self.no_record(last);
         self.on_desired(
             KeyChange {
                 key,
                 point,
                 desired: Desired::Gone,
-                // Nothing is known but the offset: whatever another partition says is later.
-                position: Position {
-                    offset: last,
-                    timestamp_ms: 0,
-                    commit_ms: None,
-                    source: None,
-                },
-                raw: self.no_record(last),
-                ack,
-                priority: Priority::Backfill,
-                creation: Creation::No,
-                completion: Completion::default(),
+                from: Provenance::of_record(position, raw, ack, Priority::Backfill),
                 replaces: false,
             },
             now,

@@ -7,8 +7,8 @@ use crate::{
     error::{Disposition, Failure},
     index::LookedUp,
     record::{
-        Ack, Completion, Creation, Desired, KeyChange, Origin, PointId, Priority, RawRecord,
-        RowChange, RowKey, RowState, Settled,
+        Ack, Completion, Creation, Desired, KeyChange, Origin, PointId, Priority, Provenance,
+        RawRecord, RowChange, RowKey, RowState, Settled,
     },
 };
 
@@ -47,40 +47,27 @@ impl State {
             (RowState::Present(_), Some(mark)) if mark.covers(&position) => (RowState::Gone, true),
             (state, _) => (state, false),
         };
+        let mut from = Provenance::of_record(position, raw, ack, priority);
         match state {
             RowState::Gone => {
-                let desired = Desired::Gone;
-                self.on_desired(
-                    KeyChange {
-                        key,
-                        point,
-                        desired,
-                        position,
-                        raw,
-                        ack,
-                        creation: Creation::No,
-                        completion: Completion::default(),
-                        replaces,
-                        priority,
-                    },
-                    now,
-                );
+                let change = KeyChange {
+                    key,
+                    point,
+                    desired: Desired::Gone,
+                    from,
+                    replaces,
+                };
+                self.on_desired(change, now);
             }
             RowState::Present(row) => {
+                if origin == Origin::Created {
+                    from.creation = Creation::This;
+                }
                 let row = IncompleteRow {
                     key,
                     point,
                     row,
-                    position,
-                    raw,
-                    ack,
-                    creation: if origin == Origin::Created {
-                        Creation::This
-                    } else {
-                        Creation::No
-                    },
-                    completion: Completion::default(),
-                    priority,
+                    from,
                 };
                 if self.documents.unavailable(&row.row).next().is_none() {
                     self.on_row(row, now);
@@ -96,11 +83,11 @@ impl State {
     pub(super) fn on_incomplete(&mut self, mut row: IncompleteRow, now: Instant) {
         let point = row.point;
         if self.held.holds(&point) {
-            let refund = self.ledger.lighten(&row.ack, HELD_ENTRY);
+            let refund = self.ledger.lighten(&row.from.ack, HELD_ENTRY);
             self.tally.refund(refund);
             return self
                 .held
-                .hold_behind(point, HeldRecord::of(row.position, row.ack));
+                .hold_behind(point, HeldRecord::of(row.from.position, row.from.ack));
         }
         let latest = self.window.latest(&point);
         match latest.or_else(|| self.reconciler.latest(&point)) {
@@ -110,7 +97,7 @@ impl State {
                 self.tally.refund(refund);
                 self.documents
                     .complete(&mut row.row, &earlier.payload, &earlier.source_columns);
-                row.completion = Completion::owed();
+                row.from.completion = Completion::owed();
                 self.on_row(row, now);
             }
             // A row that was deleted and made anew comes whole; what is said of its values here
@@ -146,34 +133,35 @@ impl State {
 
     /// A row that is as complete as it will be.
     pub(super) fn on_row(&mut self, row: IncompleteRow, now: Instant) {
-        match self.documents.build(&row.row) {
-            Ok(document) => self.on_desired(
-                KeyChange {
-                    key: row.key,
-                    point: row.point,
+        let IncompleteRow {
+            key,
+            point,
+            row,
+            from,
+        } = row;
+        match self.documents.build(&row) {
+            Ok(document) => {
+                let change = KeyChange {
+                    key,
+                    point,
                     desired: Desired::Row(Box::new(document)),
-                    position: row.position,
-                    raw: row.raw,
-                    ack: row.ack,
-                    creation: row.creation,
-                    completion: row.completion,
+                    from,
                     replaces: false,
-                    priority: row.priority,
-                },
-                now,
-            ),
+                };
+                self.on_desired(change, now);
+            }
             Err(failure) => {
                 if failure.disposition != Disposition::Blocked {
-                    let earlier = row.completion.into_acks();
-                    return self.bury(row.raw, row.ack, earlier, "document", failure);
+                    let earlier = from.completion.into_acks();
+                    return self.bury(from.raw, from.ack, earlier, "document", failure);
                 }
-                let (point, position) = (row.point, row.position);
+                let position = from.position;
                 let record = HeldRecord {
-                    creates: row.creation == Creation::This,
-                    ..HeldRecord::of(position, row.ack)
+                    creates: from.creation == Creation::This,
+                    ..HeldRecord::of(position, from.ack)
                 };
-                self.give_up(Some(point), row.raw, record, "document", failure);
-                for earlier in row.completion.into_acks() {
+                self.give_up(Some(point), from.raw, record, "document", failure);
+                for earlier in from.completion.into_acks() {
                     let refund = self.ledger.lighten(&earlier, HELD_ENTRY);
                     self.tally.refund(refund);
                     self.held
@@ -185,7 +173,7 @@ impl State {
 
     pub(super) fn on_desired(&mut self, mut change: KeyChange, now: Instant) {
         self.supersede_held(&mut change);
-        if let Some(offset) = self.traced_offset(&change.ack) {
+        if let Some(offset) = self.traced_offset(&change.from.ack) {
             self.traced.collapses(offset, change.point);
         }
         for superseded in self.incomplete.supersede(&change.point) {
@@ -204,7 +192,7 @@ impl State {
     /// Hands what the window has collapsed to the reconciler.
     pub(super) fn close_window(&mut self, now: Instant) {
         for change in self.window.take() {
-            if let Some(offset) = self.traced_offset(&change.ack) {
+            if let Some(offset) = self.traced_offset(&change.from.ack) {
                 self.traced.collapsed(offset, now);
             }
             self.reconciler.on_change(change, now, &mut self.actions);

@@ -22,9 +22,9 @@ use super::{recheck_model::Asked, *};
 use crate::{
     commit::OffsetLedger,
     record::{
-        Completion, Content, Creation, Desired, Document, Expected, KeyChange, KnownPoint, Offset,
-        Payload, PayloadHash, RawRecord, Reflected, RowKey, Settled, SourcePosition, TextHash,
-        TruncateMark, Value, Vector, Watermark, Write, WriteKind,
+        Content, Creation, Desired, Document, Expected, KeyChange, KnownPoint, Offset, Payload,
+        PayloadHash, Priority, Provenance, RawRecord, Reflected, RowKey, Settled, SourcePosition,
+        TextHash, TruncateMark, Value, Vector, Watermark, Write, WriteKind,
     },
 };
 

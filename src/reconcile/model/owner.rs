@@ -33,6 +33,21 @@ impl World {
             row = None;
         }
         let offset = Offset(i64::try_from(place).unwrap());
+        let position = Position {
+            offset,
+            timestamp_ms: offset.0,
+            commit_ms: None,
+            source,
+        };
+        let raw = RawRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: Some(offset.0),
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
         KeyChange {
             key: RowKey::from_canonical(format!("[{key}]")),
             point: point(key),
@@ -43,30 +58,15 @@ impl World {
                     ..document(row)
                 }))
             }),
-            position: Position {
-                offset,
-                timestamp_ms: offset.0,
-                commit_ms: None,
-                source,
+            from: Provenance {
+                creation: if created {
+                    Creation::This
+                } else {
+                    Creation::No
+                },
+                ..Provenance::of_record(position, raw, ack, Priority::Fresh)
             },
-            raw: RawRecord {
-                topic: "t".into(),
-                partition: 0,
-                offset,
-                timestamp_ms: Some(offset.0),
-                key: None,
-                value: None,
-                headers: Vec::new(),
-            },
-            ack,
-            creation: if created {
-                Creation::This
-            } else {
-                Creation::No
-            },
-            completion: Completion::default(),
             replaces: false,
-            priority: crate::record::Priority::Fresh,
         }
     }
 
@@ -127,7 +127,7 @@ impl World {
         };
         let debt = KeyChange::of_parked(**id, known, |_, _| 0).unwrap();
         let truncated = self.owner.known;
-        if truncated.is_some_and(|mark| mark.covers(&debt.position)) {
+        if truncated.is_some_and(|mark| mark.covers(&debt.from.position)) {
             return false;
         }
         self.act(|reconciler, now, out| reconciler.on_change(debt, now, out));
