@@ -238,7 +238,7 @@ fn document(criterion: &mut Criterion) {
     ] {
         let row = row(&record(&connector(), &product, 0));
         group.bench_function(name, |bench| {
-            bench.iter(|| builder.build(&key, black_box(&row)));
+            bench.iter(|| builder.build(black_box(&row)));
         });
     }
     let ids = PointIds(PointIdKind::Uuid5);
@@ -345,7 +345,7 @@ impl Reconciliation {
                 };
                 KeyChange {
                     point: self.ids.of(&topic, &key).unwrap(),
-                    desired: Desired::Row(Box::new(self.builder.build(&key, &row).unwrap())),
+                    desired: Desired::Row(Box::new(self.builder.build(&row).unwrap())),
                     key,
                     from: Provenance::of_record(
                         position,

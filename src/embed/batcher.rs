@@ -418,7 +418,9 @@ mod tests {
         batcher.push_chunks(request("copper kettle", &wish, &reply), chunks, now);
         let calls = [(); 2].map(|()| cut(&mut batcher));
         assert!(wish.is_under_way());
-        calls.iter().for_each(|texts| batcher.put_off(texts));
+        for texts in &calls {
+            batcher.put_off(texts);
+        }
         let [one, other] = &calls;
         batcher.send_again(one);
         assert!(!wish.is_under_way(), "the other waits still");

@@ -263,7 +263,7 @@ impl Reconciler {
         out: &mut Vec<Action>,
     ) {
         let ticket = self.issue(point);
-        let parks = write.parks();
+        let owes = write.owes();
         if let Some(slot) = self.slots.get_mut(&point) {
             let settles_late_as = match slot.news.desired {
                 Desired::Gone => settles_as,
@@ -277,7 +277,7 @@ impl Reconciler {
                 settles_late_as,
                 superseded: Superseded::new(),
                 is_doubtful: false,
-                parks,
+                owes,
             });
             out.push(Action::Write { ticket, write });
         }
@@ -319,7 +319,7 @@ impl Reconciler {
             }
             return;
         }
-        slot.held = None;
+        slot.held_back = None;
         let (embedding, wanted) = Embedding::new(next, hash);
         slot.embedding = Some(embedding);
         slot.news.text = Text::AskedFor;

@@ -25,7 +25,7 @@ impl Reconciler {
         let Some(slot) = self.slots.get_mut(&point) else {
             return;
         };
-        let Some((_, debounce)) = &mut slot.held else {
+        let Some((_, debounce)) = &mut slot.held_back else {
             return;
         };
         let age = age_before(&self.past.taken_over, &slot.news.from.position, now);

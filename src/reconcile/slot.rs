@@ -79,7 +79,7 @@ pub(super) struct InFlight {
     /// Whether its effect is in doubt, whatever the answer.
     pub(super) is_doubtful: bool,
     /// The text that the point then says is owed.
-    pub(super) parks: Option<TextHash>,
+    pub(super) owes: Option<TextHash>,
 }
 
 /// A text that can't be embedded, and what its dead letter says.
@@ -141,15 +141,15 @@ pub(super) struct Slot {
     /// A vector that came back, and the text it is of.
     pub(super) vector: Option<(TextHash, PointVector)>,
     /// A text that waits to be quiet.
-    pub(super) held: Option<(TextHash, Debounce)>,
+    pub(super) held_back: Option<(TextHash, Debounce)>,
     /// A text that can't be embedded.
     refused: Option<Refused>,
     /// Since when there has been unsettled news of the key.
     since: Instant,
     /// Whether the text is not to be waited for.
-    parks: bool,
+    waits_no_longer: bool,
     /// The text that the point says is owed.
-    pub(super) parked: Option<TextHash>,
+    pub(super) owed: Option<TextHash>,
 }
 
 impl Slot {
@@ -160,7 +160,7 @@ impl Slot {
         doubt: Option<Doubt>,
         now: Instant,
     ) -> Self {
-        let parked = match &change.desired {
+        let owed = match &change.desired {
             Desired::Row(document) if change.from.ack.is_debt() => Some(document.text_hash),
             _ => None,
         };
@@ -173,11 +173,11 @@ impl Slot {
             writing: None,
             embedding: None,
             vector: None,
-            held: None,
+            held_back: None,
             refused,
             since: now,
-            parks: false,
-            parked,
+            waits_no_longer: false,
+            owed,
         }
     }
 
@@ -189,7 +189,7 @@ impl Slot {
         savings: &mut Savings,
         out: &mut Vec<Action>,
     ) {
-        self.parks = false;
+        self.waits_no_longer = false;
         if let Some(refused) = Refused::of(&change) {
             self.refused = Some(refused);
         }
@@ -299,7 +299,7 @@ impl Slot {
             WriteOutcome::Applied if write.is_doubtful => self.view = View::Unknown,
             WriteOutcome::Applied => {
                 self.view = View::Known(write.becomes);
-                self.parked = write.parks;
+                self.owed = write.owes;
                 self.doubt = None;
                 if let Some(kind) = write.shows {
                     out.push(Action::Visible {
@@ -313,7 +313,7 @@ impl Slot {
             }
             WriteOutcome::NotApplied(state) => {
                 self.look(observe(&state));
-                self.parked = None;
+                self.owed = None;
             }
             WriteOutcome::Fenced => self.view = View::Unknown,
             WriteOutcome::Refused(failure) if of_this_news => return Err(failure),
@@ -327,21 +327,21 @@ impl Slot {
     pub(super) fn may_park(&self, then: Instant) -> bool {
         let waits = match &self.embedding {
             Some(embedding) => !embedding.is_under_way(),
-            None => self.held.is_some(),
+            None => self.held_back.is_some(),
         };
         let is_debt = self.news.from.ack.is_debt();
-        waits && self.since <= then && self.writing.is_none() && !self.parks && !is_debt
+        waits && self.since <= then && self.writing.is_none() && !self.waits_no_longer && !is_debt
     }
 
     /// From now on the text is not waited for.
     pub(super) fn park(&mut self) {
-        self.parks = true;
+        self.waits_no_longer = true;
     }
 
     /// Whether the point says that the text of the news at hand is owed.
     pub(super) fn is_owed(&self) -> bool {
         matches!(self.view, View::Known(Observed::Present(_)))
-            && matches!(&self.news.desired, Desired::Row(document) if self.parked == Some(document.text_hash))
+            && matches!(&self.news.desired, Desired::Row(document) if self.owed == Some(document.text_hash))
     }
 
     /// Whether the text of the news at hand is not to be waited for, and the point says that it is owed.
@@ -352,7 +352,7 @@ impl Slot {
     /// Whether the text of the news at hand is not to be waited for, and the point is to say that it
     /// is owed.
     pub(super) fn is_to_be_parked(&self) -> bool {
-        self.parks && !self.is_refused()
+        self.waits_no_longer && !self.is_refused()
     }
 
     /// Notes that a text waits. Returns when it is due, and whether that is another time than
@@ -363,9 +363,9 @@ impl Slot {
         now: Instant,
         due: impl Fn(&Debounce) -> Instant,
     ) -> (Instant, bool) {
-        let Some((held, debounce)) = &mut self.held else {
+        let Some((held, debounce)) = &mut self.held_back else {
             let debounce = Debounce::new(now);
-            self.held = Some((text, debounce));
+            self.held_back = Some((text, debounce));
             return (due(&debounce), true);
         };
         let before = due(debounce);
@@ -380,7 +380,7 @@ impl Slot {
     /// The key needs no vector any more.
     pub(super) fn forget_text(&mut self, embeddings: &mut HashMap<Ticket, PointId>) {
         self.forget_embedding(embeddings);
-        self.held = None;
+        self.held_back = None;
         self.vector = None;
     }
 

@@ -122,7 +122,7 @@ impl Write {
     }
 
     /// The text that the point will say is owed.
-    pub fn parks(&self) -> Option<TextHash> {
+    pub fn owes(&self) -> Option<TextHash> {
         match self {
             Self::Upsert { stored, .. } | Self::PatchPayload { stored, .. } => {
                 stored.wanted.filter(|_| stored.parked.is_some())

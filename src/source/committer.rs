@@ -32,7 +32,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// What the committing thread is asked for.
 #[derive(Debug)]
-enum Wish {
+enum Errand {
     /// What was committed last of a partition.
     LastCommit(TopicPartition, oneshot::Sender<LastCommit>),
     /// How many partitions there are to be shared by the group.
@@ -40,46 +40,46 @@ enum Wish {
     Stop,
 }
 
-/// Where wishes are told.
+/// Where errands are told.
 #[derive(Debug, Clone)]
-pub(super) struct Wishes(Sender<Wish>);
+pub(super) struct Errands(Sender<Errand>);
 
 /// Where they arrive.
 #[derive(Debug)]
-pub(super) struct WishList(Receiver<Wish>);
+pub(super) struct ErrandList(Receiver<Errand>);
 
-impl Wishes {
-    pub(super) fn channel() -> (Self, WishList) {
-        let (wishes, arriving) = channel();
-        (Self(wishes), WishList(arriving))
+impl Errands {
+    pub(super) fn channel() -> (Self, ErrandList) {
+        let (errands, arriving) = channel();
+        (Self(errands), ErrandList(arriving))
     }
 
     /// Asks what was committed last of a partition.
     pub(super) fn last_commit(&self, partition: TopicPartition) -> LastCommitted {
         let (answer, answered) = oneshot::channel();
         // Without the thread there is no answer, and the program is about to end.
-        let _ = self.0.send(Wish::LastCommit(partition, answer));
+        let _ = self.0.send(Errand::LastCommit(partition, answer));
         answered
     }
 
     /// Has the partitions counted that the group shares.
     pub(super) fn count_partitions(&self) {
         // Without the thread the program is about to end.
-        let _ = self.0.send(Wish::CountPartitions);
+        let _ = self.0.send(Errand::CountPartitions);
     }
 }
 
 /// The running thread.
 pub(super) struct Committer {
-    wishes: Wishes,
+    errands: Errands,
     thread: JoinHandle<()>,
 }
 
 impl Committer {
     pub(super) fn start(
         consumer: &Arc<BaseConsumer<Group>>,
-        wishes: Wishes,
-        arriving: WishList,
+        errands: Errands,
+        arriving: ErrandList,
         subscription: Subscription,
         interval: Duration,
     ) -> std::io::Result<Self> {
@@ -94,11 +94,11 @@ impl Committer {
         let thread = std::thread::Builder::new()
             .name("kafka-commit".to_owned())
             .spawn(move || work.run(&arriving))?;
-        Ok(Self { wishes, thread })
+        Ok(Self { errands, thread })
     }
 
     pub(super) fn stop(self) {
-        let _ = self.wishes.0.send(Wish::Stop);
+        let _ = self.errands.0.send(Errand::Stop);
         if self.thread.join().is_err() {
             warn!("the committing thread panicked");
         }
@@ -117,19 +117,19 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, arriving: &WishList) {
+    fn run(mut self, arriving: &ErrandList) {
         loop {
             match arriving.0.recv_timeout(self.wait()) {
-                Ok(wish) => {
+                Ok(errand) => {
                     // A rebalance assigns many at once: they are asked for together.
                     let more = std::iter::from_fn(|| arriving.0.try_recv().ok());
-                    for wish in std::iter::once(wish).chain(more) {
-                        match wish {
-                            Wish::LastCommit(partition, answer) => {
+                    for errand in std::iter::once(errand).chain(more) {
+                        match errand {
+                            Errand::LastCommit(partition, answer) => {
                                 self.asked.push((partition, answer));
                             }
-                            Wish::CountPartitions => self.is_to_be_counted = true,
-                            Wish::Stop => return,
+                            Errand::CountPartitions => self.is_to_be_counted = true,
+                            Errand::Stop => return,
                         }
                     }
                 }

@@ -27,7 +27,7 @@ use crate::{
 
 use super::{
     Budget, Partitions,
-    committer::{Committer, WishList, Wishes},
+    committer::{Committer, ErrandList, Errands},
     gate::{Change, Pauses},
     group::Group,
     leaving::Parting,
@@ -82,10 +82,10 @@ impl Source {
             pipeline,
             ..
         } = config;
-        let (wishes, arriving) = Wishes::channel();
+        let (errands, arriving) = Errands::channel();
         let group = Group::new(
             partitions,
-            wishes.clone(),
+            errands.clone(),
             lease,
             pipeline.drain_timeout,
             Handle::current(),
@@ -115,7 +115,7 @@ impl Source {
         let loop_ = PollLoop {
             consumer: Arc::new(consumer),
             stop: stop.clone(),
-            wishes,
+            errands,
             subscription: Subscription::new(&kafka.topics),
             budget,
             metrics: metrics.clone(),
@@ -147,7 +147,7 @@ impl Source {
 struct PollLoop {
     consumer: Arc<BaseConsumer<Group>>,
     stop: Arc<AtomicBool>,
-    wishes: Wishes,
+    errands: Errands,
     subscription: Subscription,
     budget: Budget,
     metrics: Metrics,
@@ -157,10 +157,10 @@ struct PollLoop {
 }
 
 impl PollLoop {
-    fn run(mut self, arriving: WishList) {
+    fn run(mut self, arriving: ErrandList) {
         let committer = Committer::start(
             &self.consumer,
-            self.wishes.clone(),
+            self.errands.clone(),
             arriving,
             std::mem::take(&mut self.subscription),
             self.commit_interval,

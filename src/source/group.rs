@@ -28,7 +28,7 @@ use crate::{
 
 use super::{
     Drain, Feed, Partitions,
-    committer::Wishes,
+    committer::Errands,
     gate::{Change, Pauses},
     trouble::{Standing, Trouble},
 };
@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// The state that the client's callbacks share with the polling loop.
 pub(super) struct Group {
     partitions: Box<dyn Partitions>,
-    wishes: Wishes,
+    errands: Errands,
     lease: Lease,
     feeds: Mutex<Feeds>,
     /// One commit at a time: an earlier snapshot of the frontiers must not overtake a later one.
@@ -68,7 +68,7 @@ struct Feeds {
 impl Group {
     pub(super) fn new(
         partitions: Box<dyn Partitions>,
-        wishes: Wishes,
+        errands: Errands,
         lease: Lease,
         drain_timeout: Duration,
         runtime: Handle,
@@ -77,7 +77,7 @@ impl Group {
     ) -> Self {
         Self {
             partitions,
-            wishes,
+            errands,
             lease,
             feeds: Mutex::default(),
             committing: Mutex::default(),
@@ -282,7 +282,7 @@ impl ConsumerContext for Group {
             {
                 let mut feeds = self.feeds();
                 for partition in &assigned {
-                    let committed = self.wishes.last_commit(partition.clone());
+                    let committed = self.errands.last_commit(partition.clone());
                     let feed = self.partitions.assign(partition.clone(), committed);
                     feeds.by_partition.insert(partition.clone(), feed);
                 }
@@ -290,7 +290,7 @@ impl ConsumerContext for Group {
                 feeds.joined = true;
             }
             self.count_assigned();
-            self.wishes.count_partitions();
+            self.errands.count_partitions();
             if !assigned.is_empty() {
                 info!(partitions = assigned.len(), "partitions assigned");
             }

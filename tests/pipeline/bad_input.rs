@@ -96,7 +96,7 @@ async fn a_product_that_sold_out_without_a_text_shows_it_and_is_dead_lettered() 
         let points = shop.points().await;
         let stock = points.iter().filter_map(|point| point.payload.get("stock"));
         stock
-            .filter_map(|stock| stock.as_integer())
+            .filter_map(qdrant_client::qdrant::Value::as_integer)
             .eq(std::iter::once(0))
     })
     .await;
