@@ -97,6 +97,8 @@ pub mod error;
 mod http;
 pub mod index;
 pub mod kafka;
+#[cfg(test)]
+mod layers;
 pub mod lease;
 #[cfg(test)]
 mod pages;

@@ -36,9 +36,7 @@ struct Stage {
 
 impl Stage {
     fn start() -> Self {
-        let kafka = EmbeddedKafka::start(KafkaOptions::default()).unwrap();
-        kafka.create_topic(TOPIC, 1).unwrap();
-        Self::start_on(kafka)
+        Self::start_on(kafka())
     }
 
     fn start_on(kafka: EmbeddedKafka) -> Self {
@@ -111,6 +109,13 @@ impl Stage {
         }
         read
     }
+}
+
+/// A cluster with the topic.
+fn kafka() -> EmbeddedKafka {
+    let kafka = EmbeddedKafka::start(KafkaOptions::default()).unwrap();
+    kafka.create_topic(TOPIC, 1).unwrap();
+    kafka
 }
 
 fn raw(offset: i64) -> RawRecord {
@@ -233,13 +238,13 @@ async fn a_refused_letter_blocks_the_lane_until_the_topic_takes_it() {
 
 #[tokio::test]
 async fn a_producer_that_is_broken_for_good_is_replaced() {
-    let mut stage = Stage::start();
+    let kafka = kafka();
     let refused = ResponseError::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
-    // Several times, so that the state lasts long enough to be seen.
-    stage
-        .kafka
+    // Several times, so that the state lasts long enough to be seen; and before the producer asks.
+    kafka
         .fail_requests(Request::InitProducerId, &[refused; 5])
         .unwrap();
+    let mut stage = Stage::start_on(kafka);
     stage.submit(7, raw(0));
     let blocked = |state: &LaneState| matches!(state, LaneState::Blocked(_));
     let lane = stage.lane(blocked).await;
