@@ -29,7 +29,8 @@ pub struct SecurityConfig {
     /// The password of the private key, if it has one.
     pub key_password: Option<SecretRef>,
     /// The access token for OAUTHBEARER, a JWT: best a file that something else keeps fresh, such as
-    /// a projected service account token. It is read again before the token at hand expires.
+    /// a projected service account token. It is read again before the token at hand expires. Who
+    /// logs in by it can't create the dead-letter topic: create it yourself.
     pub oauthbearer_token: Option<SecretRef>,
 }
 

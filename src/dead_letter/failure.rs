@@ -80,6 +80,16 @@ pub(super) fn of_delivery(code: Option<Code>, said: &str, topic: &str, bytes: us
     }
 }
 
+/// What to do where `topic` isn't there and a client that logs in by a token can't make it.
+pub(super) fn by_token(topic: &str) -> Failure {
+    Failure::blocked(
+        "unknown_topic",
+        format!(
+            "the dead-letter topic `{topic}` does not exist, and can't be created by who logs in by OAUTHBEARER: create it"
+        ),
+    )
+}
+
 /// What to do about an error of looking for `topic` and making it; `None` where it isn't in the way
 /// of writing to it.
 pub(super) fn of_creation(error: &KafkaError, topic: &str) -> Option<Failure> {

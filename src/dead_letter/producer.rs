@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     envelope::Envelope,
-    failure::{code, is_unknown_topic, of_connection, of_creation, of_delivery, text},
+    failure::{code, is_unknown_topic, of_connection, of_delivery, text},
     reports::Reports,
     topic,
 };
@@ -153,7 +153,7 @@ impl Producer {
                 }
                 None
             }
-            Err(error) => of_creation(&error, &self.topic.topic),
+            Err(error) => error.failure(&self.topic.topic),
         };
         match failure {
             None => *creation = Creation::Done,

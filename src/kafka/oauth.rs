@@ -7,7 +7,7 @@
 use std::{error::Error, path::PathBuf};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rdkafka::client::OAuthToken;
+use rdkafka::{ClientConfig, client::OAuthToken};
 use serde::Deserialize;
 
 use crate::config::SecretRef;
@@ -34,6 +34,13 @@ struct Claims {
     /// Whom it is about.
     #[serde(default)]
     sub: String,
+}
+
+/// Whether a client that is made of this logs in by a token.
+pub(crate) fn is_used(config: &ClientConfig) -> bool {
+    let names = ["sasl.mechanism", "sasl.mechanisms"];
+    let mut mechanisms = names.into_iter().filter_map(|name| config.get(name));
+    mechanisms.any(|mechanism| mechanism.eq_ignore_ascii_case("OAUTHBEARER"))
 }
 
 /// What to set as `sasl.oauthbearer.config`.

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tracing::debug;
 
 use super::probe::TIMEOUT;
+use crate::kafka::oauth;
 
 /// On a broker, for all groups.
 const OF_BROKER: &str = "group.consumer.session.timeout.ms";
@@ -19,11 +20,16 @@ const OF_BROKER: &str = "group.consumer.session.timeout.ms";
 const OF_GROUP: &str = "consumer.session.timeout.ms";
 
 /// How long the brokers wait for a silent member of `group`, under the newer group protocol; `None`
-/// where they don't say, as to who may not describe configurations. Blocks.
+/// where they don't say, as to who may not describe configurations, or can't be asked, as by who logs in
+/// by OAUTHBEARER. Blocks.
 ///
 /// # Panics
 /// Outside a Tokio runtime.
 pub fn brokers_session(base: &ClientConfig, group: &str, broker: i32) -> Option<Duration> {
+    if oauth::is_used(base) {
+        debug!("the client that asks for configurations can't log in by OAUTHBEARER");
+        return None;
+    }
     // The group's comes first: it holds where there is one. Older brokers know of none.
     let asked = [
         (ResourceSpecifier::Group(group), OF_GROUP),

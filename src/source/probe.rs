@@ -2,7 +2,10 @@
 //! and goes would move partitions.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,6 +27,9 @@ use crate::{
 
 /// How long the brokers may take for each answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one look for a token takes at most.
+const POLL: Duration = Duration::from_millis(100);
 
 /// How many errors may be told of one outage.
 const ERRORS: usize = 20;
@@ -58,6 +64,9 @@ impl Probe {
             brokers: Vec::new(),
             topics: Vec::new(),
         };
+        if oauth::is_used(base) {
+            probe.wait_for_token();
+        }
         let metadata = probe
             .consumer
             .fetch_metadata(None, TIMEOUT)
@@ -70,6 +79,17 @@ impl Probe {
             .map(|topic| topic.name().to_owned());
         probe.topics = names.collect();
         Ok(probe)
+    }
+
+    /// The client asks for its token when it is polled, and only then. Without one, whatever is asked
+    /// next fails, and says why.
+    fn wait_for_token(&self) {
+        let deadline = Instant::now() + TIMEOUT;
+        let has_token = || self.complaints.has_token.load(Ordering::Relaxed);
+        while !has_token() && self.complaints.first().is_none() && Instant::now() < deadline {
+            // No topic is assigned yet, so no record can come.
+            self.consumer.poll(POLL);
+        }
     }
 
     /// The brokers that the cluster has, by their ids.
@@ -223,13 +243,16 @@ fn meaning(code: Option<Code>, said: &str, topic: Option<&str>, group: &str) -> 
     }
 }
 
-/// Keeps the first of what the client complains of.
+/// Keeps the first of what the client complains of, and whether it has a token.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Complaints(Arc<Mutex<Option<(KafkaError, String)>>>);
+pub(super) struct Complaints {
+    first: Arc<Mutex<Option<(KafkaError, String)>>>,
+    has_token: Arc<AtomicBool>,
+}
 
 impl Complaints {
     fn first(&self) -> Option<(KafkaError, String)> {
-        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         first.clone()
     }
 }
@@ -241,7 +264,9 @@ impl ClientContext for Complaints {
         &self,
         reference: Option<&str>,
     ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        oauth::token(reference)
+        let token = oauth::token(reference)?;
+        self.has_token.store(true, Ordering::Relaxed);
+        Ok(token)
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -251,7 +276,7 @@ impl ClientContext for Complaints {
             return;
         }
         let reason = reason.split(" (after ").next().unwrap_or(reason);
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert_with(|| (error, reason.to_owned()));
     }
 

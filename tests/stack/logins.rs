@@ -1,8 +1,9 @@
 //! Over TLS, with a login or a certificate; and what is said where the brokers do not let Vectide in.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use crate::certificates::Certificate;
 use crate::checking::check;
@@ -13,7 +14,7 @@ use crate::java::Java;
 use crate::letters;
 use crate::process::free_port;
 use crate::product;
-use crate::secure::{ALL_RIGHTS, BY_PLAIN, SecureKafka};
+use crate::secure::{ALL_RIGHTS, BY_PLAIN, BY_TOKEN, SecureKafka};
 use crate::stand_ins::StandIns;
 use crate::table::Rows;
 use crate::wait::until;
@@ -55,6 +56,25 @@ impl Shop<'_> {
             security: format!(
                 "[kafka.security]\nprotocol = \"sasl_ssl\"\nmechanism = \"{mechanism}\"\nusername = \"{user}\"\n\
                  password = {{ file = \"{file}\" }}\nca_file = \"{}\"\n",
+                self.servers.authority.certificate
+            ),
+        })
+    }
+
+    fn token(&self) -> Result<Login> {
+        let exp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + 3_600;
+        let part = |json: String| BASE64_URL_SAFE_NO_PAD.encode(json);
+        let head = part(r#"{"alg":"none"}"#.to_owned());
+        let claims = part(format!(r#"{{"sub":"{BY_TOKEN}","exp":{exp}}}"#));
+        let file = self
+            .workspace
+            .write("token", &format!("{head}.{claims}."))?;
+        Ok(Login {
+            name: "token",
+            brokers: self.servers.sasl.clone(),
+            security: format!(
+                "[kafka.security]\nprotocol = \"sasl_ssl\"\nmechanism = \"OAUTHBEARER\"\n\
+                 oauthbearer_token = {{ file = \"{file}\" }}\nca_file = \"{}\"\n",
                 self.servers.authority.certificate
             ),
         })
@@ -163,8 +183,19 @@ fn over_each_login_rows_arrive_and_a_refusal_says_which_it_is_until_it_is_put_ri
         let other = Certificate::authority(workspace, "other-authority")?;
         let foreign = other.sign(workspace, "foreign")?;
 
+        // Who logs in by a token can't make the topic of dead letters, and is told so.
+        let by_token = shop.token()?;
+        let (status, lines) = shop.check(&by_token)?;
+        ensure!(status == Some(1), "{status:?}\n{lines}");
+        ensure!(
+            lines.contains("by who logs in by OAUTHBEARER: create it"),
+            "{lines}"
+        );
+        servers.kafka.create_topic(&group.dead_letters(), 1)?;
+
         let by_certificate = shop.certificate("certificate", authority, Some(&own));
         for login in [
+            &by_token,
             &shop.login("scram", "SCRAM-SHA-512", ALL_RIGHTS)?,
             &shop.login("plain", "PLAIN", BY_PLAIN)?,
             &by_certificate,

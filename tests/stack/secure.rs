@@ -16,6 +16,9 @@ use crate::workspace::Workspace;
 pub(crate) const ALL_RIGHTS: (&str, &str) = ("vectide", "scram-secret");
 /// A user with all rights, by PLAIN.
 pub(crate) const BY_PLAIN: (&str, &str) = ("plain", "plain-secret");
+/// A user with all rights, by a token that nobody signed: brokers take such tokens where no other check is
+/// configured.
+pub(crate) const BY_TOKEN: &str = "tokened";
 /// A user with no right at all, by SCRAM.
 pub(crate) const GUEST: (&str, &str) = ("guest", "guest-secret");
 
@@ -47,11 +50,12 @@ impl SecureKafka {
              ssl.truststore.type=PEM\n\
              ssl.truststore.location={trust}\n\
              listener.name.ssl.ssl.client.auth=required\n\
-             sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n\
+             sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN,OAUTHBEARER\n\
              listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={login}.scram.ScramLoginModule required;\n\
              listener.name.sasl_ssl.plain.sasl.jaas.config={login}.plain.PlainLoginModule required user_{plain}=\"{plain_password}\";\n\
+             listener.name.sasl_ssl.oauthbearer.sasl.jaas.config={login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";\n\
              authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
-             super.users=User:ANONYMOUS;User:{all};User:{plain};User:CN=member\n",
+             super.users=User:ANONYMOUS;User:{all};User:{plain};User:{BY_TOKEN};User:CN=member\n",
             trust = authority.certificate,
             all = ALL_RIGHTS.0,
         );
