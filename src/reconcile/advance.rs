@@ -11,8 +11,11 @@ use crate::{
 };
 
 use super::{
-    Action, Delays, Observed, Observer, Plan, Reconciler, plan,
-    slot::{Embedding, InFlight, Text, View, earlier_acks},
+    Action, Delays, Observed, Observer, Plan, Reconciler,
+    in_flight::{Embedding, InFlight},
+    news::Text,
+    plan,
+    slot::{View, earlier_acks},
 };
 
 impl Reconciler {

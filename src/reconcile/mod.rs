@@ -17,6 +17,8 @@ mod action;
 mod advance;
 mod cache;
 mod compact;
+mod in_flight;
+mod news;
 mod observed;
 mod park;
 mod past;

@@ -5,8 +5,9 @@ use std::time::Instant;
 use crate::record::{Desired, Epoch, Expected, Position, Watermark};
 
 use super::{
+    news::News,
     observed::{Observed, Present, Written},
-    slot::{News, Slot},
+    slot::Slot,
 };
 
 /// What becomes of records that the index reflects already, when they are read again.

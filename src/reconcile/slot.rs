@@ -1,25 +1,24 @@
 //! One key with unsettled news.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Instant,
-};
+use std::time::Instant;
 
 use hashbrown::HashMap;
 
 use crate::{
-    cost::{Saving, Savings},
+    cost::Savings,
     error::Failure,
     record::{
         Ack, Completion, Creation, Desired, Document, Doubt, Fingerprint, KeyChange, PointId,
-        PointState, PointVector, Position, Provenance, RowKey, Settled, ShortVersion, Stored,
-        Superseded, TextHash, Ticket, Tombstone, TopicPartition, Wish, WriteKind, WriteOutcome,
+        PointState, PointVector, RowKey, Settled, ShortVersion, Stored, TextHash, Ticket,
+        Tombstone, TopicPartition, WriteOutcome,
     },
     window::Debounce,
 };
 
 use super::{
     action::Action,
+    in_flight::{Embedding, InFlight},
+    news::News,
     observed::{Observed, Present, Written},
 };
 
@@ -30,56 +29,6 @@ pub(super) enum View {
     Unknown,
     /// This.
     Known(Observed),
-}
-
-/// The latest news of the key.
-#[derive(Debug)]
-pub(super) struct News {
-    pub(super) desired: Desired,
-    pub(super) from: Provenance,
-    /// Whether it superseded news that said something else.
-    pub(super) replaces: bool,
-    /// How the record settles once index and table agree.
-    pub(super) settles_as: Settled,
-    /// What became of its text.
-    pub(super) text: Text,
-    version_counted: bool,
-    /// Whether it was counted that the clock alone told its order.
-    pub(super) by_clock_counted: bool,
-}
-
-/// Whether a vector was bought for a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Text {
-    /// None was needed so far.
-    Spared,
-    /// It was asked for on the record's behalf.
-    AskedFor,
-    /// One was written that was bought for an earlier record of the key.
-    Inherited,
-}
-
-/// A write on its way.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    /// What the index holds once it is done.
-    pub(super) becomes: Observed,
-    /// The news it was made of.
-    pub(super) position: Position,
-    /// What it does, if searchers see it.
-    pub(super) shows: Option<WriteKind>,
-    /// How the record settles if this write makes index and table agree.
-    pub(super) settles_as: Settled,
-    /// How it settles if later news came before the answer: a delete is done by then, a row may
-    /// still owe its vector.
-    pub(super) settles_late_as: Settled,
-    /// The acknowledgements of news that was superseded while this was under way: they settle with
-    /// the answer.
-    pub(super) superseded: Superseded,
-    /// Whether its effect is in doubt, whatever the answer.
-    pub(super) is_doubtful: bool,
-    /// The text that the point then says is owed.
-    pub(super) owes: Option<TextHash>,
 }
 
 /// A text that can't be embedded, and what its dead letter says.
@@ -102,29 +51,6 @@ impl Refused {
             stage: "document",
             failure,
         })
-    }
-}
-
-/// An embedding on its way.
-#[derive(Debug)]
-pub(super) struct Embedding {
-    ticket: Ticket,
-    pub(super) text: TextHash,
-    /// Kept while the vector is wanted.
-    wish: Arc<Wish>,
-}
-
-impl Embedding {
-    pub(super) fn new(ticket: Ticket, text: TextHash) -> (Self, Weak<Wish>) {
-        let wish = Arc::new(Wish::default());
-        let weak = Arc::downgrade(&wish);
-        (Self { ticket, text, wish }, weak)
-    }
-
-    /// Whether the text is on its way to the provider, all of it: of one in chunks, some may be sent
-    /// long before the others, and it is not held in memory for them.
-    fn is_under_way(&self) -> bool {
-        self.wish.is_under_way()
     }
 }
 
@@ -470,66 +396,4 @@ pub(super) fn earlier_acks(
         .into_ack()
         .into_iter()
         .chain(completion.into_acks())
-}
-
-impl Text {
-    /// A vector is written.
-    pub(super) fn has_vector(&mut self) {
-        if *self == Self::Spared {
-            *self = Self::Inherited;
-        }
-    }
-}
-
-impl News {
-    /// What its text did not cost, once index and table agree.
-    pub(super) fn saved(&self) -> Savings {
-        let saving = match (self.text, self.settles_as) {
-            // A parked row's text is bought later; a debt is no record.
-            (Text::AskedFor, _) | (_, Settled::Parked) => return Savings::default(),
-            _ if self.from.ack.is_debt() => return Savings::default(),
-            (Text::Inherited, _) => Saving::Collapsed,
-            (Text::Spared, Settled::Unchanged) => Saving::Unchanged,
-            (Text::Spared, _) => Saving::PayloadOnly,
-        };
-        self.savings_of(saving)
-    }
-
-    /// What its text did not cost, because later news came first. Was its text asked for, but not sent
-    /// and `is_given_up`, it costs nothing, either.
-    fn superseded(&self, is_given_up: bool) -> Savings {
-        let is_paid = self.text == Text::AskedFor && !is_given_up;
-        if is_paid || self.from.ack.is_debt() {
-            return Savings::default();
-        }
-        self.savings_of(Saving::Collapsed)
-    }
-
-    /// Whether both are of the same text.
-    fn has_text_of(&self, other: &Self) -> bool {
-        match (&self.desired, &other.desired) {
-            (Desired::Row(one), Desired::Row(other)) => one.text_hash == other.text_hash,
-            _ => false,
-        }
-    }
-
-    fn savings_of(&self, saving: Saving) -> Savings {
-        let mut savings = Savings::default();
-        if let Desired::Row(document) = &self.desired {
-            savings.add(saving, &document.text);
-        }
-        savings
-    }
-
-    fn of(change: KeyChange) -> Self {
-        Self {
-            desired: change.desired,
-            from: change.from,
-            replaces: change.replaces,
-            settles_as: Settled::Unchanged,
-            text: Text::Spared,
-            version_counted: false,
-            by_clock_counted: false,
-        }
-    }
 }
