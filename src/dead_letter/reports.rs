@@ -10,7 +10,10 @@ use rdkafka::{
 };
 use tracing::{debug, trace};
 
-use crate::{error::Disposition, kafka::oauth};
+use crate::{
+    error::Disposition,
+    kafka::{oauth, once},
+};
 
 use super::failure::{code, of_connection};
 
@@ -56,8 +59,7 @@ impl ClientContext for Reports {
                 .as_ref()
                 .is_some_and(|(error, reason)| !is_blocked(error, reason));
         if first.is_none() || is_worse || !(is_summary || is_known) {
-            let reason = reason.split(" (after ").next().unwrap_or(reason);
-            *first = Some((error, reason.to_owned()));
+            *first = Some((error, once(reason).to_owned()));
         }
     }
 

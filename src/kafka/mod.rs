@@ -8,3 +8,8 @@ pub(crate) mod oauth;
 mod settings;
 
 pub use settings::client_config;
+
+/// What was said, without the client's note of how long that took and how often it was.
+pub(crate) fn once(reason: &str) -> &str {
+    reason.split(" (after ").next().unwrap_or(reason)
+}

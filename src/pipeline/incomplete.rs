@@ -108,26 +108,11 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Offset, Position, Priority, RawRecord, Value},
+        record::{Offset, Value},
     };
 
     fn row(ledger: &mut OffsetLedger, offset: i64, columns: &[(&str, Value)]) -> IncompleteRow {
         let offset = Offset(offset);
-        let position = Position {
-            offset,
-            timestamp_ms: 0,
-            commit_ms: None,
-            source: None,
-        };
-        let raw = RawRecord {
-            topic: "t".into(),
-            partition: 0,
-            offset,
-            timestamp_ms: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        };
         let ack = ledger.receive(offset, 0, 1).unwrap();
         IncompleteRow {
             key: RowKey::single_integer(1),
@@ -138,7 +123,7 @@ mod tests {
                     .map(|(name, value)| (Arc::from(*name), value.clone()))
                     .collect(),
             ),
-            from: Provenance::of_record(position, raw, ack, Priority::Fresh),
+            from: Provenance::of_offset(offset, ack),
         }
     }
 

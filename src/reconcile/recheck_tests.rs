@@ -8,12 +8,10 @@
 //! Rows that are rechecked: news without an offset of its own, of points that are not relied on.
 
 use super::{
-    model::{DELAYS, Pending, World, document, point},
+    model::{DELAYS, Pending, World, point},
     *,
 };
-use crate::record::{
-    Desired, KeyChange, Offset, Payload, Priority, Provenance, RawRecord, RowKey, Value,
-};
+use crate::record::{Payload, Value};
 
 /// Hands the reconciler what the log says last of a key up to the owner's place.
 fn recheck(world: &mut World, key: u8, doubt: Doubt) {
@@ -23,39 +21,15 @@ fn recheck(world: &mut World, key: u8, doubt: Doubt) {
 }
 
 fn recheck_as(world: &mut World, key: u8, place: usize, row: Option<(u8, u8)>, doubt: Doubt) {
-    let offset = Offset(i64::try_from(place).unwrap());
-    let position = Position {
-        offset,
-        timestamp_ms: offset.0,
-        commit_ms: None,
-        source: Some(World::place(place)),
-    };
-    let raw = RawRecord {
-        topic: "t".into(),
-        partition: 0,
-        offset,
-        timestamp_ms: Some(offset.0),
-        key: None,
-        value: None,
-        headers: Vec::new(),
-    };
-    let change = KeyChange {
-        key: RowKey::from_canonical(format!("[{key}]")),
-        point: point(key),
-        desired: row.map_or(Desired::Gone, |row| Desired::Row(Box::new(document(row)))),
-        from: Provenance::of_record(position, raw, Ack::of_recheck(Ticket(0)), Priority::Fresh),
-        replaces: false,
-    };
+    let change = world.change(key, row, place, Ack::of_recheck(Ticket(0)));
     world.owner.reconciler.doubt(point(key), doubt);
     world.act(|reconciler, now, out| reconciler.on_change(change, now, out));
     world.settle_all();
 }
 
-/// A world in which key 1 has a row, and all is settled.
+/// A world with a row, of which nothing is counted yet.
 fn with_a_row() -> World {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.assert_equal();
     world.bought.clear();
     world.writes = 0;

@@ -30,9 +30,7 @@ fn a_new_row_is_embedded_once_its_text_has_been_quiet() {
 
 #[test]
 fn a_change_of_stock_buys_nothing_and_waits_for_nothing() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.bought.clear();
     world.owner.reconciler.take_lookups();
     world.produce(1, Some((1, 0)));
@@ -53,9 +51,7 @@ fn a_change_of_stock_buys_nothing_and_waits_for_nothing() {
 
 #[test]
 fn a_delete_settles_as_one_though_its_tombstone_came_while_it_was_written() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.settled.clear();
     world.produce(1, None);
     world.deliver();
@@ -68,9 +64,7 @@ fn a_delete_settles_as_one_though_its_tombstone_came_while_it_was_written() {
 
 #[test]
 fn a_delete_that_came_too_late_to_be_written_settles_as_superseded() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.settled.clear();
     world.produce(1, Some((1, 0)));
     world.deliver();
@@ -86,9 +80,7 @@ fn a_delete_that_came_too_late_to_be_written_settles_as_superseded() {
 
 #[test]
 fn a_delete_does_not_wait_for_the_embedding_of_its_own_key() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.produce(1, Some((2, 5)));
     world.deliver();
     world.answer(0);
@@ -111,9 +103,7 @@ fn a_delete_does_not_wait_for_the_embedding_of_its_own_key() {
 
 #[test]
 fn when_text_and_payload_change_the_payload_goes_out_at_once() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.produce(1, Some((2, 0)));
     world.deliver();
     world.answer(0);
@@ -150,9 +140,7 @@ fn a_vector_that_comes_back_is_written_with_the_latest_row() {
 
 #[test]
 fn a_text_that_changes_and_changes_back_buys_nothing() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.bought.clear();
     world.produce(1, Some((2, 5)));
     world.deliver();
@@ -186,9 +174,7 @@ fn replaying_the_whole_log_buys_and_writes_nothing() {
 
 #[test]
 fn a_refused_text_is_dead_lettered_and_the_payload_still_goes_out() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.produce(1, Some((9, 0)));
     world.settle_all();
     assert_eq!(world.dead.len(), 1);
@@ -198,9 +184,7 @@ fn a_refused_text_is_dead_lettered_and_the_payload_still_goes_out() {
 
 #[test]
 fn a_row_that_lost_its_text_is_dead_lettered_and_its_payload_goes_out_at_once() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.produce(1, Some((EMPTY, 0)));
     world.deliver();
     world.settle_pending();
@@ -224,9 +208,7 @@ fn a_new_row_without_a_text_is_dead_lettered_and_written_nowhere() {
 
 #[test]
 fn a_point_that_somebody_else_removed_is_made_anew() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.index.clear();
     world.produce(1, Some((1, 0)));
     world.settle_all();
@@ -235,9 +217,7 @@ fn a_point_that_somebody_else_removed_is_made_anew() {
 
 #[test]
 fn what_was_written_of_a_row_before_its_text_was_refused_is_not_forgotten() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.produce(1, Some((9, 0)));
     world.settle_all();
     world.produce(1, Some((1, 5)));
@@ -247,9 +227,7 @@ fn what_was_written_of_a_row_before_its_text_was_refused_is_not_forgotten() {
 
 #[test]
 fn a_payload_goes_out_also_after_its_text_was_refused() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.produce(1, Some((9, 5)));
     world.deliver();
     world.answer(0);
@@ -299,9 +277,7 @@ fn two_changes_within_one_version_are_both_applied_and_counted() {
 
 #[test]
 fn a_row_made_anew_before_the_truncate_is_known_survives_its_sweep() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.truncate();
     world.produce(1, Some((1, 5)));
     world.deliver();
@@ -354,9 +330,7 @@ fn a_new_row_that_is_parked_settles_without_a_vector_and_gets_it_later() {
 
 #[test]
 fn a_payload_that_was_seen_at_once_is_not_seen_again_when_its_row_is_parked() {
-    let mut world = World::new();
-    world.produce(1, Some((1, 5)));
-    world.settle_all();
+    let mut world = World::with_a_row();
     world.visible.clear();
     world.produce_and_park(1, (2, 0));
     assert!(world.owner.ledger.is_empty(), "it is parked");

@@ -32,6 +32,27 @@ impl Provenance {
         }
     }
 
+    /// A record that says nothing but its offset.
+    #[cfg(test)]
+    pub(crate) fn of_offset(offset: super::Offset, ack: Ack) -> Self {
+        let position = Position {
+            offset,
+            timestamp_ms: 0,
+            commit_ms: None,
+            source: None,
+        };
+        let raw = RawRecord {
+            topic: "t".into(),
+            partition: 0,
+            offset,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        Self::of_record(position, raw, ack, Priority::Fresh)
+    }
+
     /// Later news of the row, which says that `desired`, comes in the place of these. Returns the
     /// acknowledgements of what it supersedes, as far as those need not wait for it.
     #[must_use = "superseded records must be settled"]

@@ -22,7 +22,7 @@ use tracing::debug;
 
 use crate::{
     error::Failure,
-    kafka::{encryption, oauth},
+    kafka::{encryption, oauth, once},
 };
 
 /// How long the brokers may take for each answer.
@@ -275,9 +275,8 @@ impl ClientContext for Complaints {
         if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
             return;
         }
-        let reason = reason.split(" (after ").next().unwrap_or(reason);
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(|| (error, reason.to_owned()));
+        first.get_or_insert_with(|| (error, once(reason).to_owned()));
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -4,7 +4,7 @@ use rdkafka::error::RDKafkaErrorCode as Code;
 
 use crate::{
     error::{Disposition, Failure},
-    kafka::encryption,
+    kafka::{encryption, once},
 };
 
 /// What is wrong with Kafka, by what shows that it is over.
@@ -167,11 +167,6 @@ pub(super) fn meaning(code: Code, reason: &str) -> Option<(Trouble, Failure)> {
         ),
         _ => return None,
     })
-}
-
-/// What was said, without the client's note of how long that took and how often it was.
-fn once(reason: &str) -> &str {
-    reason.split(" (after ").next().unwrap_or(reason)
 }
 
 /// What to do about an error of reading; `None` where the client goes on by itself.

@@ -102,32 +102,17 @@ mod tests {
     use super::*;
     use crate::{
         commit::OffsetLedger,
-        record::{Completion, Creation, Offset, Position, Priority, Provenance, RawRecord, RowKey},
+        record::{Completion, Creation, Offset, Provenance, RowKey},
     };
 
     fn change(ledger: &mut OffsetLedger, key: u64, offset: i64) -> KeyChange {
         let offset = Offset(offset);
-        let position = Position {
-            offset,
-            timestamp_ms: 0,
-            commit_ms: None,
-            source: None,
-        };
-        let raw = RawRecord {
-            topic: "t".into(),
-            partition: 0,
-            offset,
-            timestamp_ms: None,
-            key: None,
-            value: None,
-            headers: Vec::new(),
-        };
         let ack = ledger.receive(offset, 0, 1).unwrap();
         KeyChange {
             key: RowKey::from_canonical(format!("[{key}]")),
             point: PointId::Integer(key),
             desired: Desired::Gone,
-            from: Provenance::of_record(position, raw, ack, Priority::Fresh),
+            from: Provenance::of_offset(offset, ack),
             replaces: false,
         }
     }

@@ -141,6 +141,14 @@ impl World {
         }
     }
 
+    /// One in which key 1 has a row with text 1, and all is settled.
+    pub(super) fn with_a_row() -> Self {
+        let mut world = Self::new();
+        world.produce(1, Some((1, 5)));
+        world.settle_all();
+        world
+    }
+
     pub(super) fn produce(&mut self, key: u8, row: ModelRow) {
         let before = self.table.insert(key, row).flatten();
         let created = row.is_some() && before.is_none();

@@ -32,12 +32,27 @@ impl World {
         if self.owner.known.is_some_and(|mark| source < mark.source) {
             row = None;
         }
+        let mut change = self.change(key, row, place, ack);
+        if created {
+            change.from.creation = Creation::This;
+        }
+        change
+    }
+
+    /// What the record at a place says of a key: its row is this, and was not created just now.
+    pub(in super::super) fn change(
+        &self,
+        key: u8,
+        row: ModelRow,
+        place: usize,
+        ack: Ack,
+    ) -> KeyChange {
         let offset = Offset(i64::try_from(place).unwrap());
         let position = Position {
             offset,
             timestamp_ms: offset.0,
             commit_ms: None,
-            source,
+            source: Some(Self::place(place)),
         };
         let raw = RawRecord {
             topic: "t".into(),
@@ -58,14 +73,7 @@ impl World {
                     ..document(row)
                 }))
             }),
-            from: Provenance {
-                creation: if created {
-                    Creation::This
-                } else {
-                    Creation::No
-                },
-                ..Provenance::of_record(position, raw, ack, Priority::Fresh)
-            },
+            from: Provenance::of_record(position, raw, ack, Priority::Fresh),
             replaces: false,
         }
     }
